@@ -1,0 +1,145 @@
+// An exchange as bytes, for the road between the traffic process and the observer. Decode undoes encode.
+
+import type { ByteReader, ByteWriter } from "../kernel/wire.ts";
+import type { BodyCopy, Exchange, OwnError, Outcome, RawHeaders } from "./exchange.ts";
+
+const OUTCOMES: readonly Outcome[] = [
+  "ok",
+  "client_error",
+  "server_error",
+  "timeout",
+  "connect_error",
+  "reset",
+  "client_abort",
+  "rejected",
+];
+const OWN_ERRORS: readonly OwnError[] = [
+  "connection_refused",
+  "connect_timeout",
+  "connection_reset",
+  "response_timeout",
+  "invalid_response",
+  "dns_failure",
+  "tls_failure",
+  "bad_request",
+  "draining",
+  "internal",
+];
+const ID_SOURCES: readonly Exchange["idSource"][] = ["client", "model", "minted"];
+const KEPT: readonly BodyCopy["kept"][] = ["whole", "truncated", "not-captured", "shed"];
+const SIDES: readonly Exchange["abortedBy"][] = [null, "client", "upstream"];
+const NO_BYTES = new Uint8Array(0);
+
+function index<T>(list: readonly T[], value: T): number {
+  const at = list.indexOf(value);
+  if (at < 0) throw new RangeError(`wire: ${String(value)}`);
+  return at;
+}
+
+function pick<T>(list: readonly T[], at: number): T {
+  const value = list[at];
+  if (value === undefined) throw new RangeError(`wire: no value ${at}`);
+  return value;
+}
+
+const numberOrNull = (value: number): number | null => (Number.isNaN(value) ? null : value);
+const textOrNull = (value: string): string | null => (value === "" ? null : value);
+
+function encodeHeaders(out: ByteWriter, headers: RawHeaders): void {
+  out.u32(headers.length);
+  for (const part of headers) out.text(part);
+}
+
+function decodeHeaders(from: ByteReader): string[] {
+  const count = from.u32();
+  const headers: string[] = [];
+  for (let i = 0; i < count; i++) headers.push(from.text());
+  return headers;
+}
+
+function encodeBody(out: ByteWriter, body: BodyCopy, shed: boolean): void {
+  out.u8(index(KEPT, shed && body.bytes.length > 0 ? "shed" : body.kept));
+  out.f64(body.total);
+  out.bytes(shed ? NO_BYTES : body.bytes);
+}
+
+function decodeBody(from: ByteReader): BodyCopy {
+  const kept = pick(KEPT, from.u8());
+  const total = from.f64();
+  return { kept, total, bytes: from.bytes() };
+}
+
+/** Appends `exchange`; with `shedBodies` the copies of its bodies stay behind. */
+export function encodeExchange(out: ByteWriter, exchange: Exchange, shedBodies: boolean): void {
+  const { trace, clocks } = exchange;
+  out.text(exchange.id);
+  out.u8(index(ID_SOURCES, exchange.idSource));
+  out.text(trace.traceId);
+  out.text(trace.spanId);
+  out.text(trace.parentSpanId ?? "");
+  out.u8(trace.sampled ? 1 : 0);
+  out.text(exchange.method);
+  out.text(exchange.target);
+  out.text(exchange.httpVersion);
+  out.f64(exchange.startedAtMs);
+  for (const ms of [clocks.requestEndMs, clocks.headMs, clocks.firstByteMs, clocks.lastByteMs]) {
+    out.f64(ms ?? Number.NaN);
+  }
+  out.f64(clocks.endMs);
+  out.f64(clocks.longestGapMs);
+  out.u32(exchange.status ?? 0);
+  out.u8(index(OUTCOMES, exchange.outcome));
+  out.u8(exchange.ownError === null ? 255 : index(OWN_ERRORS, exchange.ownError));
+  out.u8(index(SIDES, exchange.abortedBy));
+  out.u8(exchange.upgraded ? 1 : 0);
+  out.text(exchange.announcedVersion ?? "");
+  encodeHeaders(out, exchange.requestHeaders);
+  encodeHeaders(out, exchange.responseHeaders);
+  encodeBody(out, exchange.request, shedBodies);
+  encodeBody(out, exchange.response, shedBodies);
+}
+
+/** Reads one exchange. Its bodies are views into the frame. */
+export function decodeExchange(from: ByteReader): Exchange {
+  const id = from.text();
+  const idSource = pick(ID_SOURCES, from.u8());
+  const traceId = from.text();
+  const spanId = from.text();
+  const parentSpanId = textOrNull(from.text());
+  const sampled = from.u8() === 1;
+  const method = from.text();
+  const target = from.text();
+  const httpVersion = from.text();
+  const startedAtMs = from.f64();
+  const clocks = {
+    requestEndMs: numberOrNull(from.f64()),
+    headMs: numberOrNull(from.f64()),
+    firstByteMs: numberOrNull(from.f64()),
+    lastByteMs: numberOrNull(from.f64()),
+    endMs: from.f64(),
+    longestGapMs: from.f64(),
+  };
+  const status = from.u32();
+  const outcome = pick(OUTCOMES, from.u8());
+  const ownErrorAt = from.u8();
+  return {
+    id,
+    idSource,
+    trace: { traceId, spanId, parentSpanId, sampled },
+    method,
+    target,
+    httpVersion,
+    startedAtMs,
+    clocks,
+    status: status === 0 ? null : status,
+    outcome,
+    ownError: ownErrorAt === 255 ? null : pick(OWN_ERRORS, ownErrorAt),
+    abortedBy: pick(SIDES, from.u8()),
+    upgraded: from.u8() === 1,
+    announcedVersion: textOrNull(from.text()),
+    requestHeaders: decodeHeaders(from),
+    responseHeaders: decodeHeaders(from),
+    request: decodeBody(from),
+    response: decodeBody(from),
+  };
+}

@@ -1,0 +1,86 @@
+// One request and its answer, sealed once, whatever way it ended. Everyone counts from it.
+
+/** Values of `outcome` in `outrider_requests_total`. */
+export type Outcome =
+  | "ok"
+  | "client_error"
+  | "server_error"
+  | "timeout"
+  | "connect_error"
+  | "reset"
+  | "client_abort"
+  | "rejected";
+
+/** Causes of the sidecar's own errors: the value of `x-outrider-error` and of `error_type`. */
+export type OwnError =
+  | "connection_refused"
+  | "connect_timeout"
+  | "connection_reset"
+  | "response_timeout"
+  | "invalid_response"
+  | "dns_failure"
+  | "tls_failure"
+  | "bad_request"
+  | "draining"
+  | "internal";
+
+/** A bounded copy of a body. `bytes` holds the first `bytes.length` of `total` bytes as they were on the wire. */
+export interface BodyCopy {
+  readonly bytes: Uint8Array;
+  readonly total: number;
+  /** Why `bytes` is shorter than `total`, or "whole". "shed": the queue to the observer was full. */
+  readonly kept: "whole" | "truncated" | "not-captured" | "shed";
+}
+
+/** Milliseconds after the request's head was read (monotonic); null: it never happened. */
+export interface Clocks {
+  readonly requestEndMs: number | null;
+  readonly headMs: number | null;
+  readonly firstByteMs: number | null;
+  readonly lastByteMs: number | null;
+  /** The exchange is over (also when it broke). */
+  readonly endMs: number;
+  /** Longest silence between two chunks of the response body. */
+  readonly longestGapMs: number;
+}
+
+export interface Trace {
+  /** 32 hex digits. */
+  readonly traceId: string;
+  /** 16 hex digits: the span that was sent upstream. */
+  readonly spanId: string;
+  readonly parentSpanId: string | null;
+  readonly sampled: boolean;
+}
+
+/** Header lines in the order and spelling of the wire: [name, value, name, value, ...]. */
+export type RawHeaders = readonly string[];
+
+export interface Exchange {
+  /** The prediction id (`x-prediction-id` of the answer). */
+  readonly id: string;
+  /** Who chose it. */
+  readonly idSource: "client" | "model" | "minted";
+  readonly trace: Trace;
+  readonly method: string;
+  /** Path and query exactly as they came. */
+  readonly target: string;
+  readonly httpVersion: string;
+  /** Unix time in milliseconds when the request's head had been read. */
+  readonly startedAtMs: number;
+  readonly clocks: Clocks;
+  /** Status sent to the client; null when no head was sent. */
+  readonly status: number | null;
+  readonly outcome: Outcome;
+  /** Set when the sidecar itself answered or broke off. */
+  readonly ownError: OwnError | null;
+  /** Who broke the exchange off after it began. */
+  readonly abortedBy: "client" | "upstream" | null;
+  readonly upgraded: boolean;
+  /** Version the relay announced in `x-model-version` before the head left, if it knew one. */
+  readonly announcedVersion: string | null;
+  readonly requestHeaders: RawHeaders;
+  readonly responseHeaders: RawHeaders;
+  readonly request: BodyCopy;
+  readonly response: BodyCopy;
+}

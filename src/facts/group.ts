@@ -1,0 +1,20 @@
+// The answer to "how good is it?" for one (model, version, slice, window).
+
+/** The group objects of the golden cases and of GET /v1/quality. Absent metrics are null, with the reason in `undefined`. */
+export interface Group {
+  readonly model: string;
+  readonly version: string;
+  /** "" or "name=value". */
+  readonly slice: string;
+  readonly window: string;
+  readonly n_predictions: number;
+  readonly n_labeled: number;
+  readonly coverage: number | null;
+  readonly metrics: Readonly<Record<string, number | null>>;
+  readonly undefined: Readonly<Record<string, string>>;
+  /** binary: tp, fp, fn, tn; multiclass: actual -> predicted -> count. */
+  readonly confusion?:
+    | Readonly<Record<string, number>>
+    | Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly extra: Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,48 @@
+// The truth about a prediction, as it was told to us: revisions, never overwritten.
+
+import type { Value } from "./prediction.ts";
+
+/** One label event as it came in, before it is known what it belongs to. */
+export interface LabelEvent {
+  /** A prediction id, `<exchange id>`, `<exchange id>:<row>` or an alias. 1-512 characters. */
+  readonly id: string;
+  /** null when the sender did not name one. */
+  readonly model: string | null;
+  /** null retracts. An array labels the rows of one exchange in order. */
+  readonly label: Value | null | readonly (Value | null)[];
+  /** When the label was established (Unix ms). The greatest holds; at equal `ts` the later arrival. */
+  readonly ts: number;
+  /** When it reached us (Unix ms). */
+  readonly receivedAt: number;
+}
+
+/** What became of a label event; values of `result` in `outrider_labels_total`. */
+export type LabelResult =
+  | "joined"
+  | "waiting"
+  | "duplicate"
+  | "corrected"
+  | "stale"
+  | "retracted"
+  | "rejected";
+
+export interface LabelOutcome {
+  readonly result: LabelResult;
+  /** Set when rejected: `invalid_label`, `ambiguous_model`, `ambiguous_id`, `label_count_mismatch`, `unknown_model`, ... */
+  readonly code: string | null;
+  readonly message: string | null;
+  /** The series it concerned, when known. */
+  readonly model: string | null;
+  readonly version: string | null;
+}
+
+/** A stored revision, for display. */
+export interface LabelRevision {
+  readonly id: string;
+  readonly model: string | null;
+  readonly label: Value | null | readonly (Value | null)[];
+  readonly ts: number;
+  readonly receivedAt: number;
+  /** `current`: it holds; `superseded`: a newer one holds; `waiting`: its prediction is not known yet; `invalid`: it does not fit the model's task. */
+  readonly state: "current" | "superseded" | "waiting" | "invalid";
+}

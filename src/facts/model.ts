@@ -1,0 +1,24 @@
+// What is known about a model: configured, or resolved from what it says.
+
+export type Task = "regression" | "binary" | "multiclass";
+
+export interface ModelSpec {
+  readonly name: string;
+  /** "auto": not resolved yet; its rows are kept and counted, not measured. */
+  readonly task: Task | "auto";
+  /** Canonical class names; null: open set (whatever occurs). Always set for binary. */
+  readonly classes: readonly string[] | null;
+  /** Canonical positive class; set for binary. */
+  readonly positive: string | null;
+  /** score >= threshold is the positive class. Default 0.5 (probability) or 0 (margin). */
+  readonly threshold: number;
+  readonly scoreKind: "probability" | "margin";
+  /** K of the arrival-time counters. */
+  readonly labelOffset: number;
+  readonly minSamples: number;
+  readonly maxClasses: number;
+  readonly labelHorizonMs: number;
+  readonly windows: readonly WindowName[];
+}
+
+export type WindowName = string;

@@ -1,0 +1,39 @@
+// Time, handed in: the only place that reads the machine's clocks or sets timers.
+
+/** An owned timer; `cancel` is safe at any time and more than once. */
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Unix time in milliseconds (fractional). May jump when the system clock is set. */
+  wallMs(): number;
+  /** Milliseconds from an arbitrary origin; never goes back. */
+  monotonicMs(): number;
+  /** Calls once after `ms`. The timer does not keep the process alive. */
+  after(ms: number, call: () => void): Timer;
+  /** Calls every `ms`. The timer does not keep the process alive. */
+  every(ms: number, call: () => void): Timer;
+}
+
+export const systemClock: Clock = Object.freeze({
+  wallMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after: (ms: number, call: () => void) => {
+    const timer = setTimeout(call, ms);
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+  every: (ms: number, call: () => void) => {
+    const timer = setInterval(call, ms);
+    timer.unref();
+    return { cancel: () => clearInterval(timer) };
+  },
+});
+
+/** Resolves after `ms` by `clock`. Keeps the process alive only as long as somebody awaits other work. */
+export function sleep(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(ms, resolve);
+  });
+}
