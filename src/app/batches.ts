@@ -1,0 +1,199 @@
+// Facts on their way to the observer: encoded at once into the batch that is being filled, kept until acknowledged, bounded in bytes.
+
+import { encodeExchange } from "../facts/exchange-wire.ts";
+import type { Exchange } from "../facts/exchange.ts";
+import { FRAME } from "../facts/road.ts";
+import { ByteWriter } from "../kernel/wire.ts";
+import { drop, type LossBook } from "./loss.ts";
+
+export const BATCH_FACTS_MAX = 256;
+export const BATCH_BYTES_MAX = 1024 * 1024;
+/** Above half of this the copies of bodies stay behind; above all of it whole facts do. */
+export const QUEUE_BYTES_MAX = 32 * 1024 * 1024;
+/** A batch that two observers did not survive may be what killed them: it is dropped, not sent a third time. */
+const SENDS_MAX = 2;
+/** Fixed parts of an encoded exchange, for the estimate that decides before encoding. */
+const FACT_BYTES_ESTIMATE = 1024;
+
+export interface Batch {
+  readonly number: number;
+  readonly facts: number;
+  readonly bytes: Buffer;
+  sends: number;
+}
+
+/** Header names the observer needs: identity, version, format. Everything else (Authorization, cookies) stays in the traffic process. */
+const HEADERS_KEPT: ReadonlySet<string> = new Set([
+  "content-type",
+  "content-encoding",
+  "inference-header-content-length",
+  "x-request-id",
+  "x-prediction-id",
+  "x-model-version",
+  "x-bentoml-request-id",
+  "x-litellm-call-id",
+  "x-litellm-model-id",
+  "ce-id",
+  "ce-requestid",
+]);
+
+/** Remembers for spellings seen on the wire whether they are kept; forgets all when somebody sends too many. */
+class HeaderFilter {
+  readonly #kept: ReadonlySet<string>;
+  readonly #known = new Map<string, boolean>();
+
+  constructor(extra: readonly string[]) {
+    this.#kept = new Set([...HEADERS_KEPT, ...extra.map((name) => name.toLowerCase())]);
+  }
+
+  #keeps(name: string): boolean {
+    const known = this.#known.get(name);
+    if (known !== undefined) return known;
+    if (this.#known.size >= 2000) this.#known.clear();
+    const keeps = this.#kept.has(name.toLowerCase());
+    this.#known.set(name, keeps);
+    return keeps;
+  }
+
+  apply(headers: readonly string[]): string[] {
+    const kept: string[] = [];
+    for (let i = 0; i + 1 < headers.length; i += 2) {
+      const name = headers[i] ?? "";
+      if (this.#keeps(name)) kept.push(name, headers[i + 1] ?? "");
+    }
+    return kept;
+  }
+}
+
+/**
+ * States of a batch: filling -> waiting (sealed, not sent) -> sent -> gone (acknowledged, or dropped).
+ * `requeueSent` moves sent ones back to waiting after an observer died.
+ */
+export class Batches {
+  readonly #loss: LossBook;
+  readonly #filter: HeaderFilter;
+  readonly #queueBytesMax: number;
+  readonly #writer = new ByteWriter(256 * 1024);
+  readonly #waiting: Batch[] = [];
+  readonly #sent: Batch[] = [];
+  #filling = 0;
+  #sealedBytes = 0;
+  #sealedFacts = 0;
+  #next = 1;
+
+  constructor(loss: LossBook, options: { extraHeaders: readonly string[]; queueBytesMax: number }) {
+    this.#loss = loss;
+    this.#filter = new HeaderFilter(options.extraHeaders);
+    this.#queueBytesMax = options.queueBytesMax;
+  }
+
+  get queuedFacts(): number {
+    return this.#sealedFacts + this.#filling;
+  }
+
+  get queuedBytes(): number {
+    return this.#sealedBytes + this.#writer.length;
+  }
+
+  get full(): boolean {
+    return this.#filling >= BATCH_FACTS_MAX || this.#writer.length >= BATCH_BYTES_MAX;
+  }
+
+  get hasUnacknowledged(): boolean {
+    return this.#sent.length > 0;
+  }
+
+  /** Takes one fact, sheds its bodies, or drops it, by how full the queue is. */
+  add(exchange: Exchange): void {
+    this.#loss.seen += 1;
+    const bodies = exchange.request.bytes.length + exchange.response.bytes.length;
+    const queued = this.queuedBytes;
+    if (queued + FACT_BYTES_ESTIMATE > this.#queueBytesMax) {
+      drop(this.#loss, { queue: "observer", what: "fact" }, 1);
+      return;
+    }
+    const shed = bodies > 0 && queued + bodies > this.#queueBytesMax / 2;
+    if (shed) drop(this.#loss, { queue: "observer", what: "body" }, 1);
+    if (this.#filling === 0) this.#begin();
+    encodeExchange(this.#writer, this.#stripped(exchange), shed);
+    this.#filling += 1;
+  }
+
+  #stripped(exchange: Exchange): Exchange {
+    return {
+      ...exchange,
+      requestHeaders: this.#filter.apply(exchange.requestHeaders),
+      responseHeaders: this.#filter.apply(exchange.responseHeaders),
+    };
+  }
+
+  /** The frame's head and the batch's head; lengths are patched when it is sealed. */
+  #begin(): void {
+    this.#writer.u32(0);
+    this.#writer.u8(FRAME.facts);
+    this.#writer.u32(this.#next);
+    this.#writer.u32(0);
+  }
+
+  /** Ends the batch being filled, if there is one. */
+  seal(): void {
+    if (this.#filling === 0) return;
+    this.#writer.patchU32(0, this.#writer.length - 4);
+    this.#writer.patchU32(9, this.#filling);
+    const bytes = this.#writer.take();
+    this.#waiting.push({ number: this.#next, facts: this.#filling, bytes, sends: 0 });
+    this.#sealedBytes += bytes.length;
+    this.#sealedFacts += this.#filling;
+    this.#next += 1;
+    this.#filling = 0;
+  }
+
+  /** The next batch to put on the wire; it counts as sent from now on. */
+  take(): Batch | null {
+    const batch = this.#waiting.shift();
+    if (batch === undefined) return null;
+    batch.sends += 1;
+    this.#sent.push(batch);
+    return batch;
+  }
+
+  /** The observer has it: `notStored` of its facts were counted there but refused by the store. */
+  acknowledge(number: number, notStored: number): void {
+    const at = this.#sent.findIndex((batch) => batch.number === number);
+    if (at < 0) return;
+    const [batch] = this.#sent.splice(at, 1);
+    if (batch === undefined) return;
+    this.#release(batch);
+    this.#loss.recorded += batch.facts - notStored;
+    drop(this.#loss, { queue: "store", what: "fact" }, notStored);
+  }
+
+  /** After an observer died: what it had stored is done, the rest goes again, once; then it is lost. */
+  requeueSent(lastStored: number | null): void {
+    const again: Batch[] = [];
+    for (const batch of this.#sent.splice(0)) {
+      if (lastStored !== null && batch.number <= lastStored) {
+        this.#release(batch);
+        this.#loss.recorded += batch.facts;
+      } else if (batch.sends >= SENDS_MAX) {
+        this.#release(batch);
+        drop(this.#loss, { queue: "observer", what: "fact" }, batch.facts);
+      } else again.push(batch);
+    }
+    this.#waiting.unshift(...again);
+  }
+
+  /** At the very end: whatever is still here is lost, and said. */
+  dropRest(): void {
+    this.seal();
+    for (const batch of [...this.#sent.splice(0), ...this.#waiting.splice(0)]) {
+      this.#release(batch);
+      drop(this.#loss, { queue: "observer", what: "fact" }, batch.facts);
+    }
+  }
+
+  #release(batch: Batch): void {
+    this.#sealedBytes -= batch.bytes.length;
+    this.#sealedFacts -= batch.facts;
+  }
+}

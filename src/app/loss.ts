@@ -1,0 +1,22 @@
+// What was lost on the way to the observer, counted exactly by the process that outlives it: seen = recorded + dropped + queued.
+
+export interface LossBook {
+  seen: number;
+  recorded: number;
+  readonly dropped: Map<string, number>;
+}
+
+export function createLossBook(): LossBook {
+  return { seen: 0, recorded: 0, dropped: new Map() };
+}
+
+/** `queue`: where it was lost; `what`: whole facts, or only the copies of bodies. */
+export function drop(
+  book: LossBook,
+  where: { queue: "observer" | "store"; what: "fact" | "body" },
+  count: number,
+): void {
+  if (count === 0) return;
+  const key = `${where.queue}/${where.what}`;
+  book.dropped.set(key, (book.dropped.get(key) ?? 0) + count);
+}

@@ -1,0 +1,90 @@
+// What crosses the socket pair between the traffic process and the observer, beside the exchanges themselves.
+
+/** Frame kinds. Facts are binary (`exchange-wire.ts`), everything else is JSON or raw bytes behind a JSON head. */
+export const FRAME = Object.freeze({
+  /** to the observer: `Opening` */
+  opening: 1,
+  /** to the observer: u32 batch, u32 count, exchanges */
+  facts: 2,
+  /** to the observer: `Question` */
+  question: 3,
+  /** to the observer, once a second: `TrafficStats` */
+  stats: 4,
+  /** to the observer: `{ deadlineMs }`; it flushes, closes and exits */
+  stop: 5,
+  /** from the observer: `Ready` */
+  ready: 17,
+  /** from the observer: u32 batch, u32 facts of it that were not stored */
+  ack: 18,
+  /** from the observer: u32 question id, u32 status, text content type, text content encoding, bytes body */
+  answer: 19,
+  /** from the observer, once a second and at changes: `ObserverState` */
+  state: 20,
+});
+
+/** The first frame to the observer. `config` is the whole effective configuration. */
+export interface Opening {
+  /** Names this run of the traffic process: batch numbers are unique within it. */
+  readonly session: string;
+  readonly config: unknown;
+  readonly stats: TrafficStats;
+}
+
+export interface Ready {
+  /** The last batch of this session that is on disk, or null. */
+  readonly lastBatch: number | null;
+}
+
+export interface Question {
+  readonly id: number;
+  readonly accept: string;
+  readonly acceptEncoding: string;
+  readonly stats: TrafficStats;
+}
+
+/** Absolute figures owned by the traffic process; it outlives the observer. */
+export interface TrafficStats {
+  readonly seen: number;
+  readonly recorded: number;
+  /** Keys `queue/what`, e.g. `observer/fact`, `observer/body`, `store/fact`. */
+  readonly dropped: Readonly<Record<string, number>>;
+  readonly queuedFacts: number;
+  readonly queuedBytes: number;
+  readonly activeRequests: number;
+  readonly openConnections: number;
+  readonly refusedConnections: number;
+  readonly clientErrors: number;
+  readonly observerRestarts: number;
+  readonly loopDelayMs: number;
+}
+
+/** The state of one part, as `/readyz` tells it. */
+export interface PartState {
+  readonly state: "ok" | "degraded" | "off";
+  readonly why: string | null;
+  /** RFC 3339 UTC. */
+  readonly since: string;
+}
+
+export interface ServedVersion {
+  readonly version: string;
+  readonly since: string;
+  /** Share of the model's predictions in the last hour. */
+  readonly share: number;
+}
+
+export interface VersionModel {
+  readonly name: string;
+  readonly served: readonly ServedVersion[];
+  readonly declared: { readonly version: string; readonly source: string; readonly since: string } | null;
+  readonly mismatch: boolean;
+}
+
+export interface ObserverState {
+  readonly parts: Readonly<Record<string, PartState>>;
+  readonly models: readonly VersionModel[];
+  /** Versions known from outside the traffic (polled, registry): model -> version. */
+  readonly external: Readonly<Record<string, string>>;
+  /** The API's address when it is open. */
+  readonly api: { readonly host: string; readonly port: number } | null;
+}
