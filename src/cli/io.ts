@@ -3,10 +3,13 @@
 export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean | undefined; readonly columns?: number };
-  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean | undefined };
-  /** Calls back once per SIGINT or SIGTERM. */
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly stdin: NodeJS.ReadableStream;
+  /** Calls back at every SIGINT or SIGTERM. */
   readonly onSignal: (call: (signal: string) => void) => void;
-  /** Command line that starts the observer process. */
+  /** Command line that starts the observer process: this program, with the word `observer`. */
   readonly observerCommand: readonly [string, ...string[]];
 }
+
+export const EXIT = Object.freeze({ ok: 0, failed: 1, usage: 2 });

@@ -37,3 +37,9 @@ export function sleep(clock: Clock, ms: number): Promise<void> {
     clock.after(ms, resolve);
   });
 }
+
+/** Keeps the process alive until cancelled; a Clock's timers alone do not. For commands that wait between attempts. */
+export function keepAlive(): Timer {
+  const handle = setInterval(() => {}, 2 ** 31 - 1);
+  return { cancel: () => clearInterval(handle) };
+}

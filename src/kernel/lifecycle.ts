@@ -40,7 +40,7 @@ export class UndoStack {
     const endsAt = this.#clock.monotonicMs() + deadlineMs;
     for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
       const remaining = Math.max(0, endsAt - this.#clock.monotonicMs());
-      // oxlint-disable-next-line no-await-in-loop -- the order of the steps is the point
+      // One after the other: the order of the steps is the point.
       await this.#runOne(step.name, step.undo, remaining);
     }
   }

@@ -1,0 +1,228 @@
+// The ledger against a bare node:sqlite insert loop of the same rows, in one process and one run; and a start after kill -9.
+
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
+
+import type { LabelEvent } from "../src/facts/label.ts";
+import type { ExchangeRecord } from "../src/facts/prediction.ts";
+import { systemClock } from "../src/kernel/clock.ts";
+import { uuidv7 } from "../src/kernel/ids.ts";
+import { silentLog } from "../src/kernel/log.ts";
+import { createLedger } from "../src/ledger/ledger.ts";
+import type { Ledger } from "../src/ledger/ledger.ts";
+
+const ROWS = 300_000;
+const OPEN_ROWS = 1_000_000;
+const BATCH = 1000;
+const DAY_MS = 86_400_000;
+
+export interface LedgerRow {
+  readonly name: string;
+  readonly ours: number;
+  readonly peer: number;
+  readonly unit: string;
+}
+
+function open(path: string): Ledger {
+  const ledger = createLedger(
+    { path, retentionMs: 30 * DAY_MS, labelHorizonMs: 7 * DAY_MS, groupCommitMs: 25 },
+    {
+      clock: systemClock,
+      log: silentLog,
+      normalise: (_model, value) => ({ ok: true, value }),
+      onChanges: () => undefined,
+    },
+  );
+  const opened = ledger.open();
+  if (opened.kind !== "open") throw new Error(JSON.stringify(opened));
+  return ledger;
+}
+
+function exchange(id: string, ts: number, alias: string | null): ExchangeRecord {
+  const score = (ts % 1000) / 1000;
+  const prediction = {
+    model: "credit",
+    version: "1.4.2",
+    id,
+    ts,
+    value: score > 0.5 ? "1" : "0",
+    score,
+    scores: null,
+  };
+  return {
+    id,
+    aliases: alias === null ? [] : [alias],
+    model: "credit",
+    version: "1.4.2",
+    ts,
+    traceId: "0af7651916cd43dd8448eb211c80319c",
+    method: "POST",
+    route: "/v2/models/credit/infer",
+    status: 200,
+    durationMs: 12.5,
+    ttfbMs: 11.25,
+    predictions: [{ ...prediction, slice: { region: "eu" } }],
+  };
+}
+
+function perSecond(rows: number, startedAt: number): number {
+  return (rows * 1000) / (performance.now() - startedAt);
+}
+
+/** What somebody would write by hand: one table, sequential key, a prepared insert, fsync per thousand rows. */
+function bareLoop(folder: string, columns: string, rowOf: (i: number) => (string | number)[]): number {
+  const db = new DatabaseSync(join(folder, "bare.db"));
+  db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  db.exec(`DROP TABLE IF EXISTS bare; CREATE TABLE bare (${columns})`);
+  const insert = db.prepare(
+    `INSERT INTO bare VALUES (${columns
+      .split(",")
+      .map(() => "?")
+      .join(",")})`,
+  );
+  const startedAt = performance.now();
+  for (let at = 0; at < ROWS; at += BATCH) {
+    db.exec("BEGIN");
+    for (let i = at; i < at + BATCH; i++) insert.run(...rowOf(i));
+    db.exec("COMMIT");
+  }
+  const rate = perSecond(ROWS, startedAt);
+  db.close();
+  return rate;
+}
+
+async function recordAll(ledger: Ledger, exchanges: readonly ExchangeRecord[]): Promise<number> {
+  const startedAt = performance.now();
+  for (let at = 0; at < exchanges.length; at += BATCH) {
+    const kept = ledger.record(exchanges.slice(at, at + BATCH), { session: "bench", batch: at });
+    ledger.flushNow();
+    if ((await kept).kind !== "kept") throw new Error("refused");
+  }
+  return perSecond(exchanges.length, startedAt);
+}
+
+async function labelAll(ledger: Ledger, events: readonly LabelEvent[]): Promise<number> {
+  const startedAt = performance.now();
+  for (let at = 0; at < events.length; at += BATCH) {
+    const kept = ledger.label(events.slice(at, at + BATCH));
+    ledger.flushNow();
+    const result = await kept;
+    if (result.kind !== "kept" || result.outcomes.some((one) => one.result !== "joined"))
+      throw new Error("not joined");
+  }
+  return perSecond(events.length, startedAt);
+}
+
+async function benchInserts(folder: string): Promise<LedgerRow[]> {
+  const now = Date.now();
+  const ids = Array.from({ length: ROWS }, () => uuidv7(now));
+  const exchanges = ids.map((id, i) => exchange(id, now - ROWS + i, null));
+  const shuffled = ids.map((id, i) => ({ id, at: (i * 7919) % ROWS })).toSorted((a, b) => a.at - b.at);
+  const ordered = (list: readonly { id: string }[]): LabelEvent[] =>
+    list.map(({ id }) => ({ id, model: null, label: "1", ts: now, receivedAt: now }));
+  const barePredictions = bareLoop(
+    folder,
+    "row INTEGER PRIMARY KEY, id TEXT, model TEXT, version TEXT, ts INTEGER, value, score REAL, trace TEXT, route TEXT, status INTEGER, duration REAL, ttfb REAL",
+    (i) => [
+      i,
+      ids[i] ?? "",
+      "credit",
+      "1.4.2",
+      now + i,
+      "1",
+      i / ROWS,
+      "0af7651916cd43dd8448eb211c80319c",
+      "/v2/models/credit/infer",
+      200,
+      12.5,
+      11.25,
+    ],
+  );
+  const bareLabels = bareLoop(
+    folder,
+    "seq INTEGER PRIMARY KEY, id TEXT, label, ts INTEGER, received INTEGER",
+    (i) => [i, ids[i] ?? "", "1", now, now],
+  );
+  const first = open(join(folder, "first"));
+  const predictions = await recordAll(first, exchanges);
+  const labels = await labelAll(first, ordered(ids.map((id) => ({ id }))));
+  await first.close();
+  const second = open(join(folder, "second"));
+  await recordAll(second, exchanges);
+  const randomly = await labelAll(second, ordered(shuffled));
+  await second.close();
+  return [
+    { name: "predictions recorded", ours: predictions, peer: barePredictions, unit: "rows/s" },
+    { name: "labels joined, in order", ours: labels, peer: bareLabels, unit: "rows/s" },
+    { name: "labels joined, in random order", ours: randomly, peer: bareLabels, unit: "rows/s" },
+  ];
+}
+
+/** The child's part: fills a ledger with open predictions, says so, and waits to be killed. */
+async function fill(folder: string): Promise<void> {
+  const ledger = open(folder);
+  const now = Date.now();
+  for (let at = 0; at < OPEN_ROWS; at += BATCH * 10) {
+    const batch = Array.from({ length: BATCH * 10 }, (_, i) =>
+      exchange(uuidv7(now), now - OPEN_ROWS + at + i, null),
+    );
+    const kept = ledger.record(batch, null);
+    ledger.flushNow();
+    await kept;
+  }
+  process.stdout.write("filled\n");
+  setInterval(() => undefined, 1000);
+}
+
+async function benchStart(folder: string): Promise<LedgerRow[]> {
+  const path = join(folder, "killed");
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), "fill", path], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  const gone = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGKILL");
+  await gone;
+  const before = process.memoryUsage.rss();
+  const startedAt = performance.now();
+  const ledger = open(path);
+  const tookMs = performance.now() - startedAt;
+  const rss = process.memoryUsage.rss() - before;
+  if (ledger.stats().rows !== OPEN_ROWS) throw new Error(`rows: ${ledger.stats().rows}`);
+  await ledger.close();
+  return [
+    { name: "start after kill -9, 1M open (peer: 3 s)", ours: tookMs, peer: 3000, unit: "ms" },
+    {
+      name: "resident memory for 1M open (peer: 400 MiB / 10)",
+      ours: rss / 1024,
+      peer: 40 * 1024,
+      unit: "KiB",
+    },
+  ];
+}
+
+export async function benchLedger(): Promise<LedgerRow[]> {
+  const folder = mkdtempSync(join(tmpdir(), "outrider-bench-ledger-"));
+  try {
+    return [...(await benchStart(folder)), ...(await benchInserts(folder))];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [, , part, path] = process.argv;
+  if (part === "fill" && path !== undefined) await fill(path);
+  else {
+    for (const row of await benchLedger()) {
+      const ratio = (row.ours / row.peer).toFixed(2);
+      console.log(
+        `${row.name.padEnd(50)} ${Math.round(row.ours)} / ${Math.round(row.peer)} ${row.unit} = ${ratio}`,
+      );
+    }
+  }
+}

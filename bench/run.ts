@@ -1,0 +1,45 @@
+// `npm run bench`: ratios of one run. Absolute figures depend on the machine and are printed only beside their ratio.
+
+import { benchLedger } from "./ledger.ts";
+import { benchLabels } from "./labels.ts";
+import { benchRelay, type RelayRow } from "./relay.ts";
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+/** Round by round, so that drift of the machine cancels; then min, median, max. */
+function ratio(ours: readonly number[], theirs: readonly number[]): string {
+  const ratios = ours.map((value, i) => value / (theirs[i] ?? Number.NaN)).toSorted((a, b) => a - b);
+  return `${median(ratios).toFixed(2)} (${(ratios[0] ?? Number.NaN).toFixed(2)}-${(ratios.at(-1) ?? Number.NaN).toFixed(2)})`;
+}
+
+function tellRelay(rows: readonly RelayRow[]): void {
+  for (const row of rows) {
+    say(
+      `  ${row.name.padEnd(10)} CPU ${median(row.cpuMicros).toFixed(1).padStart(6)} us/request   ${Math.round(median(row.perSecond))} requests/s   at 2000/s: p50 ${median(row.p50Ms).toFixed(3)} ms  p99 ${median(row.p99Ms).toFixed(3)} ms   errors ${row.errors}`,
+    );
+  }
+  const find = (name: string): RelayRow | undefined => rows.find((row) => row.name === name);
+  const ours = find("outrider");
+  const nginx = find("nginx");
+  const go = find("go");
+  const direct = find("direct");
+  if (ours === undefined) return;
+  if (nginx) say(`  traffic process / nginx, CPU per request:      ${ratio(ours.trafficMicros, nginx.cpuMicros)}   to reach: 3`);
+  if (nginx) say(`  median latency / nginx:                        ${ratio(ours.p50Ms, nginx.p50Ms)}`);
+  if (go) say(`  both processes / Go's ReverseProxy, CPU:       ${ratio(ours.cpuMicros, go.cpuMicros)}   to reach: 1.5`);
+  if (direct) say(`  median latency / direct:                       ${ratio(ours.p50Ms, direct.p50Ms)}`);
+}
+
+say("Relay: 500 B POST, 300 B answer, keep-alive, 16 connections; everything on (bodies copied, predictions recorded)");
+tellRelay(await benchRelay(say));
+say("\nLabels: HTTP NDJSON into the ledger, against a bare node:sqlite insert loop of the same rows");
+for (const line of await benchLabels()) say(`  ${line}`);
+say("\nLedger alone");
+for (const row of await benchLedger()) {
+  say(`  ${row.name.padEnd(44)} ${Math.round(row.ours)} / ${Math.round(row.peer)} ${row.unit} = ${(row.ours / row.peer).toFixed(2)}`);
+}

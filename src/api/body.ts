@@ -1,0 +1,126 @@
+// The body of a request in small slices, with an end for senders that fall silent and a polite end for bodies that nobody reads on.
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "../kernel/clock.ts";
+import { ApiProblem, sendProblem } from "./problems.ts";
+
+/** Small, so that even a slice of nothing but broken lines holds the loop for milliseconds only. */
+const SLICE_BYTES = 16 * 1024;
+const LINGER_MS = 3_000;
+
+export interface BodyWatch {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly clock: Clock;
+  readonly idleMs: number;
+}
+
+/** Answers 408 and hangs up when the body makes no progress for `idleMs` while we wait for it. */
+class IdleWatch {
+  #waitingSince: number | null = null;
+  readonly #watch: BodyWatch;
+  readonly #timer: { cancel(): void };
+
+  constructor(watch: BodyWatch) {
+    this.#watch = watch;
+    this.#timer = watch.clock.every(Math.max(10, watch.idleMs / 4), () => this.#look());
+  }
+
+  waiting(): void {
+    this.#waitingSince = this.#watch.clock.monotonicMs();
+  }
+
+  busy(): void {
+    this.#waitingSince = null;
+  }
+
+  stop(): void {
+    this.#timer.cancel();
+  }
+
+  #look(): void {
+    const { request, response, clock, idleMs } = this.#watch;
+    if (this.#waitingSince === null || clock.monotonicMs() - this.#waitingSince < idleMs) return;
+    this.stop();
+    response.once("finish", () => request.destroy());
+    sendProblem(response, new ApiProblem("request_timeout", `the body paused for more than ${idleMs} ms`));
+  }
+}
+
+/** Tells a client that waits for it (`Expect: 100-continue`) to send the body. */
+function invite({ request, response }: BodyWatch): void {
+  if (request.headers.expect !== undefined && !response.headersSent) response.writeContinue();
+}
+
+/** Slices of the body as they come. Throws when the client leaves before the end. Leaving the loop early keeps the connection. */
+export async function* bodySlices(watch: BodyWatch): AsyncGenerator<Buffer> {
+  invite(watch);
+  const idle = new IdleWatch(watch);
+  idle.waiting();
+  try {
+    for await (const chunk of watch.request.iterator({ destroyOnReturn: false })) {
+      idle.busy();
+      if (!Buffer.isBuffer(chunk)) continue;
+      for (let at = 0; at < chunk.length; at += SLICE_BYTES) yield chunk.subarray(at, at + SLICE_BYTES);
+      idle.waiting();
+    }
+  } finally {
+    idle.stop();
+  }
+}
+
+/** After an answer that did not wait for the whole body: reads on for a moment so that the client gets to see it, then hangs up. */
+export function lingerOver(request: IncomingMessage, clock: Clock): void {
+  if (request.complete || request.destroyed) return;
+  request.resume();
+  const timer = clock.after(LINGER_MS, () => request.destroy());
+  request.once("close", () => timer.cancel());
+}
+
+/** A shared allowance of bytes that requests hold in memory. */
+export class ByteBudget {
+  readonly #bytesMax: number;
+  #held = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  take(bytes: number): void {
+    if (this.#held + bytes > this.#bytesMax) {
+      throw new ApiProblem(
+        "busy",
+        "too many large JSON bodies at one time: send again later, or send NDJSON",
+        {
+          headers: { "retry-after": "1" },
+        },
+      );
+    }
+    this.#held += bytes;
+  }
+
+  give(bytes: number): void {
+    this.#held -= bytes;
+  }
+}
+
+/** The whole body, at most `bytesMax`, as long as the budget has room. The caller gives `held` back. */
+export async function wholeBody(
+  watch: BodyWatch,
+  cap: { readonly bytesMax: number; readonly budget: ByteBudget; readonly held: { bytes: number } },
+): Promise<Buffer> {
+  const tooLarge = (): ApiProblem =>
+    new ApiProblem(
+      "body_too_large",
+      `a JSON body holds at most ${cap.bytesMax} bytes: send application/x-ndjson, which has no limit`,
+    );
+  if (Number(watch.request.headers["content-length"] ?? 0) > cap.bytesMax) throw tooLarge();
+  const parts: Buffer[] = [];
+  for await (const slice of bodySlices(watch)) {
+    if (cap.held.bytes + slice.length > cap.bytesMax) throw tooLarge();
+    cap.budget.take(slice.length);
+    cap.held.bytes += slice.length;
+    parts.push(slice);
+  }
+  return Buffer.concat(parts, cap.held.bytes);
+}

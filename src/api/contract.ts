@@ -1,0 +1,125 @@
+// What the API room takes and needs, in its own words; `observer.ts` fills it in.
+
+import type { Group } from "../facts/group.ts";
+import type { LabelEvent, LabelOutcome, LabelRevision } from "../facts/label.ts";
+import type { Value } from "../facts/prediction.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Log } from "../kernel/log.ts";
+
+export type Scope = "labels:write" | "versions:write" | "read";
+
+export interface ApiToken {
+  readonly name: string;
+  /** SHA-256 of the token, 64 hex digits. */
+  readonly sha256: string;
+  readonly scopes: readonly Scope[];
+}
+
+export interface ApiLimits {
+  /** Longest `application/json` body; it is held in memory while it is checked. */
+  readonly jsonBytesMax: number;
+  /** All `application/json` bodies that are held at one time; beyond it: 429. */
+  readonly jsonBytesHeldMax: number;
+  /** Longest line of NDJSON, record of CSV, item of a JSON array. */
+  readonly lineBytesMax: number;
+  /** Label requests at one time; beyond it: 429. */
+  readonly requestsInFlightMax: number;
+  /** Open connections; further ones are closed at once. */
+  readonly connectionsMax: number;
+  /** A label body that sends nothing for so long is given up: 408. */
+  readonly bodyIdleMs: number;
+  /** How long a batch of labels may take to get on disk: then 503. */
+  readonly storeTimeoutMs: number;
+}
+
+/** `lineBytesMax` lets a label array of 10,000 numbers with all their digits (190 KB) through. */
+export const DEFAULT_LIMITS: ApiLimits = Object.freeze({
+  jsonBytesMax: 16 * 1024 * 1024,
+  jsonBytesHeldMax: 64 * 1024 * 1024,
+  lineBytesMax: 256 * 1024,
+  requestsInFlightMax: 32,
+  connectionsMax: 1024,
+  bodyIdleMs: 60_000,
+  storeTimeoutMs: 30_000,
+});
+
+export interface ApiOptions {
+  /** Port 0 asks the system for a free one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly tokens: readonly ApiToken[];
+  readonly limits: ApiLimits;
+  /** `info.version` of the OpenAPI document. */
+  readonly softwareVersion: string;
+}
+
+/** A prediction as the ledger knows it. Times are Unix milliseconds. */
+export interface PredictionView {
+  readonly id: string;
+  readonly aliases: readonly string[];
+  readonly model: string;
+  readonly version: string;
+  readonly slice: Readonly<Record<string, string>> | null;
+  readonly ts: number;
+  readonly prediction: Value | null;
+  readonly score: number | null;
+  readonly scores: Readonly<Record<string, number>> | null;
+  readonly traceId: string | null;
+  readonly exchange: {
+    readonly method: string;
+    readonly route: string;
+    readonly status: number | null;
+    readonly durationMs: number;
+    readonly ttfbMs: number | null;
+  } | null;
+  readonly labels: readonly Pick<LabelRevision, "label" | "ts" | "receivedAt" | "state">[];
+  /** The version is registered in the version ledger. */
+  readonly registered: boolean;
+}
+
+export interface ModelVersionView {
+  readonly version: string;
+  /** Unix ms; null: never seen in traffic (registered only). */
+  readonly firstSeen: number | null;
+  readonly lastSeen: number | null;
+  readonly predictions: number;
+  readonly labels: number;
+  readonly stage?: string | null;
+  /** What was registered with it. */
+  readonly metadata?: unknown;
+}
+
+export interface ModelView {
+  readonly name: string;
+  readonly task: string;
+  readonly versions: readonly ModelVersionView[];
+}
+
+export interface QualityQuery {
+  readonly model?: string | undefined;
+  readonly version?: string | undefined;
+  readonly window?: string | undefined;
+  readonly slice?: string | undefined;
+  readonly basis?: string | undefined;
+}
+
+export type LabelsKept =
+  /** One outcome per event, in order. */
+  | { readonly kind: "kept"; readonly outcomes: readonly LabelOutcome[] }
+  | { readonly kind: "refused"; readonly cause: string; readonly message: string };
+
+export interface ApiNeeds {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Durable when it resolves "kept". At most 2,000 events and about 1 MiB at a time; up to three calls of one request overlap and are taken in the order of the calls. */
+  labels(events: readonly LabelEvent[]): Promise<LabelsKept>;
+  /** Called once for every label that got an answer, refused ones included. */
+  countLabel(outcome: LabelOutcome): void;
+  /** Every prediction that knows `id` as its id, as its exchange's id, or as an alias. */
+  prediction(id: string): readonly PredictionView[];
+  labelsOf(id: string): readonly LabelRevision[];
+  /** May throw a Problem, e.g. for a window that is not configured. */
+  quality(query: QualityQuery): { readonly at: number; readonly groups: readonly Group[] };
+  models(): readonly ModelView[];
+  version(): unknown;
+  health(): { readonly live: boolean; readonly ready: boolean; readonly body: unknown };
+}

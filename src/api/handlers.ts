@@ -1,0 +1,103 @@
+// One handler per operation of the route table; a missing one is a type error.
+
+import type { Request, Response } from "express";
+import type { z } from "zod";
+import { labelHistory, measuredVersions, modelsDocument, oneModel, onePrediction } from "./answers.ts";
+import type { ApiNeeds, ApiOptions } from "./contract.ts";
+import { openApiDocument, overviewText } from "./openapi.ts";
+import type { LabelsPost } from "./post-labels.ts";
+import { ApiProblem, sendJson } from "./problems.ts";
+import type { Operation } from "./routes.ts";
+import { narrowing, ofModel, qualityQuery } from "./schemas.ts";
+import { rfc3339 } from "./timestamp.ts";
+
+export type Handler = (request: Request, response: Response) => void | Promise<void>;
+
+/** The query by its schema; a parameter that is unknown, repeated or too long is refused, not ignored. */
+function parseQuery<T extends z.ZodObject>(schema: T, request: Request): z.infer<T> {
+  const parsed = schema.safeParse({ ...request.query });
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const where = issue?.path.join(".") ?? "";
+  const known = Object.keys(schema.shape).join(", ");
+  throw new ApiProblem(
+    "invalid_parameter",
+    `${where === "" ? "" : `${where}: `}${issue?.message ?? "refused"}; known parameters: ${known}`,
+  );
+}
+
+function param(request: Request, name: string): string {
+  const value = request.params[name];
+  return typeof value === "string" ? value : "";
+}
+
+function sendText(response: Response, text: string): void {
+  response.statusCode = 200;
+  response.setHeader("content-type", "text/plain; charset=utf-8");
+  response.end(text);
+}
+
+function versionsOf(needs: ApiNeeds, name: string): ReturnType<typeof measuredVersions> {
+  const model = oneModel(needs.models(), name);
+  return measuredVersions(model, needs.quality({ model: name }).groups);
+}
+
+function readHandlers(
+  needs: ApiNeeds,
+): Pick<
+  Record<Operation, Handler>,
+  "getPrediction" | "getLabels" | "getQuality" | "getModels" | "getVersions" | "getModelVersion"
+> {
+  return {
+    getPrediction: (request, response) => {
+      const wanted = parseQuery(narrowing, request);
+      sendJson(response, onePrediction(needs.prediction(param(request, "id")), wanted));
+    },
+    getLabels: (request, response) => {
+      const { model } = parseQuery(ofModel, request);
+      const id = param(request, "id");
+      sendJson(response, labelHistory(id, needs.labelsOf(id), model));
+    },
+    getQuality: (request, response) => {
+      const { at, groups } = needs.quality(parseQuery(qualityQuery, request));
+      sendJson(response, { at: rfc3339(at), groups });
+    },
+    getModels: (_request, response) => sendJson(response, modelsDocument(needs.models())),
+    getVersions: (request, response) => {
+      const name = param(request, "model");
+      const versions = versionsOf(needs, name);
+      sendJson(response, { model: name, task: oneModel(needs.models(), name).task, versions });
+    },
+    getModelVersion: (request, response) => {
+      const name = param(request, "model");
+      const wanted = param(request, "version");
+      const version = versionsOf(needs, name).find((document) => document["version"] === wanted);
+      if (version === undefined) throw new ApiProblem("unknown_version", "this model has no such version");
+      sendJson(response, { model: name, task: oneModel(needs.models(), name).task, ...version });
+    },
+  };
+}
+
+export function createHandlers(
+  options: ApiOptions,
+  needs: ApiNeeds,
+  labels: LabelsPost,
+): Readonly<Record<Operation, Handler>> {
+  const openApi = openApiDocument(options.softwareVersion);
+  const overview = overviewText(options.softwareVersion);
+  return {
+    ...readHandlers(needs),
+    postLabels: (request, response) => labels.handle(request, response),
+    getServed: (_request, response) => sendJson(response, needs.version()),
+    getLive: (_request, response) => {
+      const { live } = needs.health();
+      sendJson(response, { status: live ? "ok" : "stuck" }, live ? 200 : 503);
+    },
+    getReady: (_request, response) => {
+      const { ready, body } = needs.health();
+      sendJson(response, body, ready ? 200 : 503);
+    },
+    getOpenApi: (_request, response) => sendJson(response, openApi),
+    getOverview: (_request, response) => sendText(response, overview),
+  };
+}

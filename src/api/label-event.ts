@@ -1,0 +1,142 @@
+// One label as it was sent -> a label event, or the reason why not. Hand-written checks: this runs for every line.
+
+import type { LabelEvent, LabelOutcome } from "../facts/label.ts";
+import type { Value } from "../facts/prediction.ts";
+import { TS_MAX_MS, parseTimestamp, parseTimestampText } from "./timestamp.ts";
+
+export const ID_CHARS_MAX = 512;
+export const LABEL_CHARS_MAX = 1024;
+export const LABEL_ROWS_MAX = 10_000;
+const MODEL_CHARS_MAX = 256;
+
+type Refusal = LabelOutcome & { readonly result: "rejected" };
+
+function refusal(code: string, message: string): Refusal {
+  return Object.freeze({ result: "rejected", code, message, model: null, version: null });
+}
+
+const LABEL_RULE = `a finite number, a string of at most ${LABEL_CHARS_MAX} characters, true, false, an array of these, or null to retract`;
+export const REFUSED = Object.freeze({
+  notJson: refusal("invalid_json", "not valid JSON: write one JSON object per line"),
+  notUtf8: refusal("invalid_utf8", "not valid UTF-8: write the file in UTF-8"),
+  notObject: refusal("invalid_event", 'not an object: write {"id": ..., "label": ...}'),
+  tooLong: refusal("line_too_long", "the line is longer than the API takes: send fewer labels in one array"),
+  id: refusal(
+    "invalid_id",
+    `id must be a string of 1 to ${ID_CHARS_MAX} characters without control characters: quote numbers`,
+  ),
+  noLabel: refusal("missing_label", `label is missing: it is ${LABEL_RULE}`),
+  label: refusal("invalid_label", `label must be ${LABEL_RULE}`),
+  labelNumber: refusal(
+    "invalid_label",
+    "label must be a finite number: NaN, Infinity and overflow are refused",
+  ),
+  labelRows: refusal("invalid_label", `label, when an array, holds 1 to ${LABEL_ROWS_MAX} values`),
+  model: refusal(
+    "invalid_model",
+    `model must be a string of 1 to ${MODEL_CHARS_MAX} characters; leave it out when only one model knows the id`,
+  ),
+  ts: refusal(
+    "invalid_ts",
+    `ts must be RFC 3339 with an offset (2026-01-31T12:00:00Z) or whole Unix milliseconds from 0 to ${TS_MAX_MS}`,
+  ),
+  cellNull: refusal(
+    "missing_label",
+    "label is empty: write the label, or null to retract; leave unknown rows out",
+  ),
+});
+
+/** A surrogate alone, or a control character, would not survive storage, logs and exposition unchanged. */
+function isCleanText(text: string, charsMax: number): boolean {
+  if (text.length > charsMax) return false;
+  let surrogates = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code === 0x7f) return false;
+    if (code >= 0xd800 && code <= 0xdfff) surrogates = true;
+  }
+  return !surrogates || text.isWellFormed();
+}
+
+function isFields(value: unknown): value is { readonly [key in "id" | "label" | "model" | "ts"]?: unknown } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isRefusal(value: LabelEvent["label"] | Refusal): value is Refusal {
+  return typeof value === "object" && value !== null && "result" in value;
+}
+
+function parseScalar(raw: unknown): Value | null | Refusal {
+  // + 0 turns -0 into 0: they are the same truth.
+  if (typeof raw === "number") return Number.isFinite(raw) ? raw + 0 : REFUSED.labelNumber;
+  if (typeof raw === "string") return isCleanText(raw, LABEL_CHARS_MAX) ? raw : REFUSED.label;
+  if (typeof raw === "boolean") return raw ? 1 : 0;
+  return raw === null ? null : REFUSED.label;
+}
+
+function parseRows(raw: readonly unknown[]): LabelEvent["label"] | Refusal {
+  if (raw.length === 0 || raw.length > LABEL_ROWS_MAX) return REFUSED.labelRows;
+  const rows: (Value | null)[] = [];
+  for (const item of raw) {
+    const row = parseScalar(item);
+    if (typeof row === "object" && row !== null) return row;
+    rows.push(row);
+  }
+  return rows;
+}
+
+/** A label from a parsed JSON value. `receivedAt` (whole Unix ms) stands in for a missing `ts`. */
+export function parseLabelEvent(fields: unknown, receivedAt: number): LabelEvent | Refusal {
+  if (!isFields(fields)) return REFUSED.notObject;
+  const { id, label: raw, model = null, ts: rawTs } = fields;
+  if (typeof id !== "string" || id.length === 0 || !isCleanText(id, ID_CHARS_MAX)) return REFUSED.id;
+  if (raw === undefined) return REFUSED.noLabel;
+  const label = Array.isArray(raw) ? parseRows(raw) : parseScalar(raw);
+  if (isRefusal(label)) return label;
+  if (model !== null) {
+    if (typeof model !== "string" || model.length === 0) return REFUSED.model;
+    if (!isCleanText(model, MODEL_CHARS_MAX)) return REFUSED.model;
+  }
+  const ts = rawTs === undefined || rawTs === null ? receivedAt : parseTimestamp(rawTs);
+  return ts === null ? REFUSED.ts : { id, model, label, ts, receivedAt };
+}
+
+const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const NOT_A_NUMBER = /^[+-]?(?:nan|inf|infinity)$/i;
+/** Booleans in the spellings of JSON, Python and SQL; `null` only as JSON writes it, because it withdraws a truth. */
+const CELL_WORDS: ReadonlyMap<string, number | null> = new Map([
+  ...["true", "True", "TRUE"].map((word): [string, number] => [word, 1]),
+  ...["false", "False", "FALSE"].map((word): [string, number] => [word, 0]),
+  ["null", null],
+]);
+
+function parseLabelCell(cell: string): Value | null | Refusal {
+  // An empty cell is what programs write for "not known yet"; taking it for a retraction would withdraw truths.
+  if (cell === "") return REFUSED.cellNull;
+  const word = CELL_WORDS.get(cell);
+  if (word !== undefined) return word;
+  if (NOT_A_NUMBER.test(cell)) return REFUSED.labelNumber;
+  return parseScalar(JSON_NUMBER.test(cell) ? Number(cell) : cell);
+}
+
+/** The cells of one CSV record; null: the column is absent. */
+export interface LabelCells {
+  readonly id: string;
+  readonly label: string | null;
+  readonly model: string | null;
+  readonly ts: string | null;
+}
+
+/** A label from CSV cells. Text that is a whole JSON number is that number; true, false and null are words; empty model and ts count as absent. */
+export function parseLabelCells(cells: LabelCells, receivedAt: number): LabelEvent | Refusal {
+  const { id, model } = cells;
+  if (id.includes("\uFFFD") || cells.label?.includes("\uFFFD") === true) return REFUSED.notUtf8;
+  if (id.length === 0 || !isCleanText(id, ID_CHARS_MAX)) return REFUSED.id;
+  if (cells.label === null) return REFUSED.noLabel;
+  const label = parseLabelCell(cells.label);
+  if (isRefusal(label)) return label;
+  if (model !== null && !isCleanText(model, MODEL_CHARS_MAX)) return REFUSED.model;
+  const ts = cells.ts === null || cells.ts === "" ? receivedAt : parseTimestampText(cells.ts);
+  if (ts === null) return REFUSED.ts;
+  return { id, model: model === "" ? null : model, label, ts, receivedAt };
+}

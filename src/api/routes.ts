@@ -1,0 +1,157 @@
+// Every call of the API, once: dispatch, the Allow header, the overview at / and the OpenAPI document all read this table.
+
+import type { z } from "zod";
+import type { Scope } from "./contract.ts";
+import { LABEL_TYPES } from "./label-formats.ts";
+import * as shapes from "./schemas.ts";
+
+export interface RouteBody {
+  /** content type -> shape of one body. */
+  readonly types: Readonly<Record<string, z.ZodType | null>>;
+}
+
+export interface Route {
+  readonly operation: string;
+  readonly method: "get" | "post";
+  /** OpenAPI spelling: `{name}` is one percent-encoded segment. */
+  readonly path: string;
+  /** What a token must be allowed to; null: open to everybody who may connect. */
+  readonly scope: Scope | null;
+  readonly summary: string;
+  readonly query?: z.ZodObject;
+  readonly body?: RouteBody;
+  readonly answer: { readonly type: string; readonly shape: z.ZodType | null };
+  /** Statuses of its refusals, beside 401 and 403. */
+  readonly refusals: readonly number[];
+}
+
+const json = (shape: z.ZodType | null): Route["answer"] => ({ type: "application/json", shape });
+const [JSON_TYPE, NDJSON_TYPE, CSV_TYPE] = LABEL_TYPES;
+
+export const ROUTES = [
+  {
+    operation: "postLabels",
+    method: "post",
+    path: "/v1/labels",
+    scope: "labels:write",
+    summary:
+      "Send ground truth. Answers when the labels are on disk; sending the same labels again changes nothing. " +
+      "CSV: columns id and label, optional model and ts, others are ignored; numbers, true and false are read as such, " +
+      "null retracts, an empty label is refused.",
+    body: {
+      types: {
+        [JSON_TYPE]: shapes.labelSent.or(shapes.labelSent.array()),
+        [NDJSON_TYPE]: shapes.labelSent,
+        [CSV_TYPE]: null,
+      },
+    },
+    answer: json(shapes.labelsAnswer),
+    refusals: [400, 408, 413, 415, 422, 429, 503],
+  },
+  {
+    operation: "getPrediction",
+    method: "get",
+    path: "/v1/predictions/{id}",
+    scope: "read",
+    summary:
+      "One prediction with its labels, by id or alias. Known to several versions of a model: the newest, with `others`. " +
+      "Known to several models: 409 ambiguous_model; several predictions share it: 409 ambiguous_id with their ids.",
+    query: shapes.narrowing,
+    answer: json(shapes.predictionAnswer),
+    refusals: [400, 404, 409],
+  },
+  {
+    operation: "getLabels",
+    method: "get",
+    path: "/v1/labels/{id}",
+    scope: "read",
+    summary: "Every revision of the label for an id, joined or still waiting.",
+    query: shapes.ofModel,
+    answer: json(shapes.labelHistoryAnswer),
+    refusals: [400, 404],
+  },
+  {
+    operation: "getQuality",
+    method: "get",
+    path: "/v1/quality",
+    scope: "read",
+    summary: "How good each model version is, by window and slice.",
+    query: shapes.qualityQuery,
+    answer: json(shapes.qualityAnswer),
+    refusals: [400, 404],
+  },
+  {
+    operation: "getModels",
+    method: "get",
+    path: "/v1/models",
+    scope: "read",
+    summary: "The models and versions seen.",
+    answer: json(shapes.modelsAnswer),
+    refusals: [],
+  },
+  {
+    operation: "getVersions",
+    method: "get",
+    path: "/v1/models/{model}/versions",
+    scope: "read",
+    summary: "The versions of a model, with their live quality.",
+    answer: json(shapes.versionsAnswer),
+    refusals: [400, 404],
+  },
+  {
+    operation: "getModelVersion",
+    method: "get",
+    path: "/v1/models/{model}/versions/{version}",
+    scope: "read",
+    summary: "One version of a model, with its live quality.",
+    answer: json(shapes.versionAnswer),
+    refusals: [400, 404],
+  },
+  {
+    operation: "getServed",
+    method: "get",
+    path: "/version",
+    scope: "read",
+    summary: "Versions served and declared, as on the telemetry listener.",
+    answer: json(null),
+    refusals: [],
+  },
+  {
+    operation: "getLive",
+    method: "get",
+    path: "/livez",
+    scope: null,
+    summary: "200 while the process works.",
+    answer: json(null),
+    refusals: [503],
+  },
+  {
+    operation: "getReady",
+    method: "get",
+    path: "/readyz",
+    scope: null,
+    summary: "200 while requests are taken; the body tells the state of every part.",
+    answer: json(null),
+    refusals: [503],
+  },
+  {
+    operation: "getOpenApi",
+    method: "get",
+    path: "/openapi.json",
+    scope: null,
+    summary: "This description.",
+    answer: json(null),
+    refusals: [],
+  },
+  {
+    operation: "getOverview",
+    method: "get",
+    path: "/",
+    scope: null,
+    summary: "The list of calls, as text.",
+    answer: { type: "text/plain", shape: null },
+    refusals: [],
+  },
+] as const satisfies readonly Route[];
+
+export type Operation = (typeof ROUTES)[number]["operation"];

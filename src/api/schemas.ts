@@ -1,0 +1,134 @@
+// The shapes of the API's answers, once: the OpenAPI document is made from them and the tests hold real answers against them.
+
+import { z } from "zod";
+
+const time = z.iso.datetime().describe("RFC 3339, UTC");
+const count = z.int().min(0);
+const value = z.union([z.number(), z.string()]);
+const label = z.union([value, z.null(), z.array(value.nullable())]).describe("null: retracted");
+const state = z.enum(["current", "superseded", "waiting", "invalid"]);
+
+const labelError = z.object({
+  line: z
+    .int()
+    .describe("line of the body, or index in the JSON array; from 1. CSV: the line on which the record ends"),
+  code: z.string(),
+  message: z.string(),
+});
+
+export const labelsAnswer = z.object({
+  received: count,
+  joined: count,
+  waiting: count,
+  duplicate: count,
+  corrected: count,
+  stale: count,
+  retracted: count,
+  rejected: count,
+  errors: z.array(labelError).max(100).describe("the first 100"),
+});
+
+const given = z.union([z.number(), z.string().max(1024), z.boolean(), z.null()]);
+export const labelSent = z.object({
+  id: z.string().min(1).max(512).describe("prediction id, <id>:<row>, or an alias"),
+  label: z
+    .union([given, z.array(given).min(1).max(10_000)])
+    .describe(
+      "the truth; true and false count as 1 and 0; null retracts; an array labels all rows of the answer",
+    ),
+  model: z.string().max(256).nullish().describe("needed only when several models know the id"),
+  ts: z
+    .union([z.iso.datetime({ offset: true }), z.int().min(0)])
+    .nullish()
+    .describe("when the label was established: RFC 3339 or Unix milliseconds; default now"),
+});
+
+export const predictionAnswer = z.object({
+  id: z.string(),
+  aliases: z.array(z.string()),
+  model: z.string(),
+  version: z.string(),
+  slice: z.record(z.string(), z.string()).nullable(),
+  ts: time,
+  prediction: value.nullable(),
+  score: z.number().nullable(),
+  scores: z.record(z.string(), z.number()).nullable(),
+  traceId: z.string().nullable(),
+  exchange: z
+    .object({
+      method: z.string(),
+      route: z.string(),
+      status: z.int().nullable(),
+      durationMs: z.number(),
+      ttfbMs: z.number().nullable(),
+    })
+    .nullable(),
+  labels: z.array(z.object({ label, ts: time, receivedAt: time, state })),
+  registered: z.boolean(),
+  others: z
+    .array(z.object({ version: z.string(), ts: time }))
+    .describe("other versions of the same model that know the id; ask with ?version="),
+});
+
+export const labelHistoryAnswer = z.object({
+  id: z.string(),
+  labels: z.array(
+    z.object({ id: z.string(), model: z.string().nullable(), label, ts: time, receivedAt: time, state }),
+  ),
+});
+
+const group = z.looseObject({
+  model: z.string(),
+  version: z.string(),
+  slice: z.string().describe('"" or "name=value"'),
+  window: z.string(),
+  n_predictions: count,
+  n_labeled: count,
+  coverage: z.number().nullable(),
+  metrics: z.record(z.string(), z.number().nullable()),
+  undefined: z.record(z.string(), z.string()).describe("why a metric is null"),
+  confusion: z.record(z.string(), z.unknown()).optional(),
+  extra: z.record(z.string(), z.unknown()),
+});
+
+export const qualityAnswer = z.object({ at: time, groups: z.array(group) });
+
+const modelVersion = z.object({
+  version: z.string(),
+  firstSeen: time.nullable(),
+  lastSeen: time.nullable(),
+  predictions: count,
+  labels: count,
+  stage: z.string().nullable(),
+  metadata: z.unknown(),
+});
+const measuredVersion = modelVersion.extend({ quality: z.array(group) });
+
+export const modelsAnswer = z.object({
+  models: z.array(z.object({ name: z.string(), task: z.string(), versions: z.array(modelVersion) })),
+});
+export const versionsAnswer = z.object({
+  model: z.string(),
+  task: z.string(),
+  versions: z.array(measuredVersion),
+});
+export const versionAnswer = measuredVersion.extend({ model: z.string(), task: z.string() });
+
+export const problemAnswer = z.looseObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.string().describe("stable; programs decide by it"),
+  detail: z.string(),
+});
+
+const text = z.string().min(1).max(512).optional();
+export const narrowing = z.strictObject({ model: text, version: text });
+export const ofModel = z.strictObject({ model: text });
+export const qualityQuery = z.strictObject({
+  model: text,
+  version: text,
+  window: text.describe("1h, 24h, 7d, all: the configured windows"),
+  slice: text.describe('"name=value"'),
+  basis: text,
+});

@@ -1,0 +1,153 @@
+// The traffic process put together: relay, supervisor of the observer, telemetry listener. Start and stop, nothing else.
+
+import { randomUUID } from "node:crypto";
+import { configuredHeaders, relaySnapshot } from "./app/relay-snapshot.ts";
+import { createSupervisor, type Supervisor } from "./app/supervisor.ts";
+import { createTelemetryListener, type TelemetryListener } from "./app/telemetry-listener.ts";
+import type { Config } from "./config/config.ts";
+import type { ObserverState, PartState } from "./facts/road.ts";
+import type { Clock } from "./kernel/clock.ts";
+import { UndoStack, type Part } from "./kernel/lifecycle.ts";
+import type { Log } from "./kernel/log.ts";
+import { version } from "./kernel/version.ts";
+import { createProxy, type Proxy } from "./proxy/proxy.ts";
+
+/** After the exchanges in flight: what the observer gets to flush, push and close. */
+const OBSERVER_STOP_MS = 8000;
+
+export interface AppNeeds {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly observerCommand: readonly [string, ...string[]];
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface App extends Part {
+  readonly addresses: { readonly traffic: Address | null; readonly telemetry: Address | null; readonly api: Address | null };
+  /** Resolves when the observer has first told its state (so the API's address is known), or after `withinMs`. */
+  observed(withinMs: number): Promise<boolean>;
+}
+
+class Application implements App {
+  readonly #config: Config;
+  readonly #needs: AppNeeds;
+  readonly #undo: UndoStack;
+  readonly #proxy: Proxy;
+  readonly #supervisor: Supervisor;
+  readonly #telemetry: TelemetryListener;
+  #state: ObserverState | null = null;
+  #draining = false;
+  #listening = false;
+  #onFirstState: (() => void) | null = null;
+
+  constructor(config: Config, needs: AppNeeds) {
+    this.#config = config;
+    this.#needs = needs;
+    const { clock, log } = needs;
+    this.#undo = new UndoStack(clock, log);
+    this.#supervisor = this.#createSupervisor();
+    this.#proxy = createProxy(
+      {
+        listen: config.proxy.listen,
+        upstream: { url: config.upstream.http, tls: config.upstream.tls },
+        host: config.proxy.host,
+        connectTimeoutMs: config.proxy.connectTimeoutMs,
+        responseTimeoutMs: config.proxy.responseTimeoutMs,
+        maxConnections: config.proxy.maxConnections,
+      },
+      { clock, log, deliver: (exchange) => this.#supervisor.deliver(exchange) },
+    );
+    this.#telemetry = createTelemetryListener(config.telemetry.listen, {
+      log,
+      askMetrics: (accept, encoding, ms) => this.#supervisor.askMetrics(accept, encoding, ms),
+      stats: () => this.#supervisor.stats(),
+      ready: () => this.#listening && !this.#draining,
+      state: () => this.#state,
+      parts: () => this.#parts(),
+      outriderVersion: version,
+    });
+  }
+
+  #createSupervisor(): Supervisor {
+    const { clock, log, env, observerCommand } = this.#needs;
+    return createSupervisor(
+      {
+        command: observerCommand,
+        env,
+        opening: { session: randomUUID(), config: this.#config },
+        extraHeaders: configuredHeaders(this.#config),
+      },
+      { clock, log, onState: (state) => this.#onState(state), relayStats: () => this.#proxy.stats() },
+    );
+  }
+
+  get addresses(): App["addresses"] {
+    return { traffic: this.#proxy.address, telemetry: this.#telemetry.address, api: this.#state?.api ?? null };
+  }
+
+  #onState(state: ObserverState): void {
+    const before = this.#state?.external;
+    this.#state = state;
+    if (JSON.stringify(before) !== JSON.stringify(state.external)) {
+      this.#proxy.setSnapshot(relaySnapshot(this.#config, state));
+    }
+    this.#onFirstState?.();
+  }
+
+  #parts(): Record<string, PartState> {
+    const downSince = this.#supervisor.downSinceMs;
+    const observer: PartState =
+      downSince === null
+        ? { state: "ok", why: null, since: new Date(this.#needs.clock.wallMs()).toISOString() }
+        : { state: "degraded", why: "the observer process is not running or still opening its store", since: new Date(downSince).toISOString() };
+    return { ...(downSince === null ? this.#state?.parts : {}), observer };
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#startAll();
+    } catch (thrown) {
+      await this.stop(1000);
+      throw thrown;
+    }
+  }
+
+  async #startAll(): Promise<void> {
+    this.#proxy.setSnapshot(relaySnapshot(this.#config, null));
+    this.#undo.push("observer", () => this.#supervisor.stop(OBSERVER_STOP_MS));
+    this.#undo.push("telemetry listener", () => this.#telemetry.stop(0));
+    await this.#telemetry.start();
+    this.#undo.push("traffic listener", (remainingMs) => this.#proxy.stop(Math.min(remainingMs, this.#config.proxy.drainTimeoutMs)));
+    await this.#proxy.start();
+    this.#listening = true;
+    await this.#supervisor.start();
+  }
+
+  async observed(withinMs: number): Promise<boolean> {
+    if (this.#state !== null) return true;
+    return await new Promise((resolve) => {
+      const timer = this.#needs.clock.after(withinMs, () => resolve(false));
+      this.#onFirstState = () => {
+        timer.cancel();
+        this.#onFirstState = null;
+        resolve(true);
+      };
+    });
+  }
+
+  /** Readiness goes red at once; then traffic drains, the telemetry listener closes, and the observer flushes. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#draining = true;
+    await this.#undo.run(deadlineMs);
+  }
+}
+
+/** `config` is frozen and whole; nothing visible happens before `start`. */
+export function createApp(config: Config, needs: AppNeeds): App {
+  return new Application(config, needs);
+}

@@ -1,0 +1,136 @@
+// Families about the sidecar itself: is it whole, what did it lose, what does it cost.
+
+import type { Descriptor } from "./descriptor.ts";
+
+const JOB_SECONDS = [0.001, 0.01, 0.1, 0.5, 1.5, 5.5, 15.5, 60.5];
+
+export const selfFamilies: readonly Descriptor[] = [
+  {
+    name: "outrider_build_info",
+    otel: { name: "outrider.build.info", unit: "" },
+    type: "gauge",
+    labels: ["version", "revision", "node_version"],
+    help: "1, with the version that runs.",
+  },
+  {
+    name: "target_info",
+    otel: { name: "target.info", unit: "" },
+    type: "gauge",
+    labels: ["service_name", "service_version", "service_instance_id"],
+    help: "1, with the attributes of the resource that OTLP names.",
+    source: "resource",
+  },
+  {
+    name: "outrider_observer_up",
+    otel: { name: "outrider.observer.up", unit: "" },
+    type: "gauge",
+    labels: [],
+    help: "1 while the observer process answers.",
+  },
+  {
+    name: "outrider_observer_restarts_total",
+    otel: { name: "outrider.observer.restarts", unit: "{restart}" },
+    type: "counter",
+    labels: [],
+    help: "Times the observer process was started again.",
+  },
+  {
+    name: "outrider_exchanges_seen_total",
+    otel: { name: "outrider.exchanges.seen", unit: "{request}" },
+    type: "counter",
+    labels: [],
+    help: "Requests seen by the traffic process.",
+  },
+  {
+    name: "outrider_exchanges_recorded_total",
+    otel: { name: "outrider.exchanges.recorded", unit: "{request}" },
+    type: "counter",
+    labels: [],
+    help: "Requests of which the observer recorded the facts.",
+  },
+  {
+    name: "outrider_queue_length",
+    otel: { name: "outrider.queue.length", unit: "{item}" },
+    type: "gauge",
+    labels: ["queue"],
+    help: "Facts waiting in a queue.",
+  },
+  {
+    name: "outrider_queue_dropped_total",
+    otel: { name: "outrider.queue.dropped", unit: "{item}" },
+    type: "counter",
+    labels: ["queue", "what"],
+    help: "What a full queue could not take, or a dead observer took with it.",
+  },
+  {
+    name: "outrider_store_size_bytes",
+    otel: { name: "outrider.store.size", unit: "By" },
+    type: "gauge",
+    labels: [],
+    help: "Size of the store on disk.",
+  },
+  {
+    name: "outrider_store_write_errors_total",
+    otel: { name: "outrider.store.write_errors", unit: "{error}" },
+    type: "counter",
+    labels: [],
+    help: "Writes the store refused.",
+  },
+  {
+    name: "outrider_job_runs_total",
+    otel: { name: "outrider.job.runs", unit: "{run}" },
+    type: "counter",
+    labels: ["job_name", "result"],
+    help: "Runs of a scheduled job: ok, failed, overlap, missed.",
+  },
+  {
+    name: "outrider_job_duration_seconds",
+    otel: { name: "outrider.job.duration", unit: "s" },
+    type: "histogram",
+    labels: ["job_name"],
+    help: "Time a scheduled job took.",
+    buckets: JOB_SECONDS,
+  },
+  {
+    name: "outrider_otlp_exports_total",
+    otel: { name: "outrider.otlp.exports", unit: "{export}" },
+    type: "counter",
+    labels: ["result"],
+    help: "OTLP exports: success or failure.",
+  },
+  {
+    name: "outrider_otlp_last_success_timestamp_seconds",
+    otel: { name: "outrider.otlp.last_success.timestamp", unit: "s" },
+    type: "gauge",
+    labels: [],
+    help: "Unix time of the last successful OTLP export.",
+  },
+  {
+    name: "outrider_label_values_overflow_total",
+    otel: { name: "outrider.label_values.overflow", unit: "{observation}" },
+    type: "counter",
+    labels: ["label"],
+    help: "Observations whose value of this dimension (or whose series) was beyond the cap.",
+  },
+  {
+    name: "outrider_invalid_observations_total",
+    otel: { name: "outrider.invalid_observations", unit: "{observation}" },
+    type: "counter",
+    labels: ["metric"],
+    help: "Observations left out because they were not finite, or would have made a counter fall.",
+  },
+  {
+    name: "outrider_series",
+    otel: { name: "outrider.series", unit: "{series}" },
+    type: "gauge",
+    labels: ["metric"],
+    help: "Label sets of each family.",
+  },
+  {
+    name: "outrider_series_left_out",
+    otel: { name: "outrider.series.left_out", unit: "{series}" },
+    type: "gauge",
+    labels: ["metric"],
+    help: "Gauges and totals left out of this collection because they are beyond a cap.",
+  },
+];

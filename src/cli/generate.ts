@@ -1,0 +1,68 @@
+// `npm run generate`: writes the files that follow from the code; with --check it only says which differ.
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { openApiDocument } from "../api/openapi.ts";
+import { catalogue } from "../catalogue.ts";
+import { configJsonSchema, configTable } from "../config/config.ts";
+import { version } from "../kernel/version.ts";
+import { EXIT, type CliIo } from "./io.ts";
+
+/** `|` ends a cell of a table, so it is escaped. */
+const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
+const code = (text: string): string => (text === "" ? "" : `\`${cell(text)}\``);
+
+function configurationPage(): string {
+  const rows = configTable().map(
+    (row) => `| ${code(row.key)} | ${code(row.default ?? "")} | ${code(row.env ?? "")} | ${cell(row.description)} |`,
+  );
+  return [
+    "# Configuration",
+    "",
+    "Generated from the schema by `npm run generate`. Precedence: flag, environment, file, default. Durations are `500ms`, `30s`, `24h`, `7d`; sizes `64KiB`, `8GiB`. Lists and maps in the environment are JSON. Any key can be given as `--set key=value`. Unknown keys are errors.",
+    "",
+    "| key | default | environment | meaning |",
+    "|---|---|---|---|",
+    ...rows,
+    "",
+  ].join("\n");
+}
+
+function metricsPage(): string {
+  const rows = catalogue.map(
+    ({ name, otel, type, labels, help }) =>
+      `| ${code(name)} | ${type} | ${labels.map(code).join(" ")} | ${code(otel.name)} ${otel.unit === "" ? "" : code(otel.unit)} | ${cell(help)} |`,
+  );
+  return [
+    "# Metrics",
+    "",
+    "Generated from the catalogue by `npm run generate`. The same series leave by `/metrics` and by OTLP; OTLP names become these names by Prometheus' usual translation.",
+    "",
+    "| name | type | labels | OpenTelemetry | meaning |",
+    "|---|---|---|---|---|",
+    ...rows,
+    "",
+  ].join("\n");
+}
+
+function files(): Readonly<Record<string, string>> {
+  return {
+    "docs/configuration.md": configurationPage(),
+    "docs/metrics.md": metricsPage(),
+    "docs/openapi.json": `${JSON.stringify(openApiDocument(version), null, 2)}\n`,
+    "outrider.schema.json": `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
+  };
+}
+
+export function generate(request: { readonly check: boolean }, io: CliIo): number {
+  const stale: string[] = [];
+  for (const [name, text] of Object.entries(files())) {
+    const path = join(io.cwd, name);
+    if (existsSync(path) && readFileSync(path, "utf8") === text) continue;
+    stale.push(name);
+    if (!request.check) writeFileSync(path, text);
+  }
+  if (!request.check || stale.length === 0) return EXIT.ok;
+  io.stderr.write(`generated files differ: ${stale.join(", ")}; run npm run generate\n`);
+  return EXIT.failed;
+}

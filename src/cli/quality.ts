@@ -1,0 +1,61 @@
+// `outrider quality`: rolling quality per model version, from a running sidecar.
+
+import { readFileSync } from "node:fs";
+import type { Group } from "../facts/group.ts";
+import { getText } from "./http.ts";
+import { EXIT, type CliIo } from "./io.ts";
+import { parseQuality } from "./parse-answers.ts";
+
+export interface QualityRequest {
+  readonly apis: readonly string[];
+  readonly tokenFile: string | null;
+  readonly json: boolean;
+  readonly model: string | null;
+  readonly window: string | null;
+}
+
+export function readToken(file: string | null, env: CliIo["env"]): string | null {
+  return file === null ? (env["OUTRIDER_TOKEN"] ?? null) : readFileSync(file, "utf8").trim();
+}
+
+function cell(value: number | null | undefined): string {
+  return value === null || value === undefined ? "-" : value.toPrecision(6);
+}
+
+/** One block per set of metric names, so that regression and classification each get their own columns. */
+export function qualityTable(groups: readonly Group[]): string {
+  const blocks = new Map<string, Group[]>();
+  for (const group of groups) {
+    const names = Object.keys(group.metrics).join(",");
+    blocks.set(names, [...(blocks.get(names) ?? []), group]);
+  }
+  return [...blocks].map(([names, rows]) => block(names === "" ? [] : names.split(","), rows)).join("\n");
+}
+
+function block(names: readonly string[], groups: readonly Group[]): string {
+  const head = ["model", "version", "slice", "window", "predictions", "labels", "coverage", ...names];
+  const rows = groups.map((g) => [
+    g.model,
+    g.version,
+    g.slice,
+    g.window,
+    String(g.n_predictions),
+    String(g.n_labeled),
+    cell(g.coverage),
+    ...names.map((name) => cell(g.metrics[name])),
+  ]);
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
+  return [head, ...rows].map((row) => `${row.map((text, i) => text.padEnd(widths[i] ?? 0)).join("  ").trimEnd()}\n`).join("");
+}
+
+export async function quality(request: QualityRequest, io: CliIo): Promise<number> {
+  const query = new URLSearchParams();
+  if (request.model !== null) query.set("model", request.model);
+  if (request.window !== null) query.set("window", request.window);
+  const token = readToken(request.tokenFile, io.env);
+  for (const api of request.apis) {
+    const text = await getText(`${api.replace(/\/$/, "")}/v1/quality?${query}`, token);
+    io.stdout.write(request.json ? `${text.trimEnd()}\n` : qualityTable(parseQuality(JSON.parse(text))));
+  }
+  return EXIT.ok;
+}

@@ -1,0 +1,63 @@
+// `outrider run`: the sidecar until a signal.
+
+import { createApp } from "../app.ts";
+import { createLogger } from "../app/logger.ts";
+import { loadConfig } from "../config/config.ts";
+import { systemClock } from "../kernel/clock.ts";
+import { codeOf, messageOf, Problem } from "../kernel/problem.ts";
+import { EXIT, type CliIo } from "./io.ts";
+
+export interface ConfigRequest {
+  readonly file: string | null;
+  readonly flags: Readonly<Record<string, unknown>>;
+}
+
+/** After the drain: observer flush, last push, files. */
+const STOP_EXTRA_MS = 10_000;
+
+export function urlOf(address: { readonly host: string; readonly port: number } | null): string {
+  if (address === null) return "(not open)";
+  const host = address.host === "0.0.0.0" || address.host === "::" ? "127.0.0.1" : address.host;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${address.port}`;
+}
+
+/** A port that is taken, or may not be used, in words that name the listener. */
+export function startProblem(thrown: unknown): unknown {
+  const code = codeOf(thrown);
+  if (code === "EADDRINUSE" || code === "EACCES" || code === "EADDRNOTAVAIL") {
+    const hint = code === "EADDRINUSE" ? "another program listens there; choose another with --listen, --telemetry-listen or --api-listen" : "choose an address and port that this user may open";
+    return new Problem("listen_failed", `cannot listen: ${messageOf(thrown)}: ${hint}`);
+  }
+  return thrown;
+}
+
+export async function runSidecar(request: ConfigRequest, io: CliIo): Promise<number> {
+  const { config, warnings } = loadConfig({ ...request, env: io.env, cwd: io.cwd });
+  const log = createLogger("traffic", io.env["LOG_LEVEL"] ?? "info");
+  for (const warning of warnings) log.warn({}, warning);
+  const app = createApp(config, { clock: systemClock, log, env: io.env, observerCommand: io.observerCommand });
+  const signalled = new Promise<string>((resolve) => {
+    io.onSignal(resolve);
+  });
+  try {
+    await app.start();
+  } catch (thrown) {
+    throw startProblem(thrown);
+  }
+  const { traffic, telemetry } = app.addresses;
+  log.info({ traffic: urlOf(traffic), metrics: `${urlOf(telemetry)}/metrics`, upstream: config.upstream.http }, "ready");
+  const keepAlive = setKeepAlive();
+  const signal = await signalled;
+  log.info({ signal, drainMs: config.proxy.drainTimeoutMs }, "stopping");
+  await app.stop(config.proxy.drainTimeoutMs + STOP_EXTRA_MS);
+  keepAlive.close();
+  log.info({}, "stopped");
+  return EXIT.ok;
+}
+
+/** The process lives until a signal even if every listener were gone: a message port that is never used. */
+function setKeepAlive(): { close(): void } {
+  const { port1 } = new MessageChannel();
+  port1.ref();
+  return { close: () => port1.close() };
+}

@@ -1,0 +1,158 @@
+// The schema of the listeners and of the model server behind them.
+
+import * as z from "zod";
+import { isLoopback } from "./addresses.ts";
+import {
+  DAY_MS,
+  HOUR_MS,
+  LIST_MAX,
+  address,
+  duration,
+  file,
+  integer,
+  name,
+  oneOf,
+  origin,
+  secret,
+  uniqueNames,
+} from "./fields.ts";
+
+const upstreamTls = z
+  .strictObject({
+    caFile: file()
+      .nullable()
+      .default(null)
+      .describe("Certificate authority of the model server, PEM. Default: those of the system."),
+    certFile: file().nullable().default(null).describe("Certificate we show to the model server, PEM."),
+    keyFile: file().nullable().default(null).describe("Private key of `certFile`, PEM."),
+  })
+  .refine((tls) => (tls.certFile === null) === (tls.keyFile === null), {
+    error: "certFile and keyFile belong together: give both or none",
+  });
+
+const grpc = z.string({ error: "must be an address such as h2c://127.0.0.1:8081" }).refine(() => false, {
+  error: "gRPC is not supported yet: remove `upstream.grpc`",
+});
+
+export const upstream = z
+  .union(
+    [
+      origin().transform((http) => ({ http, grpc: null, tls: null })),
+      z.strictObject({
+        http: origin().describe(
+          "Address of the model server: http://host:port, https://host:port or unix:/path.",
+        ),
+        grpc: grpc.nullable().default(null).describe("Address for gRPC, h2c://host:port. Not supported yet."),
+        tls: upstreamTls.nullable().default(null).describe("For an https model server."),
+      }),
+    ],
+    { error: "must be the address of the model server, such as http://host:port, or { http: … }" },
+  )
+  .describe(
+    "The model server. Every byte goes there. http://host:port, https://host:port or unix:/path; or an object.",
+  );
+
+export const proxy = z
+  .strictObject({
+    listen: address()
+      .prefault("0.0.0.0:7070")
+      .describe("Where clients connect. Port 0 asks the system for a free one."),
+    threads: integer(1, 64)
+      .refine((count) => count === 1, {
+        error: "more than one relay thread is not supported yet: leave it at 1, or start several sidecars",
+      })
+      .default(1)
+      .describe("Relay threads. Only 1 for now."),
+    host: oneOf(["preserve", "upstream"])
+      .default("preserve")
+      .describe("Host header sent to the model server: the client's own (preserve) or the upstream's."),
+    connectTimeout: duration({ min: 1, max: HOUR_MS })
+      .prefault("5s")
+      .describe("Longest wait for a connection to the model server."),
+    responseTimeout: duration({ max: DAY_MS })
+      .prefault("0s")
+      .describe("Longest wait for the head of an answer; 0s: no limit, the client's own decides."),
+    drainTimeout: duration({ max: HOUR_MS })
+      .prefault("25s")
+      .describe("How long requests in flight may take to finish when the sidecar is told to stop."),
+    maxConnections: integer(1, 1_000_000)
+      .default(10_000)
+      .describe("Client connections open at one time; further ones are closed at once and counted."),
+    tls: z
+      .strictObject({
+        certFile: file().describe("Certificate chain shown to clients, PEM."),
+        keyFile: file().describe("Its private key, PEM."),
+      })
+      .nullable()
+      .default(null)
+      .describe("Serve clients over TLS."),
+  })
+  .transform(({ connectTimeout, responseTimeout, drainTimeout, ...rest }) => ({
+    ...rest,
+    connectTimeoutMs: connectTimeout,
+    responseTimeoutMs: responseTimeout,
+    drainTimeoutMs: drainTimeout,
+  }))
+  .prefault({})
+  .describe("The traffic listener.");
+
+export const telemetry = z
+  .strictObject({
+    listen: address()
+      .prefault("0.0.0.0:7071")
+      .describe("Where /metrics, /livez, /readyz and /version are read."),
+  })
+  .prefault({})
+  .describe("The telemetry listener, read only.");
+
+const SHA256 = "must be the SHA-256 of the token as 64 hex digits";
+
+const token = z
+  .strictObject({
+    name: name().describe("Who uses it; shows in the audit trail."),
+    sha256: z
+      .string({ error: SHA256 })
+      .regex(/^[0-9a-fA-F]{64}$/, { error: SHA256 })
+      .transform((given) => given.toLowerCase())
+      .nullable()
+      .default(null)
+      .meta({
+        ...secret,
+        description: 'SHA-256 of the token, 64 hex digits: `printf %s "$TOKEN" | sha256sum`.',
+      }),
+    sha256File: file().nullable().default(null).describe("File that holds the SHA-256 instead."),
+    scopes: z
+      .array(oneOf(["labels:write", "versions:write", "read"]))
+      .min(1, { error: "must name at least one of labels:write, versions:write, read" })
+      .describe("What it allows: labels:write, versions:write, read."),
+  })
+  .refine((given) => (given.sha256 === null) !== (given.sha256File === null), {
+    error: "needs exactly one of sha256 and sha256File",
+  });
+
+const NO_TOKENS =
+  "anybody who reaches this address could send labels: add `api.tokens`, or listen on 127.0.0.1. A token is made with " +
+  '`openssl rand -hex 32`; its sha256 with `printf %s "$TOKEN" | sha256sum`; ' +
+  "then api.tokens: [{ name: ci, sha256: <64 hex digits>, scopes: [labels:write, read] }]";
+
+export const api = z
+  .strictObject({
+    listen: address()
+      .prefault("127.0.0.1:7072")
+      .describe("Where labels arrive and quality is asked for. Beyond this machine it needs `api.tokens`."),
+    tokens: z
+      .array(token)
+      .max(LIST_MAX)
+      .prefault([])
+      .describe(
+        "Bearer tokens: [{ name, sha256 or sha256File, scopes }]. Without any, this machine's programs may do everything.",
+      ),
+  })
+  .superRefine((given, context) => {
+    if (given.tokens.length === 0 && !isLoopback(given.listen.host)) {
+      context.addIssue({ code: "custom", path: ["tokens"], message: NO_TOKENS });
+    }
+    uniqueNames(given.tokens, { context, path: ["tokens"] });
+  })
+  .prefault({})
+  .describe("The API listener: labels, predictions, quality, versions.");

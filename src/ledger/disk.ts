@@ -1,0 +1,245 @@
+// Transactions on a file that may fail at any time. Memory follows the disk, never leads it.
+
+import { accessSync, constants, statSync } from "node:fs";
+import { join } from "node:path";
+
+import type { Change } from "../facts/pair.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Log } from "../kernel/log.ts";
+import { messageOf } from "../kernel/problem.ts";
+import { FILE_NAME, closeQuietly, connect } from "./file.ts";
+import type { OpenFile } from "./file.ts";
+import type { Shelf } from "./lookup.ts";
+import { num, one } from "./sql.ts";
+import { sqliteCodeOf, troubleOf } from "./trouble.ts";
+import type { Trouble } from "./trouble.ts";
+import type { LedgerNeeds } from "./types.ts";
+import type { Memory, Work } from "./work.ts";
+
+/** After an I/O error the connection is closed; so often it is tried again, when somebody asks. */
+const RECONNECT_MS = 500;
+
+export type Committed<T> =
+  | { readonly kind: "committed"; readonly value: T }
+  | { readonly kind: "failed"; readonly trouble: Trouble };
+
+interface Counters {
+  readonly nextRow: number;
+  readonly nextSeq: number;
+}
+
+export interface DiskNeeds extends Pick<LedgerNeeds, "normalise" | "onChanges"> {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly directory: string;
+  readonly waitingMax: number;
+}
+
+/*
+ * States: connected -> (I/O error) -> cut off -> (reconnected) -> connected; any -> closed.
+ * A transaction that failed in COMMIT with an I/O error is unsettled: only the file, opened again, can tell whether it
+ * happened. Until then its callers were refused, its memory changes stand, and nothing can be read or written.
+ */
+export class Disk {
+  readonly #needs: DiskNeeds;
+  readonly #memory: Memory;
+  #file: OpenFile | null;
+  #closed = false;
+  #unsettled: { readonly work: Work; readonly before: Counters } | null = null;
+  #triedAtMs = Number.NEGATIVE_INFINITY;
+  #trouble: Trouble | null = null;
+  writeErrors = 0;
+
+  constructor(needs: DiskNeeds, memory: Memory, file: OpenFile) {
+    this.#needs = needs;
+    this.#memory = memory;
+    this.#file = file;
+  }
+
+  /** Why the last write failed; null when it succeeded. */
+  get trouble(): Trouble | null {
+    return this.#trouble;
+  }
+
+  /** What questions are put to; null while the file cannot be had. */
+  get shelf(): Shelf | null {
+    this.#reconnect();
+    return this.#file === null || this.#unsettled !== null
+      ? null
+      : { sql: this.#file.sql, memory: this.#memory };
+  }
+
+  /** Runs `body` in a transaction. When it is on disk, memory and listeners follow; else nothing has happened. */
+  transact<T>(body: (work: Work) => T): Committed<T> {
+    this.#reconnect();
+    const file = this.#file;
+    if (file === null) return this.#refuse(this.#trouble ?? { cause: "io", message: "the store is closed" });
+    const { nextRow, nextSeq, commits } = this.#memory;
+    const before = { nextRow, nextSeq };
+    const { normalise, waitingMax } = this.#needs;
+    const work: Work = {
+      sql: file.sql,
+      memory: this.#memory,
+      normalise,
+      waitingMax,
+      undo: [],
+      after: [],
+      changes: [],
+    };
+    try {
+      file.sql.begin.run();
+      const value = body(work);
+      file.sql.setMeta.run(commits + 1, this.#memory.nextRow, this.#memory.nextSeq);
+      file.sql.commit.run();
+      this.#trouble = null;
+      this.#finish(work);
+      return { kind: "committed", value };
+    } catch (thrown) {
+      return this.#fail({ work, before }, thrown);
+    }
+  }
+
+  #refuse(trouble: Trouble): { readonly kind: "failed"; readonly trouble: Trouble } {
+    this.writeErrors++;
+    this.#trouble = trouble;
+    return { kind: "failed", trouble };
+  }
+
+  #finish(work: Work): void {
+    this.#memory.commits++;
+    for (const call of work.after) call();
+    for (const change of work.changes) this.#memory.apply(change);
+    if (work.changes.length > 0) this.tell(work.changes);
+  }
+
+  /** What is on disk stays acknowledged, whatever a listener makes of it. */
+  tell(changes: readonly Change[]): void {
+    try {
+      this.#needs.onChanges(changes);
+    } catch (thrown) {
+      this.#needs.log.error(
+        { error: messageOf(thrown), changes: changes.length },
+        "ledger: a listener failed",
+      );
+    }
+  }
+
+  #undo(work: Work, before: Counters): void {
+    for (const call of work.undo.toReversed()) call();
+    this.#memory.nextRow = before.nextRow;
+    this.#memory.nextSeq = before.nextSeq;
+  }
+
+  #fail(failed: { readonly work: Work; readonly before: Counters }, thrown: unknown): Committed<never> {
+    const bug = sqliteCodeOf(thrown) === null;
+    if (bug) this.#needs.log.error({ error: messageOf(thrown) }, "ledger: a transaction broke");
+    const trouble = this.#explain(troubleOf(thrown));
+    const rolledBack = this.#rollBack();
+    if (rolledBack && trouble.cause !== "io" && trouble.cause !== "read-only") {
+      this.#undo(failed.work, failed.before);
+      return this.#refuse(trouble);
+    }
+    if (rolledBack && bug) {
+      this.#undo(failed.work, failed.before);
+      return this.#refuse(trouble);
+    }
+    // After a failed fsync the pages may be gone while the handle says all is well: never try it again on the same one.
+    closeQuietly(this.#file?.db ?? null);
+    this.#file = null;
+    this.#unsettled = failed;
+    const refusal = this.#refuse(trouble);
+    this.#triedAtMs = Number.NEGATIVE_INFINITY;
+    this.#reconnect();
+    this.#trouble = trouble;
+    return refusal;
+  }
+
+  #rollBack(): boolean {
+    const file = this.#file;
+    if (file === null) return false;
+    try {
+      if (file.db.isTransaction) file.sql.rollback.run();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** An I/O error on a file system that was made read-only is told as such. */
+  #explain(trouble: Trouble): Trouble {
+    if (trouble.cause !== "io") return trouble;
+    try {
+      accessSync(this.#needs.directory, constants.W_OK);
+      return trouble;
+    } catch (thrown) {
+      const why = troubleOf(thrown);
+      return why.cause === "read-only" ? { cause: "read-only", message: why.message } : trouble;
+    }
+  }
+
+  #reconnect(): void {
+    if (this.#file !== null || this.#closed) return;
+    const now = this.#needs.clock.monotonicMs();
+    if (now - this.#triedAtMs < RECONNECT_MS) return;
+    this.#triedAtMs = now;
+    const result = connect(this.#needs.directory, false);
+    if (result.kind === "trouble") {
+      this.#trouble = this.#explain(result.trouble);
+      return;
+    }
+    try {
+      this.#settle(result.file);
+    } catch (thrown) {
+      closeQuietly(result.file.db);
+      this.#trouble = this.#explain(troubleOf(thrown));
+    }
+  }
+
+  /** Brings everything that the log holds into the file and onto the disk, then learns what the last transaction became. */
+  #settle(file: OpenFile): void {
+    const checkpoint = one(file.db.prepare("PRAGMA wal_checkpoint(TRUNCATE)", { returnArrays: true }).get());
+    if (num(checkpoint?.[0]) !== 0) throw new Error("the log could not be emptied");
+    const commits = num(one(file.sql.meta.get())?.[0]);
+    const unsettled = this.#unsettled;
+    this.#file = file;
+    this.#unsettled = null;
+    const happened = commits > this.#memory.commits;
+    if (unsettled !== null && happened) this.#finish(unsettled.work);
+    else if (unsettled !== null) this.#undo(unsettled.work, unsettled.before);
+    this.#needs.log.info({ lastTransaction: happened ? "kept" : "undone" }, "ledger: connected again");
+  }
+
+  /** Bytes of the file and its log. */
+  sizeBytes(): number {
+    let bytes = 0;
+    for (const end of ["", "-wal"]) {
+      bytes +=
+        statSync(join(this.#needs.directory, `${FILE_NAME}${end}`), { throwIfNoEntry: false })?.size ?? 0;
+    }
+    return bytes;
+  }
+
+  /** Bytes in use: pages of the file that hold something. */
+  usedBytes(): number {
+    try {
+      const cells = this.#file === null ? null : one(this.#file.sql.usedPages.get());
+      return cells === null ? 0 : num(cells[0]) * num(cells[1]);
+    } catch {
+      // A disk that cannot be read tells so at the next transaction.
+      return 0;
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const db = this.#file?.db ?? null;
+    this.#file = null;
+    try {
+      db?.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (thrown) {
+      this.#needs.log.warn({ error: messageOf(thrown) }, "ledger: the log stays; the next start reads it");
+    }
+    closeQuietly(db);
+  }
+}

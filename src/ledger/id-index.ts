@@ -1,0 +1,84 @@
+// hash -> numbers, in one typed array with linear probing: 8 bytes a slot, nothing for the collector to walk.
+// Several entries may share a hash; whoever asks verifies against the row on disk.
+
+const EMPTY = 0;
+const REMOVED = 0xffffffff;
+const FIRST_SLOTS = 1024;
+const LOAD_MAX = 0.6;
+
+export class IdIndex {
+  /** hash, ref + 1, hash, ref + 1, ... */
+  #cells: Uint32Array;
+  #mask: number;
+  /** Slots in use, removed ones included. */
+  #used = 0;
+  #live = 0;
+
+  constructor(expected = 0) {
+    let slots = FIRST_SLOTS;
+    while (slots * LOAD_MAX < expected) slots *= 2;
+    this.#cells = new Uint32Array(slots * 2);
+    this.#mask = slots - 1;
+  }
+
+  get size(): number {
+    return this.#live;
+  }
+
+  get bytes(): number {
+    return this.#cells.byteLength;
+  }
+
+  /** `ref` is at most 2^32 - 3. */
+  add(hash: number, ref: number): void {
+    if (this.#used + 1 > (this.#mask + 1) * LOAD_MAX) this.#rehash();
+    this.#put(hash, ref + 1);
+    this.#used++;
+    this.#live++;
+  }
+
+  /** Removes one entry; its slot is reclaimed at the next growth. */
+  remove(hash: number, ref: number): void {
+    const cells = this.#cells;
+    for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
+      const held = cells[slot * 2 + 1] ?? EMPTY;
+      if (held === EMPTY) return;
+      if (held === ref + 1 && cells[slot * 2] === hash) {
+        cells[slot * 2 + 1] = REMOVED;
+        this.#live--;
+        return;
+      }
+    }
+  }
+
+  /** Pushes every ref under `hash`, plus `base`, onto `into`. */
+  collect(hash: number, base: number, into: number[]): void {
+    const cells = this.#cells;
+    for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
+      const held = cells[slot * 2 + 1] ?? EMPTY;
+      if (held === EMPTY) return;
+      if (cells[slot * 2] === hash && held !== REMOVED) into.push(held - 1 + base);
+    }
+  }
+
+  #put(hash: number, held: number): void {
+    const cells = this.#cells;
+    let slot = hash & this.#mask;
+    while (cells[slot * 2 + 1] !== EMPTY) slot = (slot + 1) & this.#mask;
+    cells[slot * 2] = hash;
+    cells[slot * 2 + 1] = held;
+  }
+
+  #rehash(): void {
+    const old = this.#cells;
+    let slots = this.#mask + 1;
+    while (this.#live + 1 > slots * LOAD_MAX * 0.75) slots *= 2;
+    this.#cells = new Uint32Array(slots * 2);
+    this.#mask = slots - 1;
+    this.#used = this.#live;
+    for (let at = 0; at < old.length; at += 2) {
+      const held = old[at + 1] ?? EMPTY;
+      if (held !== EMPTY && held !== REMOVED) this.#put(old[at] ?? 0, held);
+    }
+  }
+}

@@ -1,0 +1,268 @@
+// Record and join: what was predicted, and the truth that arrives later. What is acknowledged survives kill -9 and power cuts.
+
+import { join } from "node:path";
+
+import type { LabelEvent, LabelRevision } from "../facts/label.ts";
+import type { ExchangeRecord } from "../facts/prediction.ts";
+import { randomHex } from "../kernel/ids.ts";
+import { messageOf } from "../kernel/problem.ts";
+import { Disk } from "./disk.ts";
+import { FILE_NAME, openFile, quarantine } from "./file.ts";
+import { LabelJob, RecordJob } from "./jobs.ts";
+import { load } from "./load.ts";
+import type { Shelf } from "./lookup.ts";
+import { CommitQueue } from "./queue.ts";
+import { findPredictions, findRevisions, scanRows } from "./read.ts";
+import type { ScanRange } from "./read.ts";
+import { one } from "./sql.ts";
+import { ClockGuard, sweepStep } from "./sweep.ts";
+import { sqliteCodeOf, troubleOf } from "./trouble.ts";
+import type { Trouble } from "./trouble.ts";
+import type {
+  BatchMark,
+  FoundPrediction,
+  LabelBatchResult,
+  Ledger,
+  LedgerNeeds,
+  LedgerOptions,
+  LedgerStats,
+  OpenResult,
+  RecordResult,
+  Refused,
+  RowVisitor,
+  SweepResult,
+} from "./types.ts";
+import { Memory } from "./work.ts";
+
+export type * from "./types.ts";
+
+const WAITING_MAX = 1_000_000;
+const QUEUE_ITEMS_MAX = 262_144;
+const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+const STATE_LENGTH_MAX = 1024 * 1024;
+
+const CLOSED: Refused = Object.freeze({
+  kind: "refused",
+  cause: "closed",
+  message: "the ledger is not open",
+});
+
+const NO_STATS: LedgerStats = Object.freeze({
+  rows: 0,
+  labelled: 0,
+  open: 0,
+  waiting: 0,
+  waitingExpired: 0,
+  waitingInvalid: 0,
+  sizeBytes: 0,
+  writeErrors: 0,
+  queuedItems: 0,
+  queuedBytes: 0,
+  busy: 0,
+  damaged: 0,
+  trouble: "the ledger is not open",
+  series: [],
+});
+
+/** Does nothing until `open()`. One process at a time: a second one is refused. */
+export function createLedger(options: LedgerOptions, needs: LedgerNeeds): Ledger {
+  return new FileLedger(options, needs);
+}
+
+/** An open file with what memory knows of it. */
+interface Running {
+  readonly memory: Memory;
+  readonly disk: Disk;
+  readonly queue: CommitQueue;
+  readonly guard: ClockGuard;
+}
+
+class FileLedger implements Ledger {
+  readonly #options: LedgerOptions;
+  readonly #needs: LedgerNeeds;
+  #running: Running | null = null;
+
+  constructor(options: LedgerOptions, needs: LedgerNeeds) {
+    this.#options = options;
+    this.#needs = needs;
+  }
+
+  open(): OpenResult {
+    const { clock } = this.#needs;
+    const startedAt = clock.monotonicMs();
+    let trouble = this.#tryOpen();
+    const memory = this.#running?.memory;
+    if (trouble === null && memory !== undefined) {
+      const { rowCount: rows, waiting, damaged } = memory;
+      return { kind: "open", rows, waiting: waiting.size, damaged, tookMs: clock.monotonicMs() - startedAt };
+    }
+    if (trouble?.cause !== "corrupt") return this.#refuse(trouble);
+    const why = trouble.message;
+    let file: string;
+    try {
+      file = quarantine(this.#options.path, clock.wallMs());
+    } catch (thrown) {
+      return this.#refuse(troubleOf(thrown));
+    }
+    this.#needs.log.error({ file, why }, "ledger: the store was broken and is set aside; a new one begins");
+    trouble = this.#tryOpen();
+    if (trouble !== null) return this.#refuse(trouble);
+    return { kind: "quarantined", file, why, tookMs: clock.monotonicMs() - startedAt };
+  }
+
+  /** null: it runs. */
+  #tryOpen(): Trouble | null {
+    if (this.#running !== null) return null;
+    const opened = openFile(this.#options.path);
+    if (opened.kind === "trouble") return opened.trouble;
+    const { clock, log, normalise, onChanges } = this.#needs;
+    const memory = new Memory(Number.parseInt(randomHex(4), 16));
+    const { path: directory, waitingMax = WAITING_MAX } = this.#options;
+    const disk = new Disk({ clock, log, normalise, onChanges, directory, waitingMax }, memory, opened.file);
+    try {
+      load({ sql: opened.file.sql, memory }, (changes) => disk.tell(changes));
+    } catch (thrown) {
+      disk.close();
+      return troubleOf(thrown);
+    }
+    const { groupCommitMs, queueItemsMax = QUEUE_ITEMS_MAX, queueBytesMax = QUEUE_BYTES_MAX } = this.#options;
+    const limits = { groupCommitMs, itemsMax: queueItemsMax, bytesMax: queueBytesMax };
+    this.#running = { memory, disk, queue: new CommitQueue(disk, clock, limits), guard: new ClockGuard() };
+    return null;
+  }
+
+  #refuse(trouble: Trouble | null): OpenResult {
+    const { cause, message } = trouble ?? { cause: "io", message: "it does not open" };
+    const path = join(this.#options.path, FILE_NAME);
+    const told = cause === "locked" ? `${path} is in use by another process` : `${path}: ${message}`;
+    const code = cause === "corrupt" ? "io" : cause;
+    this.#needs.log.error({ path, code, message }, "ledger: not open");
+    return { kind: "refused", code, message: told };
+  }
+
+  record(exchanges: readonly ExchangeRecord[], mark: BatchMark | null): Promise<RecordResult> {
+    const running = this.#running;
+    if (running === null) return Promise.resolve(CLOSED);
+    return new Promise((resolve) => running.queue.add(new RecordJob(exchanges, mark, resolve)));
+  }
+
+  label(events: readonly LabelEvent[]): Promise<LabelBatchResult> {
+    const running = this.#running;
+    if (running === null) return Promise.resolve(CLOSED);
+    if (events.length === 0) return Promise.resolve({ kind: "kept", outcomes: [] });
+    return new Promise((resolve) => running.queue.add(new LabelJob(events, resolve)));
+  }
+
+  lastMark(session: string): number | null {
+    return this.#running?.memory.marks.get(session) ?? null;
+  }
+
+  find(id: string): readonly FoundPrediction[] {
+    return this.#ask<readonly FoundPrediction[]>([], (shelf) => findPredictions(shelf, id));
+  }
+
+  labelsOf(id: string): readonly LabelRevision[] {
+    return this.#ask<readonly LabelRevision[]>([], (shelf) => findRevisions(shelf, id));
+  }
+
+  scan(of: ScanRange, visit: RowVisitor): void {
+    this.#ask(null, (shelf) => {
+      scanRows(shelf, of, visit);
+      return null;
+    });
+  }
+
+  saveState(key: string, value: string): boolean {
+    if (value.length > STATE_LENGTH_MAX || this.#running === null) return false;
+    const saved = this.#running.disk.transact((work) => work.sql.setState.run(key, value));
+    return saved.kind === "committed";
+  }
+
+  loadState(key: string): string | null {
+    const value = this.#ask(null, (shelf) => one(shelf.sql.state.get(key))?.[0] ?? null);
+    return typeof value === "string" ? value : null;
+  }
+
+  /** Puts a question to the disk. One that cannot be read answers like one that holds nothing, and the log says why. */
+  #ask<T>(nothing: T, question: (shelf: Shelf) => T): T {
+    const shelf = this.#running?.disk.shelf ?? null;
+    if (shelf === null) return nothing;
+    try {
+      return question(shelf);
+    } catch (thrown) {
+      if (sqliteCodeOf(thrown) === null) throw thrown;
+      this.#needs.log.error({ error: messageOf(thrown) }, "ledger: could not read");
+      return nothing;
+    }
+  }
+
+  sweep(nowMs: number): SweepResult {
+    const { clock } = this.#needs;
+    const startedAt = clock.monotonicMs();
+    const nothing = { forgotten: 0, expired: 0, more: false, held: false, tookMs: 0, trouble: null };
+    const running = this.#running;
+    if (running === null) return nothing;
+    const { memory, disk, guard } = running;
+    if (!guard.believes(nowMs, startedAt, newestTs(memory))) return { ...nothing, held: true };
+    const { retentionMs, labelHorizonMs, sizeMaxBytes = Number.POSITIVE_INFINITY } = this.#options;
+    for (const series of memory.series.all()) series.expire(nowMs - labelHorizonMs);
+    const isOverfull = sizeMaxBytes < Number.POSITIVE_INFINITY && disk.usedBytes() > sizeMaxBytes;
+    const cutoffTs = isOverfull ? Number.MAX_VALUE : nowMs - retentionMs;
+    const waitingCutoffMs = nowMs - labelHorizonMs;
+    if (!isOverfull && !hasOld(memory, cutoffTs))
+      return { ...nothing, tookMs: clock.monotonicMs() - startedAt };
+    const step = disk.transact((work) => sweepStep(work, { cutoffTs, waitingCutoffMs, clock }));
+    const tookMs = clock.monotonicMs() - startedAt;
+    if (step.kind === "failed") return { ...nothing, tookMs, trouble: step.trouble.message };
+    return { ...nothing, ...step.value, tookMs };
+  }
+
+  stats(): LedgerStats {
+    const running = this.#running;
+    if (running === null) return NO_STATS;
+    const { memory, disk, queue } = running;
+    const horizonTs = this.#needs.clock.wallMs() - this.#options.labelHorizonMs;
+    const series = memory.series.all().map((one) => one.stats(horizonTs));
+    return {
+      rows: memory.rowCount,
+      labelled: memory.labelledCount,
+      open: series.reduce((sum, one) => sum + one.pending, 0),
+      waiting: memory.waiting.size,
+      waitingExpired: memory.waitingExpired,
+      waitingInvalid: memory.waitingInvalid,
+      sizeBytes: disk.sizeBytes(),
+      writeErrors: disk.writeErrors,
+      queuedItems: queue.items,
+      queuedBytes: queue.bytes,
+      busy: queue.busy,
+      damaged: memory.damaged,
+      trouble: disk.trouble?.message ?? null,
+      series,
+    };
+  }
+
+  flushNow(): void {
+    this.#running?.queue.flush();
+  }
+
+  close(): Promise<void> {
+    const running = this.#running;
+    if (running === null) return Promise.resolve();
+    running.queue.flush();
+    this.#running = null;
+    running.disk.close();
+    return Promise.resolve();
+  }
+}
+
+function newestTs(memory: Memory): number | null {
+  const newest = memory.series.all().reduce((ts, one) => Math.max(ts, one.lastTs), Number.NEGATIVE_INFINITY);
+  return Number.isFinite(newest) ? newest : null;
+}
+
+/** There may be something to sweep: asked so that an idle step costs no transaction. */
+function hasOld(memory: Memory, cutoffTs: number): boolean {
+  return (
+    memory.waiting.size > 0 || memory.rows.blocks(Number.NEGATIVE_INFINITY, cutoffTs).next().done === false
+  );
+}

@@ -1,0 +1,154 @@
+// Memory from disk: after a start, and after anything that leaves us unsure what the disk holds.
+
+import type { Change } from "../facts/pair.ts";
+import { decodeAliases } from "./codec.ts";
+import type { Head } from "./codec.ts";
+import { truthOf } from "./join.ts";
+import type { Shelf } from "./lookup.ts";
+import { SHARED_ALIAS_MAX, VOID } from "./row-book.ts";
+import { Series } from "./series-book.ts";
+import { many, num, one, text } from "./sql.ts";
+import type { Cells } from "./sql.ts";
+import { Walker, readRevisions } from "./walk.ts";
+import type { WalkedRow } from "./walk.ts";
+import type { Memory } from "./work.ts";
+
+const CHUNK_ROWS = 4096;
+
+/** Fills `shelf.memory` (new and empty) and tells every stored row to `onChanges`. */
+export function load(shelf: Shelf, onChanges: (changes: readonly Change[]) => void): void {
+  const { sql, memory } = shelf;
+  const meta = one(sql.meta.get()) ?? [];
+  memory.commits = num(meta[0]);
+  memory.nextRow = num(meta[1]);
+  memory.nextSeq = num(meta[2]);
+  for (const [id, model, version] of many(sql.allSeries.all())) {
+    memory.series.add(new Series(num(id), text(model), text(version)));
+  }
+  for (const [id, word] of many(sql.allWords.all())) memory.words.add(num(id), text(word));
+  for (const [session, batch] of many(sql.allMarks.all())) memory.marks.set(text(session), num(batch));
+  loadWaiting(shelf);
+  loadRows(shelf, loadHeads(shelf), onChanges);
+}
+
+function loadWaiting({ sql, memory }: Shelf): void {
+  // Newest revisions point to older ones: what nothing points to is the one that holds.
+  const older = new Map<number, number>();
+  const entries = new Map<number, { readonly hash: number; readonly prev: number }>();
+  for (let last = 0; ;) {
+    const chunk = many(sql.waitingHeads.all(last, CHUNK_ROWS));
+    for (const cells of chunk) {
+      last = num(cells[0]);
+      const prev = num(cells[1]);
+      entries.set(last, { hash: memory.hash(text(cells[3])), prev });
+      if (prev > 0) older.set(prev, last);
+    }
+    if (chunk.length < CHUNK_ROWS) break;
+  }
+  for (const [seq, { hash, prev }] of entries) {
+    if (older.has(seq)) continue;
+    let depth = 1;
+    for (let at = entries.get(prev); at !== undefined; at = entries.get(at.prev)) depth++;
+    memory.waiting.add(hash, seq, depth);
+  }
+}
+
+/** Row -> the revision that holds, by range of rows; allocated only where there are labels. */
+class Heads {
+  readonly #ranges = new Map<number, { readonly seq: Float64Array; readonly ts: Float64Array }>();
+
+  offer(row: number, ts: number, seq: number): void {
+    const number = Math.floor(row / CHUNK_ROWS);
+    let range = this.#ranges.get(number);
+    if (range === undefined) {
+      range = {
+        seq: new Float64Array(CHUNK_ROWS),
+        ts: new Float64Array(CHUNK_ROWS).fill(Number.NEGATIVE_INFINITY),
+      };
+      this.#ranges.set(number, range);
+    }
+    const offset = row - number * CHUNK_ROWS;
+    const known = range.seq[offset] ?? 0;
+    // Offered in order of arrival: at equal ts the later one holds.
+    if (known !== 0 && ts < (range.ts[offset] ?? 0)) return;
+    range.seq[offset] = seq;
+    range.ts[offset] = ts;
+  }
+
+  of(row: number): number {
+    const number = Math.floor(row / CHUNK_ROWS);
+    return this.#ranges.get(number)?.seq[row - number * CHUNK_ROWS] ?? 0;
+  }
+}
+
+function loadHeads({ sql }: Shelf): Heads {
+  const heads = new Heads();
+  for (let last = 0; ;) {
+    const chunk = many(sql.labelHeads.all(last, CHUNK_ROWS));
+    for (const cells of chunk) {
+      last = num(cells[0]);
+      // An invalid revision holds only where nothing else was ever told.
+      const ts = cells[3] === 1 ? Number.NEGATIVE_INFINITY : num(cells[2]);
+      heads.offer(num(cells[1]), ts, last);
+    }
+    if (chunk.length < CHUNK_ROWS) return heads;
+  }
+}
+
+function loadRows(shelf: Shelf, heads: Heads, onChanges: (changes: readonly Change[]) => void): void {
+  const { sql, memory } = shelf;
+  const span = one(sql.rowSpan.get()) ?? [];
+  if (typeof span[0] !== "number") return;
+  const walker = new Walker(shelf);
+  for (let last = span[0] - 1; ;) {
+    const chunk = many(sql.predictionsAfter.all(last, CHUNK_ROWS));
+    const changes = loadChunk(shelf, { chunk, walker, heads });
+    for (const change of changes) memory.apply(change);
+    if (changes.length > 0) onChanges(changes);
+    last = num(chunk[chunk.length - 1]?.[0]);
+    if (chunk.length < CHUNK_ROWS) return;
+  }
+}
+
+interface Chunk {
+  readonly chunk: readonly Cells[];
+  readonly walker: Walker;
+  readonly heads: Heads;
+}
+
+function loadChunk(shelf: Shelf, { chunk, walker, heads }: Chunk): Change[] {
+  const { memory, sql } = shelf;
+  const seqs: number[] = [];
+  const rows: WalkedRow[] = [];
+  for (const cells of chunk) {
+    const walked = walker.read(cells);
+    if (walked === null) {
+      memory.damaged++;
+      continue;
+    }
+    rows.push(walked);
+    const seq = heads.of(walked.stored.row);
+    if (seq > 0) seqs.push(seq);
+  }
+  const revisions = seqs.length === 0 ? null : readRevisions(sql, seqs);
+  const changes: Change[] = [];
+  for (const { stored, head, prediction } of rows) {
+    const { row, cells } = stored;
+    const seq = heads.of(row);
+    memory.rows.append(row, num(cells[5]), prediction === null ? VOID : seq);
+    if (stored.pos === 0) nameRow(memory, head, decodeAliases(cells[10]));
+    if (prediction === null) continue;
+    changes.push({ kind: "predicted", row, prediction });
+    const after = seq > 0 ? truthOf(revisions?.get(seq) ?? null) : null;
+    if (after !== null) changes.push({ kind: "truth", row, prediction, before: null, after });
+  }
+  return changes;
+}
+
+function nameRow(memory: Memory, head: Head, aliases: readonly string[]): void {
+  memory.rows.name(memory.hash(head.id), head.row);
+  for (const alias of aliases) {
+    const hash = memory.hash(alias);
+    if (!memory.rows.crowded(hash, SHARED_ALIAS_MAX)) memory.rows.name(hash, head.row);
+  }
+}

@@ -1,0 +1,127 @@
+// From a name to rows: an exchange's id, `<id>:<row>`, an alias, `<alias>:<row>`. Memory proposes, the row on disk decides.
+
+import type { Prediction } from "../facts/prediction.ts";
+import { decodeAliases, decodeRow, toPrediction } from "./codec.ts";
+import type { Head, StoredRow } from "./codec.ts";
+import { ABSENT } from "./row-book.ts";
+import { one } from "./sql.ts";
+import type { Sql } from "./sql.ts";
+import type { Memory } from "./work.ts";
+
+/** What a question needs of the ledger. */
+export interface Shelf {
+  readonly sql: Sql;
+  readonly memory: Memory;
+}
+
+/** An exchange that bears the name. */
+export interface Hit {
+  readonly head: Head;
+  readonly stored: StoredRow;
+  readonly model: string;
+  /** The row that the name points to; null: the exchange as a whole. */
+  readonly pos: number | null;
+  readonly via: "id" | "alias";
+}
+
+/** A row with a prediction in it. */
+export interface Target {
+  readonly row: number;
+  readonly prediction: Prediction;
+}
+
+/** `a:12` -> `a` and 12; null when it does not end in a row number as we write them. */
+export function splitName(name: string): { readonly base: string; readonly pos: number } | null {
+  const colon = name.lastIndexOf(":");
+  if (colon < 1 || name.length - colon > 6) return null;
+  const digits = name.slice(colon + 1);
+  const pos = Number(digits);
+  return String(pos) === digits && pos >= 0 && Number.isInteger(pos)
+    ? { base: name.slice(0, colon), pos }
+    : null;
+}
+
+export function readRow(shelf: Shelf, row: number): StoredRow | null {
+  const cells = one(shelf.sql.prediction.get(row));
+  return cells === null ? null : decodeRow(cells, shelf.memory.series);
+}
+
+/** The row at `pos` of an exchange; null when there is a gap or nothing. */
+export function targetAt(shelf: Shelf, hit: Pick<Hit, "head" | "stored">, pos: number): Target | null {
+  const row = hit.head.row + pos;
+  const stored = pos === 0 ? hit.stored : shelf.memory.rows.head(row) === ABSENT ? null : readRow(shelf, row);
+  if (stored === null) return null;
+  const prediction = toPrediction(stored, hit.head, shelf.memory.words);
+  return prediction === null ? null : { row, prediction };
+}
+
+/** The model of an exchange; that of its first row unless there is a gap. */
+function modelOf(shelf: Shelf, head: Head, stored: StoredRow): string | null {
+  if (stored.series !== null) return stored.series.model;
+  for (let pos = 1; pos < head.n; pos++) {
+    const other = readRow(shelf, head.row + pos);
+    if (other !== null && other.series !== null) return other.series.model;
+  }
+  return null;
+}
+
+/** Exchanges whose id or alias is `name` itself. */
+function bearers(shelf: Shelf, name: string, pos: number | null): Hit[] {
+  const found = shelf.memory.rows.candidates(shelf.memory.hash(name));
+  const rows = found.length < 2 ? found : new Set(found);
+  const hits: Hit[] = [];
+  for (const row of rows) {
+    const stored = readRow(shelf, row);
+    if (stored === null || stored.id === null) continue;
+    const via = stored.id === name ? "id" : decodeAliases(stored.cells[10]).includes(name) ? "alias" : null;
+    if (via === null || (pos !== null && pos >= stored.n)) continue;
+    const head = { row, n: stored.n, id: stored.id };
+    const model = modelOf(shelf, head, stored);
+    if (model !== null) hits.push({ head, stored, model, pos, via });
+  }
+  return hits;
+}
+
+/** Every exchange that `name` may mean, of all models and versions. */
+export function hitsOf(shelf: Shelf, name: string): Hit[] {
+  const whole = bearers(shelf, name, null);
+  const split = splitName(name);
+  if (split === null) return whole;
+  const rows = bearers(shelf, split.base, split.pos);
+  return whole.length === 0 ? rows : rows.length === 0 ? whole : [...whole, ...rows];
+}
+
+export type Resolution =
+  | { readonly kind: "none" }
+  | { readonly kind: "found"; readonly model: string; readonly hits: readonly Hit[] }
+  | {
+      readonly kind: "ambiguous";
+      readonly code: "ambiguous_model" | "ambiguous_id";
+      readonly message: string;
+    };
+
+/** What a label for `name` means. An id goes before an alias; an alias stands for the id of its one exchange. */
+export function resolve(shelf: Shelf, name: string, model: string | null): Resolution {
+  const all = hitsOf(shelf, name);
+  const ours = model === null ? all : all.filter((hit) => hit.model === model);
+  const byId = ours.filter((hit) => hit.via === "id");
+  const hits = byId.length > 0 ? byId : ours;
+  const first = hits[0];
+  if (first === undefined) return { kind: "none" };
+  if (hits.some((hit) => hit.model !== first.model)) {
+    const message = "several models know this id: name the model";
+    return { kind: "ambiguous", code: "ambiguous_model", message };
+  }
+  if (first.via === "id") return { kind: "found", model: first.model, hits };
+  if (hits.some((hit) => hit.head.id !== first.head.id || hit.pos !== first.pos)) {
+    const message = "several predictions share this alias: use the prediction id";
+    return { kind: "ambiguous", code: "ambiguous_id", message };
+  }
+  // The versions that do not bear the alias belong to the same id all the same.
+  const same = bearers(shelf, first.head.id, first.pos);
+  return {
+    kind: "found",
+    model: first.model,
+    hits: same.filter((hit) => hit.via === "id" && hit.model === first.model),
+  };
+}

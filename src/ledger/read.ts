@@ -1,0 +1,145 @@
+// Answers to questions from outside: one prediction with its story, the revisions of a label, the rows of a time range.
+
+import type { LabelRevision } from "../facts/label.ts";
+import { decodeAliases, decodeRevision, parseLabel } from "./codec.ts";
+import type { Revision } from "./codec.ts";
+import { truthOf } from "./join.ts";
+import { hitsOf, targetAt } from "./lookup.ts";
+import type { Hit, Shelf, Target } from "./lookup.ts";
+import { many, one } from "./sql.ts";
+import type { FoundPrediction, RowVisitor } from "./types.ts";
+import { chainOf, placesOf } from "./wait.ts";
+import { Walker, readRevisions } from "./walk.ts";
+import type { WalkedRow } from "./walk.ts";
+
+const FOUND_MAX = 1000;
+const REVISIONS_MAX = 100;
+
+/** Every prediction that knows `name` as its id, its exchange's id or an alias, each once. */
+function* targetsOf(shelf: Shelf, name: string): Generator<{ readonly hit: Hit; readonly target: Target }> {
+  const seen = new Set<number>();
+  for (const hit of hitsOf(shelf, name)) {
+    const positions = hit.pos === null ? Array.from({ length: hit.head.n }, (_, pos) => pos) : [hit.pos];
+    for (const pos of positions) {
+      if (seen.size >= FOUND_MAX) return;
+      const target = targetAt(shelf, hit, pos);
+      if (target === null || seen.has(target.row)) continue;
+      seen.add(target.row);
+      yield { hit, target };
+    }
+  }
+}
+
+export function findPredictions(shelf: Shelf, name: string): FoundPrediction[] {
+  return [...targetsOf(shelf, name.toWellFormed())].map(({ hit, target }) => describe(shelf, hit, target));
+}
+
+function describe(shelf: Shelf, hit: Hit, { row, prediction }: Target): FoundPrediction {
+  const { model, version, id, ts, value, score, scores, slice } = prediction;
+  const [trace, route, status, duration, ttfb] = one(shelf.sql.exchange.get(hit.head.row)) ?? [];
+  const line = shelf.memory.words.textOf(route) ?? "";
+  const space = line.indexOf(" ");
+  return {
+    row,
+    id,
+    exchangeId: hit.head.id,
+    aliases: decodeAliases(hit.stored.cells[10]),
+    model,
+    version,
+    slice,
+    ts,
+    prediction: value,
+    score,
+    scores,
+    traceId: typeof trace === "string" ? trace : null,
+    exchange: {
+      method: line.slice(0, Math.max(0, space)),
+      route: line.slice(space + 1),
+      status: typeof status === "number" ? status : null,
+      durationMs: typeof duration === "number" ? duration : 0,
+      ttfbMs: typeof ttfb === "number" ? ttfb : null,
+    },
+    labels: revisionsOf(shelf, { row, prediction }),
+  };
+}
+
+/** Newest first: the one that holds, then what it superseded. */
+function revisionsOf(shelf: Shelf, { row, prediction }: Target): LabelRevision[] {
+  const revisions: LabelRevision[] = [];
+  let holds = true;
+  let step: Revision | null = revisionAt(shelf, shelf.memory.rows.head(row));
+  while (step !== null && step.row === row && revisions.length < REVISIONS_MAX) {
+    const state = step.invalid ? "invalid" : holds ? "current" : "superseded";
+    if (!step.invalid) holds = false;
+    const label = step.invalid ? parseLabel(String(step.value)) : step.value;
+    const { ts, received: receivedAt } = step;
+    revisions.push({ id: prediction.id, model: prediction.model, label, ts, receivedAt, state });
+    step = revisionAt(shelf, step.prev);
+  }
+  return revisions;
+}
+
+function revisionAt(shelf: Shelf, seq: number): Revision | null {
+  return seq <= 0 ? null : decodeRevision(one(shelf.sql.label.get(seq)));
+}
+
+/** Revisions for `name`, joined or waiting. What reached several versions is told once. */
+export function findRevisions(shelf: Shelf, given: string): LabelRevision[] {
+  const name = given.toWellFormed();
+  const told = new Set<string>();
+  const revisions: LabelRevision[] = [];
+  for (const { target } of targetsOf(shelf, name)) {
+    for (const revision of revisionsOf(shelf, target)) {
+      const key = JSON.stringify([
+        revision.id,
+        revision.model,
+        revision.label,
+        revision.ts,
+        revision.receivedAt,
+      ]);
+      if (told.has(key) || revisions.length >= FOUND_MAX) continue;
+      told.add(key);
+      revisions.push(revision);
+    }
+  }
+  for (const place of placesOf(shelf, name)) {
+    for (const { model, label, ts, received } of chainOf(shelf, place)) {
+      const state = revisions.length < FOUND_MAX ? "waiting" : null;
+      if (state === null) return revisions;
+      revisions.push({ id: name, model, label: parseLabel(label), ts, receivedAt: received, state });
+    }
+  }
+  return revisions;
+}
+
+export interface ScanRange {
+  readonly model: string;
+  readonly version: string;
+  readonly fromTs: number;
+  readonly toTs: number;
+}
+
+/** Visits rows with fromTs < ts <= toTs in row order; reads only the blocks that may hold some. */
+export function scanRows(shelf: Shelf, range: ScanRange, visit: RowVisitor): void {
+  const series = shelf.memory.series.find(range.model, range.version);
+  if (series === undefined) return;
+  for (const block of shelf.memory.rows.blocks(range.fromTs, range.toTs)) {
+    const walker = new Walker(shelf);
+    const rows: WalkedRow[] = [];
+    const seqs: number[] = [];
+    for (const cells of many(shelf.sql.predictionsBetween.all(block.first, block.last))) {
+      const walked = walker.read(cells);
+      if (walked === null || walked.prediction === null || walked.stored.series !== series) continue;
+      if (walked.prediction.ts <= range.fromTs || walked.prediction.ts > range.toTs) continue;
+      rows.push(walked);
+      const head = shelf.memory.rows.head(walked.stored.row);
+      if (head > 0) seqs.push(head);
+    }
+    const revisions = seqs.length === 0 ? null : readRevisions(shelf.sql, seqs);
+    for (const { stored, prediction } of rows) {
+      if (prediction === null) continue;
+      const revision = revisions?.get(shelf.memory.rows.head(stored.row)) ?? null;
+      visit(stored.row, prediction, truthOf(revision));
+    }
+  }
+}

@@ -1,0 +1,155 @@
+// The tables and every statement on them. Rows and revisions are appended under sequential keys, nothing is indexed by a
+// random id: finding is the memory index's work, so a write never touches a random page.
+
+import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
+
+export const APPLICATION_ID = 0x4f757472; // "Outr"
+export const SCHEMA_VERSION = 1;
+
+/** A row as an array of columns. */
+export type Cells = readonly SQLOutputValue[];
+
+/*
+ * meta        one row: how many transactions there were (tells after a failed commit whether it happened), next keys
+ * word        texts that repeat (slices, routes); columns hold the number, or the text itself when the table is full
+ * prediction  rows of one exchange are consecutive: row - pos is the first, which bears the exchange's id, names and n
+ *             (series NULL: a gap; the answer had a row there that gave no prediction)
+ * label       revisions of the label of a row; prev: the revision before; first: received - first received of the row;
+ *             state 1: it did not fit (value is then the JSON of what was sent)
+ * waiting     revisions of labels whose prediction is not known; label is JSON
+ */
+export const SCHEMA = `
+CREATE TABLE meta (one INTEGER PRIMARY KEY, commits INTEGER NOT NULL, next_row INTEGER NOT NULL, next_seq INTEGER NOT NULL);
+INSERT INTO meta VALUES (1, 0, 1, 1);
+CREATE TABLE series (id INTEGER PRIMARY KEY, model TEXT NOT NULL, version TEXT NOT NULL);
+CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE prediction (
+  row INTEGER PRIMARY KEY, pos INTEGER, n INTEGER, series INTEGER, id TEXT, ts INTEGER, value, score REAL, scores TEXT,
+  slice INTEGER, aliases TEXT, trace TEXT, route INTEGER, status INTEGER, duration REAL, ttfb REAL);
+CREATE TABLE label (
+  seq INTEGER PRIMARY KEY, row INTEGER, prev INTEGER, ts INTEGER, received INTEGER, first INTEGER, state INTEGER, value);
+CREATE TABLE waiting (
+  seq INTEGER PRIMARY KEY, prev INTEGER, model TEXT, name TEXT, ts INTEGER, received INTEGER, first INTEGER, label TEXT);
+CREATE TABLE mark (session TEXT PRIMARY KEY, batch INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+`;
+
+const PREDICTION = "row, pos, n, series, id, ts, value, score, scores, slice, aliases";
+const LABEL = "seq, row, prev, ts, received, first, state, value";
+const WAITING = "seq, prev, model, name, ts, received, first, label";
+
+const TEXTS = {
+  begin: "BEGIN IMMEDIATE",
+  commit: "COMMIT",
+  rollback: "ROLLBACK",
+  meta: "SELECT commits, next_row, next_seq FROM meta",
+  setMeta: "UPDATE meta SET commits = ?, next_row = ?, next_seq = ? WHERE one = 1",
+
+  allSeries: "SELECT id, model, version FROM series",
+  addSeries: "INSERT INTO series VALUES (?, ?, ?)",
+  dropSeries: "DELETE FROM series WHERE id = ?",
+  allWords: "SELECT id, text FROM word ORDER BY id",
+  addWord: "INSERT INTO word VALUES (?, ?)",
+
+  addPrediction: "INSERT INTO prediction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+  prediction: `SELECT ${PREDICTION} FROM prediction WHERE row = ?`,
+  predictionsAfter: `SELECT ${PREDICTION} FROM prediction WHERE row > ? ORDER BY row LIMIT ?`,
+  predictionsBetween: `SELECT ${PREDICTION} FROM prediction WHERE row BETWEEN ? AND ? ORDER BY row`,
+  exchange: "SELECT trace, route, status, duration, ttfb FROM prediction WHERE row = ?",
+  rowSpan: "SELECT min(row), max(row) FROM prediction",
+  dropPredictions: "DELETE FROM prediction WHERE row BETWEEN ? AND ?",
+
+  addLabel: "INSERT INTO label VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+  label: `SELECT ${LABEL} FROM label WHERE seq = ?`,
+  labelsBetween: `SELECT ${LABEL} FROM label WHERE seq BETWEEN ? AND ?`,
+  labelHeads: "SELECT seq, row, ts, state FROM label WHERE seq > ? ORDER BY seq LIMIT ?",
+  relinkLabel: "UPDATE label SET prev = ? WHERE seq = ?",
+  dropLabel: "DELETE FROM label WHERE seq = ?",
+
+  addWaiting: "INSERT INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+  waiting: `SELECT ${WAITING} FROM waiting WHERE seq = ?`,
+  waitingHeads: "SELECT seq, prev, model, name FROM waiting WHERE seq > ? ORDER BY seq LIMIT ?",
+  oldestWaiting: `SELECT ${WAITING} FROM waiting ORDER BY seq LIMIT ?`,
+  relinkWaiting: "UPDATE waiting SET prev = ? WHERE seq = ?",
+  dropWaiting: "DELETE FROM waiting WHERE seq = ?",
+
+  allMarks: "SELECT session, batch, at FROM mark ORDER BY at",
+  setMark:
+    "INSERT INTO mark VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET batch = excluded.batch, at = excluded.at",
+  dropMark: "DELETE FROM mark WHERE session = ?",
+  state: "SELECT value FROM state WHERE key = ?",
+  setState: "INSERT INTO state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+
+  usedPages:
+    "SELECT page_count - freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+} as const;
+
+export type Sql = Readonly<Record<keyof typeof TEXTS, StatementSync>>;
+
+/** Prepares everything at once: a file that lacks a table is found out here. */
+export function prepareSql(db: DatabaseSync): Sql {
+  const prepare = (text: string): StatementSync => db.prepare(text, { returnArrays: true });
+  return {
+    begin: prepare(TEXTS.begin),
+    commit: prepare(TEXTS.commit),
+    rollback: prepare(TEXTS.rollback),
+    meta: prepare(TEXTS.meta),
+    setMeta: prepare(TEXTS.setMeta),
+    allSeries: prepare(TEXTS.allSeries),
+    addSeries: prepare(TEXTS.addSeries),
+    dropSeries: prepare(TEXTS.dropSeries),
+    allWords: prepare(TEXTS.allWords),
+    addWord: prepare(TEXTS.addWord),
+    addPrediction: prepare(TEXTS.addPrediction),
+    prediction: prepare(TEXTS.prediction),
+    predictionsAfter: prepare(TEXTS.predictionsAfter),
+    predictionsBetween: prepare(TEXTS.predictionsBetween),
+    exchange: prepare(TEXTS.exchange),
+    rowSpan: prepare(TEXTS.rowSpan),
+    dropPredictions: prepare(TEXTS.dropPredictions),
+    addLabel: prepare(TEXTS.addLabel),
+    label: prepare(TEXTS.label),
+    labelsBetween: prepare(TEXTS.labelsBetween),
+    labelHeads: prepare(TEXTS.labelHeads),
+    relinkLabel: prepare(TEXTS.relinkLabel),
+    dropLabel: prepare(TEXTS.dropLabel),
+    addWaiting: prepare(TEXTS.addWaiting),
+    waiting: prepare(TEXTS.waiting),
+    waitingHeads: prepare(TEXTS.waitingHeads),
+    oldestWaiting: prepare(TEXTS.oldestWaiting),
+    relinkWaiting: prepare(TEXTS.relinkWaiting),
+    dropWaiting: prepare(TEXTS.dropWaiting),
+    allMarks: prepare(TEXTS.allMarks),
+    setMark: prepare(TEXTS.setMark),
+    dropMark: prepare(TEXTS.dropMark),
+    state: prepare(TEXTS.state),
+    setState: prepare(TEXTS.setState),
+    usedPages: prepare(TEXTS.usedPages),
+  };
+}
+
+function isCells(row: unknown): row is Cells {
+  return Array.isArray(row);
+}
+
+/** One row, or null. The statements return arrays, which the declared types do not know. */
+export function one(row: unknown): Cells | null {
+  return isCells(row) ? row : null;
+}
+
+function isRows(rows: unknown): rows is readonly Cells[] {
+  return Array.isArray(rows);
+}
+
+export function many(rows: unknown): readonly Cells[] {
+  return isRows(rows) ? rows : [];
+}
+
+/** A number of a column that always holds one; NaN when the file says otherwise. */
+export function num(cell: SQLOutputValue | undefined): number {
+  return typeof cell === "number" ? cell : Number.NaN;
+}
+
+export function text(cell: SQLOutputValue | undefined): string {
+  return typeof cell === "string" ? cell : "";
+}

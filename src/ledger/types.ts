@@ -1,0 +1,195 @@
+// What the ledger takes, needs and gives: the words in which the rest of the program speaks with record and join.
+
+import type { LabelEvent, LabelOutcome, LabelRevision } from "../facts/label.ts";
+import type { Change, Truth } from "../facts/pair.ts";
+import type { ExchangeRecord, Prediction, Value } from "../facts/prediction.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Log } from "../kernel/log.ts";
+
+export interface LedgerOptions {
+  /** The data directory; created with mode 0700. */
+  readonly path: string;
+  /** A prediction older than this (by its `ts`) is forgotten, with its labels. */
+  readonly retentionMs: number;
+  /** How long an early label waits, and how long an unlabelled prediction counts as open. */
+  readonly labelHorizonMs: number;
+  /** Early label revisions kept. Beyond it: new ones are rejected (`waiting_full`), never an acknowledged one dropped. */
+  readonly waitingMax?: number;
+  /** Predictions wait at most this long for company before they are committed. */
+  readonly groupCommitMs: number;
+  /** Above this many bytes in use the oldest rows are forgotten before their time. Absent: no limit but the disk's. */
+  readonly sizeMaxBytes?: number;
+  /** What may wait to be written; beyond it calls are refused as `busy`. Defaults: 262,144 items, 64 MiB. */
+  readonly queueItemsMax?: number;
+  readonly queueBytesMax?: number;
+}
+
+export type Normalised =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly message: string; readonly code?: string };
+
+export interface LedgerNeeds {
+  readonly clock: Clock;
+  readonly log: Log;
+  /**
+   * Canonical form of a label for a model, or why it does not fit (`code`: `invalid_label` unless given). Called at
+   * submission when the model is known, and at the join of an early label. Pure: it may be called again for a retry.
+   */
+  readonly normalise: (model: string, label: Value) => Normalised;
+  /** After each commit, in commit order; by `open()` for every stored row (predicted, then its truth). Must not throw. */
+  readonly onChanges: (changes: readonly Change[]) => void;
+}
+
+export type RefusalCause = "disk-full" | "read-only" | "io" | "corrupt" | "closed" | "busy";
+
+export interface Refused {
+  readonly kind: "refused";
+  readonly cause: RefusalCause;
+  readonly message: string;
+}
+
+export type OpenResult =
+  | {
+      readonly kind: "open";
+      /** Predictions on disk, and early labels among the labels. */
+      readonly rows: number;
+      readonly waiting: number;
+      /** Rows that could not be decoded and were left out. */
+      readonly damaged: number;
+      readonly tookMs: number;
+    }
+  /** What stood in the way was moved to `file`; the ledger is open and new. */
+  | { readonly kind: "quarantined"; readonly file: string; readonly why: string; readonly tookMs: number }
+  /** Not open; `open()` may be called again. */
+  | {
+      readonly kind: "refused";
+      readonly code: "locked" | "newer-schema" | "disk-full" | "read-only" | "io";
+      readonly message: string;
+    };
+
+/** Counts predictions (rows), not exchanges. `invalid`: ids or numbers that break the contract of the fact. */
+export interface RecordKept {
+  readonly kind: "kept";
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly conflicts: number;
+  readonly invalid: number;
+}
+
+export type RecordResult = RecordKept | Refused;
+
+/** One outcome per event, in order. */
+export type LabelBatchResult =
+  | { readonly kind: "kept"; readonly outcomes: readonly LabelOutcome[] }
+  | Refused;
+
+/** A batch of a sender: `batch` is committed together with the batch's last exchange. */
+export interface BatchMark {
+  readonly session: string;
+  readonly batch: number;
+}
+
+export interface FoundPrediction {
+  readonly row: number;
+  readonly id: string;
+  readonly exchangeId: string;
+  readonly aliases: readonly string[];
+  readonly model: string;
+  readonly version: string;
+  readonly slice: Readonly<Record<string, string>> | null;
+  readonly ts: number;
+  readonly prediction: Value | null;
+  readonly score: number | null;
+  readonly scores: Readonly<Record<string, number>> | null;
+  readonly traceId: string | null;
+  readonly exchange: {
+    readonly method: string;
+    readonly route: string;
+    readonly status: number | null;
+    readonly durationMs: number;
+    readonly ttfbMs: number | null;
+  };
+  /** Newest first; at most 100. */
+  readonly labels: readonly LabelRevision[];
+}
+
+export type RowVisitor = (row: number, prediction: Prediction, truth: Truth | null) => void;
+
+export interface SweepResult {
+  /** Predictions forgotten by this step. */
+  readonly forgotten: number;
+  /** Early labels given up by this step. */
+  readonly expired: number;
+  /** Call again soon: this step ended by its limit, not for lack of work. */
+  readonly more: boolean;
+  /** The clock jumped: nothing is deleted until it has stayed there for five minutes. */
+  readonly held: boolean;
+  readonly tookMs: number;
+  /** Set when the step could not be written; nothing was forgotten. */
+  readonly trouble: string | null;
+}
+
+export interface SeriesStats {
+  readonly model: string;
+  readonly version: string;
+  readonly rows: number;
+  readonly labelled: number;
+  /** Unlabelled and younger than the label horizon (to the hour). */
+  readonly pending: number;
+  /** Passed the horizon without a label since start; monotonic. */
+  readonly expired: number;
+  readonly firstTs: number;
+  readonly lastTs: number;
+}
+
+export interface LedgerStats {
+  readonly rows: number;
+  readonly labelled: number;
+  /** Sum of `pending`. */
+  readonly open: number;
+  readonly waiting: number;
+  /** Early labels given up since start. */
+  readonly waitingExpired: number;
+  /** Early labels that did not fit their prediction when it came, since start. */
+  readonly waitingInvalid: number;
+  readonly sizeBytes: number;
+  readonly writeErrors: number;
+  readonly queuedItems: number;
+  readonly queuedBytes: number;
+  /** Calls refused because the queue was full. */
+  readonly busy: number;
+  /** Rows that could not be decoded. */
+  readonly damaged: number;
+  /** Why the last write failed; null when it succeeded. */
+  readonly trouble: string | null;
+  readonly series: readonly SeriesStats[];
+}
+
+export interface Ledger {
+  /** Never throws for a broken file. May be called again after `refused`. */
+  open(): OpenResult;
+  /** Queued; resolves when on disk or refused. Duplicate: same (model, version, id), equal content; else conflict; the first stays. */
+  record(exchanges: readonly ExchangeRecord[], mark: BatchMark | null): Promise<RecordResult>;
+  label(events: readonly LabelEvent[]): Promise<LabelBatchResult>;
+  /** Last batch committed for the session. */
+  lastMark(session: string): number | null;
+  /** By prediction id, exchange id, row id or alias; at most 1,000. */
+  find(id: string): readonly FoundPrediction[];
+  /** Every revision for that id, joined or waiting; at most 1,000. */
+  labelsOf(id: string): readonly LabelRevision[];
+  /** Rows of a series with fromTs < ts <= toTs and their current truth, in row order. */
+  scan(
+    of: { readonly model: string; readonly version: string; readonly fromTs: number; readonly toTs: number },
+    visit: RowVisitor,
+  ): void;
+  /** Durable small values (at most 1 MiB each). false: not saved. */
+  saveState(key: string, value: string): boolean;
+  loadState(key: string): string | null;
+  /** One small step of retention. */
+  sweep(nowMs: number): SweepResult;
+  stats(): LedgerStats;
+  /** Commits what is queued, synchronously. */
+  flushNow(): void;
+  /** Flushes, checkpoints, closes. Safe before open and twice. */
+  close(): Promise<void>;
+}

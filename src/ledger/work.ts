@@ -1,0 +1,81 @@
+// One transaction: what it may use, what must be undone in memory if it fails, what happens once it is on disk.
+
+import type { Change } from "../facts/pair.ts";
+import { hashText } from "./hash.ts";
+import { RowBook } from "./row-book.ts";
+import { SeriesBook } from "./series-book.ts";
+import type { Sql } from "./sql.ts";
+import type { LedgerNeeds } from "./types.ts";
+import { WaitingBook } from "./waiting-book.ts";
+import { Words } from "./words.ts";
+
+/** Everything the ledger knows without asking the disk. Rebuilt from it by `load`. */
+export class Memory {
+  readonly rows = new RowBook();
+  readonly waiting = new WaitingBook();
+  readonly series = new SeriesBook();
+  readonly words = new Words();
+  /** session -> last batch. */
+  readonly marks = new Map<string, number>();
+  readonly #seed: number;
+  commits = 0;
+  nextRow = 1;
+  nextSeq = 1;
+  rowCount = 0;
+  labelledCount = 0;
+  waitingExpired = 0;
+  waitingInvalid = 0;
+  damaged = 0;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+  }
+
+  hash(name: string): number {
+    return hashText(name, this.#seed);
+  }
+
+  /** Keeps the counts; called once for every committed change. */
+  apply(change: Change): void {
+    this.series.apply(change);
+    if (change.kind === "predicted") this.rowCount++;
+    else if (change.kind === "forgotten") {
+      this.rowCount--;
+      if (change.before !== null) this.labelledCount--;
+    } else {
+      this.labelledCount += (change.after === null ? 0 : 1) - (change.before === null ? 0 : 1);
+    }
+  }
+}
+
+export interface Work {
+  readonly sql: Sql;
+  readonly memory: Memory;
+  readonly normalise: LedgerNeeds["normalise"];
+  readonly waitingMax: number;
+  /** Run newest first when the transaction did not happen. */
+  readonly undo: (() => void)[];
+  /** Run when it did. */
+  readonly after: (() => void)[];
+  readonly changes: Change[];
+}
+
+/** The next sequence number of labels and early labels: one counter for both, so their order is the order of arrival. */
+export function nextSeq(work: Work): number {
+  const seq = work.memory.nextSeq;
+  work.memory.nextSeq = seq + 1;
+  return seq;
+}
+
+/** The number of a repeated text, or the text itself when the table is full. */
+export function wordFor(work: Work, word: string): number | string {
+  const { words } = work.memory;
+  const known = words.idOf(word);
+  if (known !== undefined) return known;
+  if (words.full || word.length > 4096) return word;
+  const id = words.nextId;
+  work.sql.addWord.run(id, word);
+  words.add(id, word);
+  work.undo.push(() => words.remove(id));
+  return id;
+}

@@ -1,0 +1,89 @@
+// One set of rows: how many predictions and labels it holds, and the task's sums over the labelled ones.
+
+import type { Components, Evaluation, Totals, TotalsKind, Yardstick } from "./totals.ts";
+
+/** What one row does to a bin. */
+export interface Step {
+  readonly predictions: -1 | 0 | 1;
+  /** Not 0: the pair that the yardstick read last comes in or goes out. */
+  readonly pairs: -1 | 0 | 1;
+}
+
+const UNRESOLVED: Evaluation = Object.freeze({
+  metrics: Object.freeze({}),
+  undefined: Object.freeze({ any: "unresolved_task" }),
+  extra: Object.freeze({}),
+});
+const NO_COMPONENTS: Components = Object.freeze({ regression: null, classification: null });
+
+export class Bin {
+  readonly #yardstick: Yardstick | null;
+  readonly #kind: TotalsKind;
+  #predictions = 0;
+  #labeled = 0;
+  /** Made when the first pair comes: most panes of a quiet model never see one. */
+  #totals: Totals | null = null;
+  #evaluation: Evaluation | null = null;
+  #components: Components | null = null;
+
+  /** `yardstick` null: the task is not known; rows are counted only. */
+  constructor(yardstick: Yardstick | null, kind: TotalsKind) {
+    this.#yardstick = yardstick;
+    this.#kind = kind;
+  }
+
+  get predictions(): number {
+    return this.#predictions;
+  }
+
+  get labeled(): number {
+    return this.#labeled;
+  }
+
+  /** False: only its rows can be merged into another bin. */
+  get mergeable(): boolean {
+    return this.#totals?.mergeable ?? true;
+  }
+
+  take(step: Step): void {
+    this.#predictions += step.predictions;
+    if (step.pairs === 0) return;
+    this.#labeled += step.pairs;
+    this.#evaluation = null;
+    this.#components = null;
+    if (this.#yardstick !== null) this.#ownOf(this.#yardstick).add(step.pairs);
+  }
+
+  merge(other: Bin, sign: 1 | -1): void {
+    this.#predictions += sign * other.#predictions;
+    if (other.#totals === null && other.#labeled === 0) return;
+    this.#labeled += sign * other.#labeled;
+    this.#evaluation = null;
+    this.#components = null;
+    if (this.#yardstick !== null && other.#totals !== null) {
+      this.#ownOf(this.#yardstick).merge(other.#totals, sign);
+    }
+  }
+
+  evaluate(): Evaluation {
+    if (this.#yardstick === null) return UNRESOLVED;
+    this.#evaluation ??= this.#ownOf(this.#yardstick).evaluate(this.#labeled);
+    return this.#evaluation;
+  }
+
+  components(): Components {
+    if (this.#yardstick === null) return NO_COMPONENTS;
+    this.#components ??= this.#ownOf(this.#yardstick).components(this.#labeled);
+    return this.#components;
+  }
+
+  /** Gives back borrowed memory; call before dropping it. */
+  release(): void {
+    this.#totals?.release();
+  }
+
+  #ownOf(yardstick: Yardstick): Totals {
+    this.#totals ??= yardstick.create(this.#kind);
+    return this.#totals;
+  }
+}

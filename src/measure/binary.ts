@@ -1,0 +1,288 @@
+// Two classes: the confusion counts, the scores in order, and the metrics that follow from them.
+
+import type { ModelSpec } from "../facts/model.ts";
+import type { Prediction, Value } from "../facts/prediction.ts";
+import { canonicalClass } from "../kernel/classes.ts";
+import { invariant } from "../kernel/problem.ts";
+import { areaUnderRoc, averagePrecision, calibrationError, type RankedCounts } from "./auc.ts";
+import { ExactSum } from "./exact-sum.ts";
+import { scoreBucket, SCORE_BOUNDS, sigmoid } from "./score-bounds.ts";
+import { ScoreHistogram } from "./score-histogram.ts";
+import type {
+  ArrivalTotals,
+  Components,
+  ConfusionCell,
+  Evaluation,
+  ScoreCounts,
+  Sign,
+  Totals,
+  TotalsKind,
+  TotalsLimits,
+  Yardstick,
+} from "./totals.ts";
+import { wilson, wilsonF1 } from "./wilson.ts";
+
+/** Probabilities are clipped to [2^-52, 1 - 2^-52] before their logarithm is taken. */
+const CLIP = 2 ** -52;
+/** Different scores counted apart; beyond, buckets. */
+const EXACT_SCORES = 50_000;
+const BUCKETS = 4096;
+const NEGATIVE = 0;
+const POSITIVE = 1;
+
+/** -log of a probability, clipped: at most 36.04. */
+export function logLossOf(probability: number): number {
+  return -Math.log(Math.min(Math.max(probability, CLIP), 1 - CLIP));
+}
+
+/** One pair, looked at once and added to many totals. */
+interface DecisionPair {
+  actual: typeof NEGATIVE | typeof POSITIVE;
+  decided: typeof NEGATIVE | typeof POSITIVE;
+  /** NaN: there is none. */
+  score: number;
+  squared: number;
+  logLoss: number;
+}
+
+interface BinaryRules {
+  readonly positive: string;
+  readonly negative: string;
+  readonly threshold: number;
+  readonly probability: boolean;
+}
+
+const METRICS = ["accuracy", "precision", "recall", "f1", "roc_auc"];
+
+class BinaryTotals implements Totals {
+  readonly #pair: DecisionPair;
+  readonly #rules: BinaryRules;
+  readonly #scores: ScoreHistogram | null;
+  readonly #squared = new ExactSum();
+  readonly #logLoss = new ExactSum();
+  #tp = 0;
+  #fp = 0;
+  #fn = 0;
+  #tn = 0;
+  #scored = 0;
+
+  constructor(pair: DecisionPair, rules: BinaryRules, scores: ScoreHistogram | null) {
+    this.#pair = pair;
+    this.#rules = rules;
+    this.#scores = scores;
+  }
+
+  get mergeable(): boolean {
+    return this.#scores !== null || this.#scored === 0;
+  }
+
+  add(sign: Sign): void {
+    const { actual, decided, score, squared, logLoss } = this.#pair;
+    if (actual === POSITIVE) {
+      if (decided === POSITIVE) this.#tp += sign;
+      else this.#fn += sign;
+    } else if (decided === POSITIVE) this.#fp += sign;
+    else this.#tn += sign;
+    if (Number.isNaN(score)) return;
+    this.#scored += sign;
+    this.#scores?.add(score, actual, sign);
+    if (!this.#rules.probability) return;
+    this.#squared.add(sign * squared);
+    this.#logLoss.add(sign * logLoss);
+  }
+
+  merge(other: Totals, sign: Sign): void {
+    invariant(other instanceof BinaryTotals, "totals of one task");
+    this.#tp += sign * other.#tp;
+    this.#fp += sign * other.#fp;
+    this.#fn += sign * other.#fn;
+    this.#tn += sign * other.#tn;
+    this.#scored += sign * other.#scored;
+    this.#squared.merge(other.#squared, sign);
+    this.#logLoss.merge(other.#logLoss, sign);
+    if (this.#scores === null || other.#scored === 0) return;
+    invariant(other.#scores, "scores to merge");
+    this.#scores.merge(other.#scores, sign);
+  }
+
+  evaluate(labeled: number): Evaluation {
+    const tp = this.#tp;
+    const fp = this.#fp;
+    const fn = this.#fn;
+    const tn = this.#tn;
+    const confusion = { tp, fp, fn, tn };
+    if (labeled === 0) {
+      return {
+        metrics: Object.fromEntries(METRICS.map((name) => [name, null])),
+        undefined: Object.fromEntries(METRICS.map((name) => [name, "no_labels"])),
+        confusion,
+        extra: {},
+      };
+    }
+    const reasons: Record<string, string> = {};
+    if (tp + fp === 0) reasons["precision"] = "no_predicted_positive";
+    if (tp + fn === 0) reasons["recall"] = "no_actual_positive";
+    if (tp + fp + fn === 0) reasons["f1"] = "no_positive";
+    const extra: Record<string, unknown> = {
+      balanced_accuracy: tp + fn > 0 && tn + fp > 0 ? (tp / (tp + fn) + tn / (tn + fp)) / 2 : null,
+      mcc: matthews(confusion),
+      accuracy_ci: wilson(tp + tn, labeled),
+      precision_ci: wilson(tp, tp + fp),
+      recall_ci: wilson(tp, tp + fn),
+      f1_ci: wilsonF1(tp, fp + fn),
+    };
+    const auc = this.#ranking(extra, reasons);
+    return {
+      metrics: {
+        accuracy: (tp + tn) / labeled,
+        precision: tp + fp === 0 ? null : tp / (tp + fp),
+        recall: tp + fn === 0 ? null : tp / (tp + fn),
+        f1: tp + fp + fn === 0 ? null : (2 * tp) / (2 * tp + fp + fn),
+        roc_auc: auc,
+      },
+      undefined: reasons,
+      confusion,
+      extra,
+    };
+  }
+
+  components(): Components {
+    const { positive, negative, probability } = this.#rules;
+    const cell = (actual: string, predicted: string, count: number): ConfusionCell => {
+      return { actual, predicted, correct: actual === predicted, count };
+    };
+    return {
+      regression: null,
+      classification: {
+        confusion: [
+          cell(positive, positive, this.#tp),
+          cell(negative, positive, this.#fp),
+          cell(positive, negative, this.#fn),
+          cell(negative, negative, this.#tn),
+        ],
+        scores: this.#scoreCounts(),
+        logLoss: probability ? this.#logLoss.value() : null,
+        squaredScoreError: probability ? this.#squared.value() : null,
+        scored: this.#scored,
+      },
+    };
+  }
+
+  release(): void {
+    this.#scores?.release();
+  }
+
+  #ranking(extra: Record<string, unknown>, reasons: Record<string, string>): number | null {
+    if (this.#scored === 0) {
+      reasons["roc_auc"] = "no_scores";
+      return null;
+    }
+    if (this.#rules.probability) {
+      extra["brier"] = this.#squared.mean(this.#scored);
+      extra["log_loss"] = this.#logLoss.mean(this.#scored);
+    }
+    const ranked = this.#ranked();
+    const area = ranked === null ? null : areaUnderRoc(ranked);
+    if (ranked !== null && this.#scores?.isExact === true) {
+      if (this.#rules.probability) extra["ece10"] = calibrationError(ranked);
+      if (area !== null) extra["average_precision"] = averagePrecision(ranked);
+    }
+    if (area === null) {
+      reasons["roc_auc"] = "single_class";
+      return null;
+    }
+    extra["auc_delong_se"] = area.standardError;
+    if (area.bound > 0) extra["roc_auc_bound"] = area.bound;
+    return area.value;
+  }
+
+  #ranked(): RankedCounts | null {
+    if (this.#scores === null) return null;
+    const { scores, counts, mixed } = this.#scores.columns();
+    const [negatives, positives] = counts;
+    invariant(negatives && positives, "two sides");
+    return { scores, positives, negatives, mixed };
+  }
+
+  #scoreCounts(): ScoreCounts | null {
+    const ranked = this.#scored === 0 ? null : this.#ranked();
+    if (ranked === null) return null;
+    const positive = SCORE_BOUNDS.map(() => 0).concat(0);
+    const negative = SCORE_BOUNDS.map(() => 0).concat(0);
+    for (const [i, score] of ranked.scores.entries()) {
+      const at = scoreBucket(this.#rules.probability ? score : sigmoid(score));
+      positive[at] = (positive[at] ?? 0) + (ranked.positives[i] ?? 0);
+      negative[at] = (negative[at] ?? 0) + (ranked.negatives[i] ?? 0);
+    }
+    return { positive, negative };
+  }
+}
+
+/** Matthews' correlation coefficient; 0 where a class is missing on either side. */
+function matthews(counts: { tp: number; fp: number; fn: number; tn: number }): number {
+  const { tp, fp, fn, tn } = counts;
+  const below = Math.sqrt(tp + fp) * Math.sqrt(tp + fn) * Math.sqrt(tn + fp) * Math.sqrt(tn + fn);
+  return below === 0 ? 0 : (tp * tn - fp * fn) / below;
+}
+
+class BinaryYardstick implements Yardstick {
+  readonly #rules: BinaryRules;
+  readonly #limits: TotalsLimits;
+  readonly #pair: DecisionPair = { actual: 0, decided: 0, score: Number.NaN, squared: 0, logLoss: 0 };
+
+  constructor(spec: ModelSpec, limits: TotalsLimits) {
+    const positive = spec.positive ?? "1";
+    this.#rules = {
+      positive,
+      negative: spec.classes?.find((name) => name !== positive) ?? "0",
+      threshold: spec.threshold,
+      probability: spec.scoreKind === "probability",
+    };
+    this.#limits = limits;
+  }
+
+  read(prediction: Prediction, truth: Value): boolean {
+    const { positive, negative, threshold, probability } = this.#rules;
+    const pair = this.#pair;
+    const actual = canonicalClass(truth);
+    if (actual !== positive && actual !== negative) return false;
+    const { value, score } = prediction;
+    if (value === null && score === null) return false;
+    pair.actual = actual === positive ? POSITIVE : NEGATIVE;
+    const says = value === null ? (score ?? 0) >= threshold : canonicalClass(value) === positive;
+    pair.decided = says ? POSITIVE : NEGATIVE;
+    pair.score = score ?? Number.NaN;
+    if (score === null || !probability) return true;
+    const miss = score - pair.actual;
+    pair.squared = miss * miss;
+    pair.logLoss = logLossOf(pair.actual === POSITIVE ? score : 1 - score);
+    return true;
+  }
+
+  create(kind: TotalsKind): Totals {
+    const { probability } = this.#rules;
+    const limits = { exact: EXACT_SCORES, buckets: BUCKETS, purse: this.#limits.purse };
+    const scores = kind === "pane" ? null : new ScoreHistogram({ sides: 2, mirrored: probability }, limits);
+    return new BinaryTotals(this.#pair, this.#rules, scores);
+  }
+
+  arrive(arrival: ArrivalTotals): void {
+    const { positive, negative, probability } = this.#rules;
+    const { actual, decided, score, squared, logLoss } = this.#pair;
+    arrival.pairs++;
+    const row = arrival.confusion.get(actual === POSITIVE ? positive : negative);
+    const predicted = decided === POSITIVE ? positive : negative;
+    row?.set(predicted, (row.get(predicted) ?? 0) + 1);
+    if (Number.isNaN(score)) return;
+    const counts = actual === POSITIVE ? arrival.scoresPositive : arrival.scoresNegative;
+    const at = scoreBucket(probability ? score : sigmoid(score));
+    counts[at] = (counts[at] ?? 0) + 1;
+    if (!probability) return;
+    arrival.squaredScoreError += squared;
+    arrival.logLoss += logLoss;
+  }
+}
+
+export function createBinaryYardstick(spec: ModelSpec, limits: TotalsLimits): Yardstick {
+  return new BinaryYardstick(spec, limits);
+}

@@ -1,0 +1,137 @@
+// Sums of doubles without any rounding: mergeable, retractable, the same whatever the order. Shewchuk's expansions
+// (J. R. Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997), as Python's math.fsum uses them.
+
+import { ratio, toUnits, UNIT_BITS } from "./exact-rational.ts";
+
+/** From here on an addend goes to whole-number arithmetic, so that no partial sum can overflow (2^970). */
+const LARGE = 2 ** 970;
+/** Between these magnitudes the square of a double and its rounding error are both doubles. */
+const SQUARE_MIN = 2 ** -480;
+const SQUARE_MAX = 2 ** 480;
+const SPLITTER = 2 ** 27 + 1;
+
+export class ExactSum {
+  /** Non-overlapping, by increasing magnitude, no zeros; their exact sum is the value. Normally one to three. */
+  readonly #parts: number[] = [];
+  /** What was too large for #parts, in units of 2^-1074. */
+  #large = 0n;
+
+  /** Adds a finite double; add(-x) takes x back exactly. */
+  add(addend: number): void {
+    if (addend >= LARGE || addend <= -LARGE) {
+      this.#large += toUnits(addend);
+      return;
+    }
+    const parts = this.#parts;
+    const count = parts.length;
+    let sum = addend;
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const part = parts[i] ?? 0;
+      const next = sum + part;
+      const virtual = next - sum;
+      const error = sum - (next - virtual) + (part - virtual);
+      if (error !== 0) parts[kept++] = error;
+      sum = next;
+    }
+    if (sum !== 0) {
+      if (kept === parts.length) parts.push(sum);
+      else parts[kept] = sum;
+      kept++;
+    }
+    while (parts.length > kept) parts.pop();
+  }
+
+  /** Adds (sign 1) or takes away (sign -1) all that `other` holds. */
+  merge(other: ExactSum, sign: 1 | -1): void {
+    for (const part of other.#parts) this.add(sign * part);
+    this.#large += sign === 1 ? other.#large : -other.#large;
+  }
+
+  /** The exact sum in units of 2^-1074. */
+  units(): bigint {
+    let units = this.#large;
+    for (const part of this.#parts) units += toUnits(part);
+    return units;
+  }
+
+  /** The correctly rounded sum (ties to even); infinite when beyond the doubles. */
+  value(): number {
+    if (this.#large !== 0n) return ratio(this.units(), 1n << UNIT_BITS);
+    const parts = this.#parts;
+    let at = parts.length - 1;
+    let high = parts[at] ?? 0;
+    let low = 0;
+    while (at > 0 && low === 0) {
+      const part = parts[--at] ?? 0;
+      const sum = high + part;
+      low = part - (sum - high);
+      high = sum;
+    }
+    // Half-way cases: what lies below decides the direction.
+    const below = at > 0 ? (parts[at - 1] ?? 0) : 0;
+    if ((low < 0 && below < 0) || (low > 0 && below > 0)) {
+      const twice = low * 2;
+      const up = high + twice;
+      if (up - high === twice) high = up;
+    }
+    return high;
+  }
+
+  /** The sum divided by `count`; finite whenever the mean is, even where the sum is not. */
+  mean(count: number): number {
+    if (this.#large !== 0n) return ratio(this.units(), BigInt(count) << UNIT_BITS);
+    return this.value() / count;
+  }
+}
+
+/** The square of a double, unrounded: `high + low`, or `units` (of 2^-2148) where doubles cannot hold it. */
+export interface Square {
+  high: number;
+  low: number;
+  units: bigint;
+}
+
+/** Writes value^2 into `out` (Dekker's product on Veltkamp's split). `value` must be finite. */
+export function squareInto(out: Square, value: number): void {
+  const magnitude = Math.abs(value);
+  out.units = 0n;
+  out.high = 0;
+  out.low = 0;
+  if (magnitude === 0) return;
+  if (magnitude < SQUARE_MIN || magnitude > SQUARE_MAX) {
+    const units = toUnits(value);
+    out.units = units * units;
+    return;
+  }
+  const spread = SPLITTER * value;
+  const head = spread - (spread - value);
+  const tail = value - head;
+  out.high = value * value;
+  out.low = head * head - out.high + 2 * head * tail + tail * tail;
+}
+
+/** The exact sum of squares. */
+export class ExactSquares {
+  readonly #sum = new ExactSum();
+  #units = 0n;
+
+  add(square: Square, sign: 1 | -1): void {
+    if (square.units !== 0n) {
+      this.#units += sign === 1 ? square.units : -square.units;
+      return;
+    }
+    this.#sum.add(sign * square.high);
+    if (square.low !== 0) this.#sum.add(sign * square.low);
+  }
+
+  merge(other: ExactSquares, sign: 1 | -1): void {
+    this.#sum.merge(other.#sum, sign);
+    this.#units += sign === 1 ? other.#units : -other.#units;
+  }
+
+  /** The exact sum in units of 2^-2148. */
+  units(): bigint {
+    return (this.#sum.units() << UNIT_BITS) + this.#units;
+  }
+}

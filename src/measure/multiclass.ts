@@ -1,0 +1,292 @@
+// Several classes: a sparse confusion matrix, the scores of each class in order, and the metrics that follow from them.
+
+import type { ModelSpec } from "../facts/model.ts";
+import type { Prediction, Value } from "../facts/prediction.ts";
+import { canonicalClass } from "../kernel/classes.ts";
+import { invariant } from "../kernel/problem.ts";
+import { averagedScores, balancedAccuracy, classCounts, matthewsOf } from "./averages.ts";
+import { logLossOf } from "./binary.ts";
+import { ClassNames } from "./class-names.ts";
+import { ExactSum } from "./exact-sum.ts";
+import { classAreas, type ClassColumns } from "./multiclass-auc.ts";
+import { ScoreHistogram } from "./score-histogram.ts";
+import type {
+  ArrivalTotals,
+  Components,
+  ConfusionCell,
+  Evaluation,
+  Sign,
+  Totals,
+  TotalsKind,
+  TotalsLimits,
+  Yardstick,
+} from "./totals.ts";
+import { OTHER_CLASS } from "./totals.ts";
+import { wilson } from "./wilson.ts";
+
+/** Different scores of one class counted apart; beyond, buckets (fewer when there are many classes). */
+const EXACT_SCORES = 50_000;
+const BUCKETS_ALL_CLASSES = 4096;
+const BUCKETS_MIN = 256;
+/** With more classes no AUC is computed: it takes one histogram per class with one count per class. */
+const AUC_CLASSES_MAX = 20;
+/** Cells of a confusion matrix are keyed actual * RADIX + predicted. */
+const RADIX = 65_536;
+
+const AVERAGES = ["micro", "macro", "weighted"];
+const METRICS = [
+  "accuracy",
+  ...["precision", "recall", "f1"].flatMap((name) => AVERAGES.map((average) => `${name}_${average}`)),
+];
+const AREAS = [
+  "roc_auc_ovr_macro",
+  "roc_auc_ovr_weighted",
+  "roc_auc_ovo_macro",
+  "roc_auc_ovo_weighted",
+] as const;
+
+/** One pair, looked at once and added to many totals. */
+interface ClassPair {
+  /** Ids in ClassNames. */
+  actual: number;
+  predicted: number;
+  /** The label's place among the configured classes; -1: the row has no scores, or the label is none of them. */
+  side: number;
+  /** Scores of the configured classes, in their order. */
+  readonly scores: number[];
+  logLoss: number;
+}
+
+interface ClassRules {
+  /** Configured classes; empty when the set is open. */
+  readonly classes: readonly string[];
+  readonly names: ClassNames;
+  readonly probability: boolean;
+}
+
+class MulticlassTotals implements Totals {
+  readonly #pair: ClassPair;
+  readonly #rules: ClassRules;
+  readonly #cells = new Map<number, number>();
+  readonly #scores: readonly ScoreHistogram[] | null;
+  readonly #logLoss = new ExactSum();
+  #scored = 0;
+
+  constructor(pair: ClassPair, rules: ClassRules, scores: readonly ScoreHistogram[] | null) {
+    this.#pair = pair;
+    this.#rules = rules;
+    this.#scores = scores;
+  }
+
+  get mergeable(): boolean {
+    return this.#scores !== null || this.#scored === 0;
+  }
+
+  add(sign: Sign): void {
+    const { actual, predicted, side, scores, logLoss } = this.#pair;
+    this.#count(actual * RADIX + predicted, sign);
+    if (side < 0) return;
+    this.#scored += sign;
+    this.#logLoss.add(sign * logLoss);
+    if (this.#scores === null) return;
+    for (const [i, histogram] of this.#scores.entries()) histogram.add(scores[i] ?? 0, side, sign);
+  }
+
+  merge(other: Totals, sign: Sign): void {
+    invariant(other instanceof MulticlassTotals, "totals of one task");
+    for (const [cell, count] of other.#cells) this.#count(cell, sign * count);
+    this.#scored += sign * other.#scored;
+    this.#logLoss.merge(other.#logLoss, sign);
+    if (this.#scores === null || other.#scored === 0) return;
+    for (const [i, histogram] of this.#scores.entries()) {
+      const theirs = other.#scores?.[i];
+      invariant(theirs, "scores to merge");
+      histogram.merge(theirs, sign);
+    }
+  }
+
+  evaluate(labeled: number): Evaluation {
+    if (labeled === 0) {
+      const names = [...METRICS, ...AREAS];
+      return {
+        metrics: Object.fromEntries(names.map((name) => [name, null])),
+        undefined: Object.fromEntries(names.map((name) => [name, "no_labels"])),
+        confusion: {},
+        extra: {},
+      };
+    }
+    const confusion = this.#confusion();
+    const classes = classCounts(confusion);
+    let hits = 0;
+    for (const each of classes.values()) hits += each.hits;
+    const extra: Record<string, unknown> = {
+      balanced_accuracy: balancedAccuracy(classes.values()),
+      mcc: matthewsOf(classes.values(), labeled),
+      accuracy_ci: wilson(hits, labeled),
+    };
+    const reasons: Record<string, string> = {};
+    const areas = this.#areas(extra, reasons);
+    return {
+      metrics: { ...averagedScores(classes.values(), labeled), ...areas },
+      undefined: reasons,
+      confusion: Object.fromEntries([...confusion].map(([name, row]) => [name, Object.fromEntries(row)])),
+      extra,
+    };
+  }
+
+  components(): Components {
+    const confusion: ConfusionCell[] = [];
+    for (const [actual, row] of this.#confusion()) {
+      for (const [predicted, count] of row) {
+        confusion.push({ actual, predicted, correct: actual === predicted, count });
+      }
+    }
+    const logLoss = this.#rules.probability && this.#scored > 0 ? this.#logLoss.value() : null;
+    return {
+      regression: null,
+      classification: { confusion, scores: null, logLoss, squaredScoreError: null, scored: this.#scored },
+    };
+  }
+
+  release(): void {
+    for (const histogram of this.#scores ?? []) histogram.release();
+  }
+
+  #count(cell: number, by: number): void {
+    const count = (this.#cells.get(cell) ?? 0) + by;
+    if (count === 0) this.#cells.delete(cell);
+    else this.#cells.set(cell, count);
+  }
+
+  /** By name, so that sums over it do not depend on the order of arrival. */
+  #confusion(): Map<string, Map<string, number>> {
+    const { names } = this.#rules;
+    const cells = [...this.#cells].map(([cell, count]) => {
+      const [actual, predicted] = [names.nameOf(Math.floor(cell / RADIX)), names.nameOf(cell % RADIX)];
+      return { actual, predicted, count };
+    });
+    const order = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
+    cells.sort((a, b) => order(a.actual, b.actual) || order(a.predicted, b.predicted));
+    const confusion = new Map<string, Map<string, number>>();
+    for (const { actual, predicted, count } of cells) {
+      const row = confusion.get(actual) ?? new Map<string, number>();
+      confusion.set(actual, row.set(predicted, count));
+    }
+    return confusion;
+  }
+
+  #areas(
+    extra: Record<string, unknown>,
+    reasons: Record<string, string>,
+  ): Record<(typeof AREAS)[number], number | null> {
+    const { classes, probability } = this.#rules;
+    const nothing = {
+      roc_auc_ovr_macro: null,
+      roc_auc_ovr_weighted: null,
+      roc_auc_ovo_macro: null,
+      roc_auc_ovo_weighted: null,
+    };
+    if (this.#scored > 0 && probability) extra["log_loss"] = this.#logLoss.mean(this.#scored);
+    if (this.#scored === 0 || this.#scores === null) {
+      const reason = classes.length > AUC_CLASSES_MAX ? "too_many_classes" : "no_scores";
+      for (const name of AREAS) reasons[name] = reason;
+      return nothing;
+    }
+    const columns: ClassColumns[] = this.#scores.map((histogram) => histogram.columns());
+    const areas = classAreas(columns);
+    extra["roc_auc_ovr"] = Object.fromEntries(classes.map((name, i) => [name, areas.perClass[i] ?? null]));
+    if (areas.bound > 0) extra["roc_auc_bound"] = areas.bound;
+    for (const name of AREAS) {
+      if (areas.present < 2) reasons[name] = "single_class";
+      else if (areas[name] === null) reasons[name] = "class_absent";
+    }
+    return areas.present < 2
+      ? nothing
+      : {
+          roc_auc_ovr_macro: areas.roc_auc_ovr_macro,
+          roc_auc_ovr_weighted: areas.roc_auc_ovr_weighted,
+          roc_auc_ovo_macro: areas.roc_auc_ovo_macro,
+          roc_auc_ovo_weighted: areas.roc_auc_ovo_weighted,
+        };
+  }
+}
+
+class MulticlassYardstick implements Yardstick {
+  readonly #rules: ClassRules;
+  readonly #limits: TotalsLimits;
+  readonly #maxClasses: number;
+  readonly #sides: ReadonlyMap<string, number>;
+  readonly #pair: ClassPair = { actual: 0, predicted: 0, side: -1, scores: [], logLoss: 0 };
+
+  constructor(spec: ModelSpec, limits: TotalsLimits) {
+    const classes = spec.classes ?? [];
+    this.#rules = {
+      classes,
+      names: new ClassNames(classes),
+      probability: spec.scoreKind === "probability",
+    };
+    this.#limits = limits;
+    this.#maxClasses = spec.maxClasses;
+    this.#sides = new Map(classes.map((name, i) => [name, i]));
+  }
+
+  read(prediction: Prediction, truth: Value): boolean {
+    if (prediction.value === null) return false;
+    const pair = this.#pair;
+    const actual = canonicalClass(truth);
+    pair.actual = this.#rules.names.idOf(actual);
+    pair.predicted = this.#rules.names.idOf(canonicalClass(prediction.value));
+    pair.side = this.#readScores(prediction.scores) ? (this.#sides.get(actual) ?? -1) : -1;
+    pair.logLoss = 0;
+    if (pair.side >= 0 && this.#rules.probability) pair.logLoss = logLossOf(pair.scores[pair.side] ?? 0);
+    return true;
+  }
+
+  create(kind: TotalsKind): Totals {
+    const sides = this.#rules.classes.length;
+    if (kind === "pane" || sides === 0 || sides > AUC_CLASSES_MAX) {
+      return new MulticlassTotals(this.#pair, this.#rules, null);
+    }
+    const buckets = Math.max(BUCKETS_MIN, Math.floor(BUCKETS_ALL_CLASSES / sides));
+    const limits = { exact: EXACT_SCORES, buckets, purse: this.#limits.purse };
+    const shape = { sides, mirrored: this.#rules.probability };
+    const scores = this.#rules.classes.map(() => new ScoreHistogram(shape, limits));
+    return new MulticlassTotals(this.#pair, this.#rules, scores);
+  }
+
+  arrive(arrival: ArrivalTotals): void {
+    const { names } = this.#rules;
+    const { actual, predicted, side, logLoss } = this.#pair;
+    arrival.pairs++;
+    const name = this.#capped(arrival, names.nameOf(actual));
+    const row = arrival.confusion.get(name) ?? new Map<string, number>();
+    arrival.confusion.set(name, row);
+    const said = this.#capped(arrival, names.nameOf(predicted));
+    row.set(said, (row.get(said) ?? 0) + 1);
+    if (side >= 0) arrival.logLoss += logLoss;
+  }
+
+  /** Classes beyond `maxClasses` share one name in the counters. A known name stays known. */
+  #capped(arrival: ArrivalTotals, name: string): string {
+    const { confusion } = arrival;
+    if (confusion.has(name)) return name;
+    if (confusion.size >= this.#maxClasses) return OTHER_CLASS;
+    confusion.set(name, new Map());
+    return name;
+  }
+
+  /** Copies the scores of all configured classes; false when one is missing. */
+  #readScores(scores: Prediction["scores"]): boolean {
+    if (scores === null) return false;
+    for (const [i, name] of this.#rules.classes.entries()) {
+      const score = Object.hasOwn(scores, name) ? scores[name] : undefined;
+      if (score === undefined) return false;
+      this.#pair.scores[i] = score;
+    }
+    return true;
+  }
+}
+
+export function createMulticlassYardstick(spec: ModelSpec, limits: TotalsLimits): Yardstick {
+  return new MulticlassYardstick(spec, limits);
+}

@@ -1,0 +1,281 @@
+// Everything measured of one model version: the version as a whole and its slices, each over all windows.
+
+import type { Change, Truth } from "../facts/pair.ts";
+import type { Prediction } from "../facts/prediction.ts";
+import { Bin, type Step } from "./bin.ts";
+import { type SeriesLimit, type SliceOwner } from "./series-limit.ts";
+import { type Share, sliceNames, SlidingWindow, type TimedWindow } from "./sliding.ts";
+import type { ArrivalTotals, Yardstick } from "./totals.ts";
+import type { Window } from "./windows.ts";
+
+const PREDICTED: Step = { predictions: 1, pairs: 0 };
+const UNPREDICTED: Step = { predictions: -1, pairs: 0 };
+const PAIRED: Step = { predictions: 0, pairs: 1 };
+const UNPAIRED: Step = { predictions: 0, pairs: -1 };
+/** Refused slices that are remembered; beyond, no further slice of the version is begun. */
+const REFUSED_MAX = 1000;
+
+interface Series {
+  readonly slice: string;
+  readonly all: Bin;
+  /** One per timed window, in their order. */
+  readonly shares: readonly Share[];
+}
+
+export interface RowReader {
+  /** Rows fromTs < ts <= toTs of this version as they are now. */
+  (range: { fromTs: number; toTs: number }, visit: RowVisitor): void;
+}
+/** `known`: the change is told again (at the start), nothing has just arrived. */
+export type News = "arriving" | "known";
+export type RowVisitor = (row: number, prediction: Prediction, truth: Truth | null) => void;
+
+export interface TrackSetup {
+  readonly version: string;
+  readonly windows: readonly Window[];
+  readonly yardstick: Yardstick | null;
+  readonly arrival: ArrivalTotals;
+  readonly read: RowReader;
+  readonly limit: SeriesLimit;
+  /** When known, the windows are kept from the first row on, as of then. */
+  readonly at: number | null;
+}
+
+export interface Answering {
+  readonly window: string | undefined;
+  readonly slice: string | undefined;
+}
+
+/** Called for every window of every series; `order` is the window's place in the specification. */
+export type BinVisitor = (slice: string, window: { name: string; order: number }, bin: Bin) => void;
+
+export class VersionTrack implements SliceOwner {
+  readonly version: string;
+  readonly arrival: ArrivalTotals;
+  readonly #setup: TrackSetup;
+  readonly #sliding: readonly SlidingWindow[];
+  readonly #main: Series;
+  readonly #slices = new Map<string, Series>();
+  readonly #refused = new Set<string>();
+  #unfit = 0;
+  #firstTs = Number.POSITIVE_INFINITY;
+  #lastTs = Number.NEGATIVE_INFINITY;
+  #lastLabelReceivedAt: number | null = null;
+
+  constructor(setup: TrackSetup) {
+    this.version = setup.version;
+    this.arrival = setup.arrival;
+    this.#setup = setup;
+    const timed: TimedWindow[] = [];
+    for (const { name, lengthMs, stepMs } of setup.windows) {
+      if (lengthMs !== null) timed.push({ name, lengthMs, stepMs });
+    }
+    this.#sliding = timed.map((window, i) => this.#createSliding(window, i));
+    this.#main = this.#createSeries("");
+    if (setup.at !== null) for (const sliding of this.#sliding) sliding.begin(setup.at);
+  }
+
+  /** Retained predictions; 0: the version can be forgotten. */
+  get predictions(): number {
+    return this.#main.all.predictions;
+  }
+
+  get labels(): number {
+    return this.#main.all.labeled;
+  }
+
+  /** Labels that do not fit the task although they were accepted. */
+  get unfit(): number {
+    return this.#unfit;
+  }
+
+  get firstTs(): number {
+    return this.#firstTs;
+  }
+
+  get lastTs(): number {
+    return this.#lastTs;
+  }
+
+  get lastLabelReceivedAt(): number | null {
+    return this.#lastLabelReceivedAt;
+  }
+
+  get seriesCount(): number {
+    return 1 + this.#slices.size;
+  }
+
+  apply(change: Change, news: News): void {
+    const { prediction } = change;
+    if (change.kind === "predicted") {
+      this.#predicted(prediction);
+      return;
+    }
+    if (change.before !== null) this.#pair(prediction, change.before, UNPAIRED);
+    if (change.kind === "forgotten") {
+      this.#touch(prediction, UNPREDICTED);
+      this.#leaveEmptySlices(prediction);
+      return;
+    }
+    if (change.after === null) return;
+    const fits = this.#pair(prediction, change.after, PAIRED);
+    if (fits && change.before === null && news === "arriving") this.#setup.yardstick?.arrive(this.arrival);
+  }
+
+  /** Moves the windows to `at` and shows their bins. */
+  answer(at: number, wanted: Answering, visit: BinVisitor): void {
+    const timed = new Map(this.#sliding.map((sliding, i) => [sliding.window.name, i]));
+    for (const [order, { name }] of this.#setup.windows.entries()) {
+      if (wanted.window !== undefined && wanted.window !== name) continue;
+      const place = timed.get(name);
+      const show = (): void => {
+        for (const series of this.#all()) {
+          if (wanted.slice !== undefined && wanted.slice !== series.slice) continue;
+          const bin = place === undefined ? series.all : series.shares[place]?.total;
+          if (bin !== undefined) visit(series.slice, { name, order }, bin);
+        }
+      };
+      const sliding = place === undefined ? undefined : this.#sliding[place];
+      sliding?.moveTo(at);
+      if (sliding !== undefined && this.#lastTs > at) sliding.withoutLater(at, show);
+      else show();
+    }
+  }
+
+  smallestSlice(): { readonly predictions: number; drop(): void } | null {
+    let smallest: Series | null = null;
+    for (const series of this.#slices.values()) {
+      if (smallest === null || series.all.predictions < smallest.all.predictions) smallest = series;
+    }
+    if (smallest === null) return null;
+    const { slice, all } = smallest;
+    const drop = (): void => {
+      this.#refuse(slice);
+      this.#remove(slice);
+    };
+    return { predictions: all.predictions, drop };
+  }
+
+  release(): void {
+    for (const series of this.#all()) releaseSeries(series);
+    this.#setup.limit.leave(this.seriesCount);
+  }
+
+  #createSliding(window: TimedWindow, place: number): SlidingWindow {
+    return new SlidingWindow(window, this.#setup.yardstick, {
+      shares: () => this.#shares(place),
+      mainPanes: () => this.#main.shares[place]?.panes ?? new Map(),
+      rows: (range, sign) => this.#readInto(place, range, sign),
+    });
+  }
+
+  #createSeries(slice: string): Series {
+    return {
+      slice,
+      all: new Bin(this.#setup.yardstick, "total"),
+      shares: this.#sliding.map((sliding) => sliding.createShare()),
+    };
+  }
+
+  #all(): Series[] {
+    return [this.#main, ...this.#slices.values()];
+  }
+
+  #shares(place: number): Share[] {
+    const shares: Share[] = [];
+    for (const series of this.#all()) {
+      const share = series.shares[place];
+      if (share !== undefined) shares.push(share);
+    }
+    return shares;
+  }
+
+  /** The rows of a range, taken into (or out of) the totals of one window. */
+  #readInto(place: number, range: { fromTs: number; toTs: number }, sign: 1 | -1): void {
+    const predicted = sign === 1 ? PREDICTED : UNPREDICTED;
+    const paired = sign === 1 ? PAIRED : UNPAIRED;
+    this.#setup.read(range, (_row, prediction, truth) => {
+      const fits = truth !== null && this.#fits(prediction, truth);
+      for (const series of this.#seriesOf(prediction)) {
+        const total = series.shares[place]?.total;
+        total?.take(predicted);
+        if (fits) total?.take(paired);
+      }
+    });
+  }
+
+  #predicted(prediction: Prediction): void {
+    for (const slice of sliceNames(prediction)) this.#beginSlice(slice);
+    this.#firstTs = Math.min(this.#firstTs, prediction.ts);
+    this.#lastTs = Math.max(this.#lastTs, prediction.ts);
+    this.#touch(prediction, PREDICTED);
+    for (const sliding of this.#sliding) sliding.trim();
+  }
+
+  #pair(prediction: Prediction, truth: Truth, step: Step): boolean {
+    if (!this.#fits(prediction, truth)) {
+      this.#unfit += step.pairs;
+      return false;
+    }
+    if (step.pairs === 1) {
+      this.#lastLabelReceivedAt = Math.max(this.#lastLabelReceivedAt ?? 0, truth.firstReceivedAt);
+    }
+    this.#touch(prediction, step);
+    return true;
+  }
+
+  #fits(prediction: Prediction, truth: Truth): boolean {
+    return this.#setup.yardstick?.read(prediction, truth.value) ?? true;
+  }
+
+  #touch(prediction: Prediction, step: Step): void {
+    for (const series of this.#seriesOf(prediction)) {
+      series.all.take(step);
+      for (let i = 0; i < this.#sliding.length; i++) {
+        const share = series.shares[i];
+        if (share !== undefined) this.#sliding[i]?.take(share, prediction.ts, step);
+      }
+    }
+  }
+
+  #seriesOf(prediction: Prediction): Series[] {
+    const found = [this.#main];
+    if (this.#slices.size === 0) return found;
+    for (const slice of sliceNames(prediction)) {
+      const series = this.#slices.get(slice);
+      if (series !== undefined) found.push(series);
+    }
+    return found;
+  }
+
+  /** A slice is measured from its first row on or never: half of it would be a wrong number. */
+  #beginSlice(slice: string): void {
+    if (this.#slices.has(slice) || this.#refused.has(slice) || this.#refused.size >= REFUSED_MAX) return;
+    if (this.#setup.limit.admitSlice()) this.#slices.set(slice, this.#createSeries(slice));
+    else this.#refuse(slice);
+  }
+
+  #refuse(slice: string): void {
+    if (this.#refused.size < REFUSED_MAX) this.#refused.add(slice);
+  }
+
+  #remove(slice: string): void {
+    const series = this.#slices.get(slice);
+    if (series === undefined) return;
+    releaseSeries(series);
+    this.#slices.delete(slice);
+  }
+
+  #leaveEmptySlices(prediction: Prediction): void {
+    for (const slice of sliceNames(prediction)) {
+      if (this.#slices.get(slice)?.all.predictions !== 0) continue;
+      this.#remove(slice);
+      this.#setup.limit.leave(1);
+    }
+  }
+}
+
+function releaseSeries(series: Series): void {
+  series.all.release();
+  for (const share of series.shares) share.total.release();
+}

@@ -1,0 +1,23 @@
+// The few header lines of an exchange that matter here, found in one pass over each head.
+
+import type { RawHeaders } from "../facts/exchange.ts";
+
+/** First value by lower-case name, for the names asked for. */
+export type Heads = ReadonlyMap<string, string>;
+
+/** Picks from `headers` the lines whose lower-case name is in `wanted`; of several lines the first counts. */
+export function pickHeaders(headers: RawHeaders, wanted: ReadonlySet<string>): Heads {
+  const found = new Map<string, string>();
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = (headers[at] ?? "").toLowerCase();
+    if (wanted.has(name) && !found.has(name)) found.set(name, (headers[at + 1] ?? "").trim());
+  }
+  return found;
+}
+
+/** The media type in lower case, without parameters; "" when there is none. */
+export function mediaType(contentType: string | undefined): string {
+  const text = contentType ?? "";
+  const end = text.indexOf(";");
+  return (end < 0 ? text : text.slice(0, end)).trim().toLowerCase();
+}

@@ -1,0 +1,118 @@
+// Tensors of the Open Inference Protocol: JSON data, flat or nested, and the binary tail behind the JSON head
+// (binary tensor data extension: outputs in order, little endian, those with `parameters.binary_data_size`).
+
+import { isFiniteNumber, isList, isObject, own } from "./json.ts";
+import type { JsonObject } from "./json.ts";
+import type { FailureReason } from "./rules.ts";
+
+/** More rows in one answer are refused. */
+export const ROWS_MAX = 10_000;
+const DIMENSIONS_MAX = 32;
+
+export interface Tensor {
+  readonly name: string;
+  readonly datatype: string;
+  readonly rows: number;
+  /** Values of one row. */
+  readonly width: number;
+  /** Row-major. */
+  readonly data: readonly unknown[];
+}
+
+type Decode = (view: DataView, at: number) => number | boolean;
+
+const FIXED: ReadonlyMap<string, { readonly bytes: number; readonly decode: Decode }> = new Map([
+  ["BOOL", { bytes: 1, decode: (view, at) => view.getUint8(at) !== 0 }],
+  ["INT8", { bytes: 1, decode: (view, at) => view.getInt8(at) }],
+  ["UINT8", { bytes: 1, decode: (view, at) => view.getUint8(at) }],
+  ["INT16", { bytes: 2, decode: (view, at) => view.getInt16(at, true) }],
+  ["UINT16", { bytes: 2, decode: (view, at) => view.getUint16(at, true) }],
+  ["INT32", { bytes: 4, decode: (view, at) => view.getInt32(at, true) }],
+  ["UINT32", { bytes: 4, decode: (view, at) => view.getUint32(at, true) }],
+  ["INT64", { bytes: 8, decode: (view, at) => Number(view.getBigInt64(at, true)) }],
+  ["UINT64", { bytes: 8, decode: (view, at) => Number(view.getBigUint64(at, true)) }],
+  ["FP32", { bytes: 4, decode: (view, at) => view.getFloat32(at, true) }],
+  ["FP64", { bytes: 8, decode: (view, at) => view.getFloat64(at, true) }],
+]);
+
+/** Length-prefixed texts; null when the lengths do not fit the bytes. */
+function decodeTexts(bytes: Buffer): string[] | null {
+  const texts: string[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    if (at + 4 > bytes.length) return null;
+    const end = at + 4 + bytes.readUInt32LE(at);
+    if (end > bytes.length) return null;
+    texts.push(bytes.toString("utf8", at + 4, end));
+    at = end;
+  }
+  return texts;
+}
+
+function decodeTail(datatype: string, bytes: Buffer): readonly unknown[] | FailureReason {
+  if (datatype === "BYTES") return decodeTexts(bytes) ?? "row_count";
+  const fixed = FIXED.get(datatype);
+  if (fixed === undefined) return "unsupported";
+  if (bytes.length % fixed.bytes !== 0) return "row_count";
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const values: unknown[] = [];
+  for (let at = 0; at < bytes.length; at += fixed.bytes) values.push(fixed.decode(view, at));
+  return values;
+}
+
+function flat(data: readonly unknown[]): readonly unknown[] {
+  return data.some(isList) ? data.flat(DIMENSIONS_MAX) : data;
+}
+
+/** shape[0]; without a shape, one row per value. */
+function rowsOf(shape: unknown, values: number): number {
+  if (!isList(shape)) return values;
+  if (shape.length === 0) return 1;
+  const rows = shape[0];
+  return isFiniteNumber(rows) && Number.isInteger(rows) && rows >= 0 ? rows : -1;
+}
+
+/** The tensors of one answer, decoded when they are asked for. */
+export class TensorReader {
+  readonly #outputs: readonly unknown[];
+  readonly #parts: (Buffer | null)[] = [];
+
+  constructor(outputs: readonly unknown[], tail: Buffer | null) {
+    this.#outputs = outputs;
+    let at = 0;
+    for (const output of outputs) {
+      const parameters = isObject(output) ? own(output, "parameters") : undefined;
+      const size = isObject(parameters) ? own(parameters, "binary_data_size") : undefined;
+      const has = tail !== null && isFiniteNumber(size) && Number.isInteger(size) && size >= 0;
+      this.#parts.push(has ? tail.subarray(at, at + size) : null);
+      if (has) at += size;
+    }
+  }
+
+  nameAt(index: number): string {
+    const output = this.#outputs[index];
+    const name = isObject(output) ? own(output, "name") : undefined;
+    return typeof name === "string" ? name : "";
+  }
+
+  read(index: number): Tensor | FailureReason {
+    const output = this.#outputs[index];
+    if (!isObject(output)) return "no_prediction";
+    const type = own(output, "datatype");
+    const datatype = typeof type === "string" ? type : "";
+    const values = this.#valuesOf(output, datatype, this.#parts[index] ?? null);
+    if (typeof values === "string") return values;
+    const data = flat(values);
+    const rows = rowsOf(own(output, "shape"), data.length);
+    if (rows > ROWS_MAX) return "too_many_rows";
+    if (rows === 0) return "no_prediction";
+    if (rows < 0 || data.length === 0 || data.length % rows !== 0) return "row_count";
+    return { name: this.nameAt(index), datatype, rows, width: data.length / rows, data };
+  }
+
+  #valuesOf(output: JsonObject, datatype: string, part: Buffer | null): readonly unknown[] | FailureReason {
+    if (part !== null) return decodeTail(datatype, part);
+    const inline = own(output, "data");
+    return isList(inline) ? inline : "no_prediction";
+  }
+}

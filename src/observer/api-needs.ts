@@ -1,0 +1,80 @@
+// What the API room asks for, answered from the ledger, the measuring room and the book of models.
+
+import type { ApiNeeds, LabelsKept, ModelView, PredictionView } from "../api/contract.ts";
+import type { Config } from "../config/config.ts";
+import type { LabelOutcome } from "../facts/label.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Log } from "../kernel/log.ts";
+import { Problem } from "../kernel/problem.ts";
+import type { FoundPrediction, Ledger } from "../ledger/types.ts";
+import type { Measure } from "../measure/measure.ts";
+import type { ModelBook } from "../observe/models.ts";
+import type { VersionModel } from "../facts/road.ts";
+import { version } from "../kernel/version.ts";
+import type { StateBook } from "./state-book.ts";
+
+export interface ApiParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly ledger: Ledger;
+  readonly measure: Measure;
+  readonly book: ModelBook;
+  readonly states: StateBook;
+  readonly countLabel: (outcome: LabelOutcome) => void;
+  readonly versionModels: () => readonly VersionModel[];
+}
+
+function viewOf(found: FoundPrediction): PredictionView {
+  const { id, aliases, model, version: of, slice, ts, prediction, score, scores, traceId, exchange, labels } = found;
+  return { id, aliases, model, version: of, slice, ts, prediction, score, scores, traceId, exchange, labels, registered: false };
+}
+
+function modelViews({ measure, book }: ApiParts): ModelView[] {
+  const views = new Map<string, { name: string; task: string; versions: ModelView["versions"][number][] }>();
+  for (const spec of book.all()) views.set(spec.name, { name: spec.name, task: spec.task, versions: [] });
+  for (const series of measure.series()) {
+    const view = views.get(series.model) ?? { name: series.model, task: "auto", versions: [] };
+    views.set(series.model, view);
+    view.versions.push({
+      version: series.version,
+      firstSeen: series.firstTs,
+      lastSeen: series.lastTs,
+      predictions: series.predictions,
+      labels: series.labels,
+    });
+  }
+  return [...views.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function windowsOf(parts: ApiParts, config: Config): ReadonlySet<string> {
+  return new Set(["1h", "24h", "7d", "all", ...config.models.flatMap((m) => m.windows), ...parts.book.all().flatMap((s) => s.windows)]);
+}
+
+export function createApiNeeds(config: Config, parts: ApiParts): ApiNeeds {
+  const { clock, log, ledger, measure } = parts;
+  return {
+    clock,
+    log,
+    labels: async (events): Promise<LabelsKept> => await ledger.label(events),
+    countLabel: parts.countLabel,
+    prediction: (id) => ledger.find(id).map(viewOf),
+    labelsOf: (id) => ledger.labelsOf(id),
+    quality: ({ model, version: of, window, slice, basis }) => {
+      const known = windowsOf(parts, config);
+      if (window !== undefined && !known.has(window)) {
+        throw new Problem("unknown_window", `window is not measured; it is one of ${[...known].join(", ")}`, "window");
+      }
+      if (basis !== undefined && basis !== "all") {
+        throw new Problem("unknown_basis", `basis is "all"`, "basis");
+      }
+      const at = clock.wallMs();
+      const filter = Object.fromEntries(
+        Object.entries({ model, version: of, window, slice }).filter(([, value]) => value !== undefined),
+      );
+      return { at, groups: measure.groups(at, filter) };
+    },
+    models: () => modelViews(parts),
+    version: () => ({ outrider: version, models: parts.versionModels() }),
+    health: () => ({ live: true, ready: true, body: { status: "ready", parts: parts.states.all() } }),
+  };
+}

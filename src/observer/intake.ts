@@ -1,0 +1,122 @@
+// Exchanges in, facts recorded: read, count, store, acknowledge. Every exchange is counted; predictions also go to the ledger.
+
+import type { Exchange } from "../facts/exchange.ts";
+import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Log } from "../kernel/log.ts";
+import { messageOf } from "../kernel/problem.ts";
+
+/** What was read of an exchange (the observe room's Reading, in our words). */
+export interface ReadExchange {
+  readonly kind: "predictions" | "none" | "unreadable";
+  readonly model: string;
+  readonly version: string;
+  readonly route: string;
+  readonly aliases: readonly string[];
+  readonly predictions: readonly Prediction[];
+  readonly failure: { readonly reason: string; readonly detail: string } | null;
+}
+
+export type Stored = { readonly kind: "kept"; readonly conflicts: number } | { readonly kind: "refused"; readonly cause: string };
+
+export interface IntakeNeeds {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly read: (exchange: Exchange) => ReadExchange;
+  /** The models' tasks may follow from what they say. */
+  readonly learn: (model: string, predictions: readonly Prediction[]) => void;
+  readonly count: (exchange: Exchange, read: ReadExchange) => void;
+  readonly countUnreadable: (model: string, reason: string) => void;
+  readonly record: (records: readonly ExchangeRecord[], batch: number) => Promise<Stored>;
+  readonly acknowledge: (batch: number, notStored: number) => void;
+}
+
+export interface Intake {
+  facts(batch: number, exchanges: readonly Exchange[]): void;
+  /** Resolves when everything taken in has been acknowledged. */
+  idle(): Promise<void>;
+}
+
+/** One example per model and reason is logged; at most so many of them. */
+const EXAMPLES_MAX = 200;
+
+class ExchangeIntake implements Intake {
+  readonly #needs: IntakeNeeds;
+  readonly #told = new Set<string>();
+  readonly #pending = new Set<Promise<void>>();
+
+  constructor(needs: IntakeNeeds) {
+    this.#needs = needs;
+  }
+
+  facts(batch: number, exchanges: readonly Exchange[]): void {
+    const records: ExchangeRecord[] = [];
+    for (const exchange of exchanges) {
+      const read = this.#take(exchange);
+      if (read !== null && read.kind === "predictions") records.push(recordOf(exchange, read));
+    }
+    if (records.length === 0) this.#needs.acknowledge(batch, 0);
+    else this.#store(batch, records);
+  }
+
+  #store(batch: number, records: readonly ExchangeRecord[]): void {
+    const done = this.#needs
+      .record(records, batch)
+      .catch((thrown: unknown): Stored => ({ kind: "refused", cause: messageOf(thrown) }))
+      .then((stored) => {
+        this.#needs.acknowledge(batch, stored.kind === "kept" ? 0 : records.length);
+      })
+      .finally(() => this.#pending.delete(done));
+    this.#pending.add(done);
+  }
+
+  /** Null when reading it failed by a bug of ours: one exchange must not take the observer down. */
+  #take(exchange: Exchange): ReadExchange | null {
+    try {
+      const read = this.#needs.read(exchange);
+      this.#needs.count(exchange, read);
+      if (read.failure !== null) this.#unreadable(exchange, read.model, read.failure);
+      if (read.kind === "predictions") this.#needs.learn(read.model, read.predictions);
+      return read;
+    } catch (thrown) {
+      this.#unreadable(exchange, "", { reason: "internal", detail: messageOf(thrown) });
+      return null;
+    }
+  }
+
+  #unreadable(exchange: Exchange, model: string, failure: { reason: string; detail: string }): void {
+    this.#needs.countUnreadable(model, failure.reason);
+    const key = `${model} ${failure.reason}`;
+    if (this.#told.has(key) || this.#told.size >= EXAMPLES_MAX) return;
+    this.#told.add(key);
+    this.#needs.log.warn(
+      { model, ...failure, method: exchange.method, path: exchange.target.split("?")[0]?.slice(0, 200), status: exchange.status },
+      "no prediction could be read; further ones of this kind are only counted (outrider_prediction_extract_failures_total)",
+    );
+  }
+
+  async idle(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.all(this.#pending);
+  }
+}
+
+function recordOf(exchange: Exchange, read: ReadExchange): ExchangeRecord {
+  return {
+    id: exchange.id,
+    aliases: read.aliases,
+    model: read.model,
+    version: read.version,
+    ts: Math.floor(exchange.startedAtMs),
+    traceId: exchange.trace.traceId,
+    method: exchange.method,
+    route: read.route,
+    status: exchange.status,
+    durationMs: exchange.clocks.endMs,
+    ttfbMs: exchange.clocks.firstByteMs,
+    predictions: read.predictions,
+  };
+}
+
+export function createIntake(needs: IntakeNeeds): Intake {
+  return new ExchangeIntake(needs);
+}

@@ -1,0 +1,263 @@
+// The rooms of the observer joined, in road order: read, record and join, measure, export; beside them the API and the watch.
+
+import { createApi, type Api } from "../api/api.ts";
+import { DEFAULT_LIMITS } from "../api/contract.ts";
+import type { Config } from "../config/config.ts";
+import type { Exchange } from "../facts/exchange.ts";
+import type { Change } from "../facts/pair.ts";
+import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
+import type { ObserverState, TrafficStats, VersionModel } from "../facts/road.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { UndoStack, type Part } from "../kernel/lifecycle.ts";
+import type { Log } from "../kernel/log.ts";
+import { version } from "../kernel/version.ts";
+import { createLedger } from "../ledger/ledger.ts";
+import type { Ledger } from "../ledger/types.ts";
+import { createMeasure, type Measure } from "../measure/measure.ts";
+import { normaliseLabel } from "../measure/semantics.ts";
+import { createExtractor } from "../observe/extractor.ts";
+import { createModelBook, type ModelBook } from "../observe/models.ts";
+import { createApiNeeds } from "./api-needs.ts";
+import { createIntake, type Intake, type Stored } from "./intake.ts";
+import { extractorRules, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
+import type { ParsedOpening } from "./parse-road.ts";
+import { createVersionPoller } from "./poll.ts";
+import type { Rendered, Road } from "./road.ts";
+import { createServed } from "./served.ts";
+import { createStateBook } from "./state-book.ts";
+import { createStoreKeeper, type StoreKeeper } from "./store-keeper.ts";
+import { createObserverTelemetry, type ObserverTelemetry } from "./telemetry.ts";
+import { createWatch } from "./watch.ts";
+
+export interface ObserverNeeds {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly road: Pick<Road, "ready" | "acknowledge">;
+}
+
+export interface Observer extends Part {
+  facts(batch: number, exchanges: readonly Exchange[]): void;
+  stats(stats: TrafficStats): void;
+  metrics(accept: string, acceptEncoding: string): Promise<Rendered>;
+  state(): ObserverState;
+}
+
+function urlOf(address: { readonly host: string; readonly port: number } | null): string {
+  if (address === null) return "";
+  return `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
+}
+
+class Rooms implements Observer {
+  readonly #config: Config;
+  readonly #session: string;
+  readonly #needs: ObserverNeeds;
+  readonly #undo: UndoStack;
+  readonly #book: ModelBook;
+  readonly #ledger: Ledger;
+  readonly #measure: Measure;
+  readonly #telemetry: ObserverTelemetry;
+  readonly #served = createServed();
+  readonly #states;
+  readonly #external = new Map<string, string>();
+  readonly #intake: Intake;
+  readonly #keeper: StoreKeeper;
+  readonly #api: Api;
+  #live = false;
+  #apiOpen = false;
+
+  constructor(opening: ParsedOpening, needs: ObserverNeeds) {
+    this.#config = opening.config;
+    this.#session = opening.session;
+    this.#needs = needs;
+    const { clock, log, env } = needs;
+    this.#undo = new UndoStack(clock, log);
+    this.#states = createStateBook(clock);
+    this.#book = createModelBook(modelBookOptions(this.#config));
+    this.#ledger = this.#createLedger();
+    this.#measure = createMeasure(
+      {},
+      {
+        specOf: (model) => this.#book.specOf(model),
+        scan: (range, visit) => this.#ledger.scan(range, visit),
+      },
+    );
+    const { ledger, measure, book, served } = this.#rooms();
+    this.#telemetry = createObserverTelemetry(this.#config, { clock, log, env, ledger, measure, book, served });
+    this.#telemetry.stats(opening.stats);
+    this.#intake = this.#createIntake();
+    this.#keeper = createStoreKeeper({
+      clock,
+      log,
+      ledger,
+      states: this.#states,
+      onOpen: () => this.#onStoreOpen(),
+    });
+    this.#api = this.#createApi();
+  }
+
+  #rooms(): { ledger: Ledger; measure: Measure; book: ModelBook; served: ReturnType<typeof createServed> } {
+    return { ledger: this.#ledger, measure: this.#measure, book: this.#book, served: this.#served };
+  }
+
+  #createLedger(): Ledger {
+    const { clock, log } = this.#needs;
+    return createLedger(ledgerOptions(this.#config), {
+      clock,
+      log,
+      normalise: (model, label) => {
+        const spec = this.#book.specOf(model);
+        return spec === null ? { ok: true, value: label } : normaliseLabel(spec, label);
+      },
+      onChanges: (changes) => {
+        for (const change of changes) this.#onChange(change);
+      },
+    });
+  }
+
+  #createIntake(): Intake {
+    const { clock, log, road } = this.#needs;
+    const extractor = createExtractor(
+      { rules: extractorRules(this.#config), idHeader: null, specs: this.#book },
+      { externalVersion: (model) => this.#external.get(model) ?? null },
+    );
+    const failures = this.#telemetry.recorder.counter("outrider_prediction_extract_failures_total");
+    return createIntake({
+      clock,
+      log,
+      read: (exchange) => extractor.read(exchange),
+      learn: (model, predictions) => this.#learn(model, predictions),
+      count: (exchange, read) => this.#telemetry.exchange(exchange, read),
+      countUnreadable: (model, reason) => failures.inc({ model, reason }),
+      record: (records, batch) => this.#record(records, batch),
+      acknowledge: (batch, notStored) => road.acknowledge(batch, notStored),
+    });
+  }
+
+  async #record(records: readonly ExchangeRecord[], batch: number): Promise<Stored> {
+    const kept = await this.#ledger.record(records, { session: this.#session, batch });
+    if (kept.kind === "refused") {
+      this.#states.set("store", "degraded", kept.message);
+      return { kind: "refused", cause: kept.cause };
+    }
+    this.#states.set("store", "ok");
+    const [first] = records;
+    if (kept.conflicts > 0 && first !== undefined) {
+      const labels = { model: first.model, version: first.version };
+      this.#telemetry.recorder.counter("outrider_prediction_id_conflicts_total").inc(labels, kept.conflicts);
+    }
+    return { kind: "kept", conflicts: kept.conflicts };
+  }
+
+  #createApi(): Api {
+    const { clock, log } = this.#needs;
+    const parts = {
+      clock,
+      log,
+      ...this.#rooms(),
+      states: this.#states,
+      countLabel: this.#telemetry.label.bind(this.#telemetry),
+      versionModels: () => this.#versionModels(),
+    };
+    const { listen, tokens } = this.#config.api;
+    const options = { listen, tokens, limits: DEFAULT_LIMITS, softwareVersion: version };
+    return createApi(options, createApiNeeds(this.#config, parts));
+  }
+
+  /** A model's task follows from what it says; when that changes, its windows are built anew and the finding is kept. */
+  #learn(model: string, predictions: readonly Prediction[]): void {
+    if (this.#book.learn(model, predictions) === "unchanged") return;
+    const spec = this.#book.specOf(model);
+    this.#needs.log.info({ model, task: spec?.task }, "the model's task follows from its predictions");
+    this.#ledger.saveState("models", JSON.stringify(this.#book.save()));
+    this.#measure.rebuild(model);
+  }
+
+  /** What happens now is measured and counted; what is read back at the start is only remembered as served. */
+  #onChange(change: Change): void {
+    const { model, version: of, ts } = change.prediction;
+    if (change.kind === "predicted") this.#served.add(model, of, ts);
+    if (!this.#live) return;
+    this.#measure.apply(change);
+    this.#telemetry.change(change);
+  }
+
+  /** The store is open (at the start, or after it had refused): the windows are built from its rows. */
+  #onStoreOpen(): void {
+    const saved = this.#ledger.loadState("models");
+    if (saved !== null) this.#book.restore(JSON.parse(saved));
+    for (const { model } of this.#ledger.stats().series) this.#measure.rebuild(model);
+    this.#live = true;
+    if (this.#apiOpen) return;
+    this.#apiOpen = true;
+    this.#undo.push("api", (ms) => this.#api.stop(ms));
+    const opened = this.#api.start().then(() => this.#needs.log.info({ api: urlOf(this.#api.address) }, "api open"));
+    opened.catch((thrown: unknown) => {
+      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      this.#states.set("api", "degraded", why);
+      this.#needs.log.error({ error: why }, "the API could not open: no labels can be taken");
+    });
+  }
+
+  async start(): Promise<void> {
+    const { clock, log, road } = this.#needs;
+    const { recorder, otlp } = this.#telemetry;
+    this.#undo.push("store", () => this.#ledger.close());
+    // Stopped after recording, so that the last push tells everything.
+    this.#undo.push("otlp", (ms) => otlp.stop(ms));
+    await otlp.start();
+    this.#undo.push("recording", () => this.#intake.idle());
+    this.#undo.push("store keeper", (ms) => this.#keeper.stop(ms));
+    await this.#keeper.start();
+    const poller = createVersionPoller(polledModels(this.#config), {
+      clock,
+      log,
+      onVersion: (model, of) => this.#external.set(model, of),
+    });
+    for (const part of [...createWatch(this.#config, { clock, log, recorder, states: this.#states }), poller]) {
+      this.#undo.push("watch", (ms) => part.stop(ms));
+      await part.start();
+    }
+    road.ready(this.#ledger.lastMark(this.#session));
+  }
+
+  stop(deadlineMs: number): Promise<void> {
+    return this.#undo.run(deadlineMs);
+  }
+
+  facts(batch: number, exchanges: readonly Exchange[]): void {
+    this.#intake.facts(batch, exchanges);
+  }
+
+  stats(stats: TrafficStats): void {
+    this.#telemetry.stats(stats);
+  }
+
+  metrics(accept: string, acceptEncoding: string): Promise<Rendered> {
+    return this.#telemetry.render(accept, acceptEncoding);
+  }
+
+  #versionModels(): VersionModel[] {
+    const now = this.#needs.clock.wallMs();
+    return this.#served.models().map((name) => ({
+      name,
+      served: this.#served.versions(name, now),
+      declared: null,
+      mismatch: false,
+    }));
+  }
+
+  state(): ObserverState {
+    const otlp = this.#telemetry.otlp.state();
+    return {
+      parts: { ...this.#states.all(), otlp },
+      models: this.#versionModels(),
+      external: Object.fromEntries(this.#external),
+      api: this.#api.address,
+    };
+  }
+}
+
+export function createObserver(opening: ParsedOpening, needs: ObserverNeeds): Observer {
+  return new Rooms(opening, needs);
+}

@@ -1,0 +1,165 @@
+// Telemetry of the observer: one recorder, filled by exchanges, label outcomes, the ledger, the measuring room; read by /metrics and by OTLP.
+
+import { randomUUID } from "node:crypto";
+import { catalogue } from "../catalogue.ts";
+import type { Config } from "../config/config.ts";
+import type { Exchange } from "../facts/exchange.ts";
+import type { LabelOutcome } from "../facts/label.ts";
+import type { Change } from "../facts/pair.ts";
+import type { TrafficStats } from "../facts/road.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Log } from "../kernel/log.ts";
+import { version } from "../kernel/version.ts";
+import type { Ledger } from "../ledger/types.ts";
+import type { ArrivalTotals, Measure } from "../measure/measure.ts";
+import type { ModelBook } from "../observe/models.ts";
+import { createArrivalMetrics } from "../telemetry/arrival-metrics.ts";
+import { createExchangeMetrics } from "../telemetry/exchange-metrics.ts";
+import { createExposition } from "../telemetry/exposition.ts";
+import { createOtlp, type Otlp } from "../telemetry/otlp.ts";
+import { createQualityMetrics } from "../telemetry/quality-metrics.ts";
+import { createRecorder, type Recorder } from "../telemetry/recorder.ts";
+import { resourceOf } from "../telemetry/resource.ts";
+import { createWindowMetrics } from "../telemetry/window-metrics.ts";
+import type { ReadExchange } from "./intake.ts";
+import type { Rendered } from "./road.ts";
+import type { Served } from "./served.ts";
+import { recordTrafficStats } from "./traffic-metrics.ts";
+
+export interface TelemetryParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly ledger: Ledger;
+  readonly measure: Measure;
+  readonly book: ModelBook;
+  readonly served: Served;
+}
+
+export interface ObserverTelemetry {
+  readonly recorder: Recorder;
+  readonly otlp: Otlp;
+  exchange(exchange: Exchange, read: ReadExchange): void;
+  label(outcome: LabelOutcome): void;
+  change(change: Change): void;
+  stats(stats: TrafficStats): void;
+  render(accept: string, acceptEncoding: string): Promise<Rendered>;
+}
+
+/** The first label's result words, begun at 0 so that the first increment is not lost to `increase()`. */
+const RESULTS = ["joined", "waiting", "duplicate", "corrected", "stale", "retracted", "rejected"] as const;
+
+class Telemetry implements ObserverTelemetry {
+  readonly recorder: Recorder;
+  readonly otlp: Otlp;
+  readonly #parts: TelemetryParts;
+  readonly #exposition: ReturnType<typeof createExposition>;
+  readonly #exchanges: ReturnType<typeof createExchangeMetrics>;
+  #begun = new Set<string>();
+
+  constructor(config: Config, parts: TelemetryParts) {
+    this.#parts = parts;
+    const { clock, log, env } = parts;
+    this.recorder = createRecorder({ catalogue, clock, log });
+    for (const model of config.models) this.recorder.reserve(model.name);
+    const resource = resourceOf({ serviceName: "outrider", serviceVersion: version, instanceId: randomUUID(), env, log });
+    this.#exposition = createExposition({ recorder: this.recorder, resource });
+    this.otlp = createOtlp({ ...config.otlp, resource, version, env, recorder: this.recorder, clock, log });
+    this.#exchanges = createExchangeMetrics(this.recorder, { upstream: upstreamOf(config.upstream.http) });
+    this.recorder.gauge("outrider_build_info").set({ version, revision: "", node_version: process.version }, 1);
+    this.#registerQuality();
+    this.recorder.onCollect(() => this.#collectStore());
+    this.recorder.onCollect(() => this.#collectSeries());
+  }
+
+  #registerQuality(): void {
+    const { clock, measure, book } = this.#parts;
+    const specOf = (model: string): ReturnType<ModelBook["specOf"]> => book.specOf(model);
+    createQualityMetrics(this.recorder, { groups: () => measure.groups(clock.wallMs(), { slice: "" }), specOf });
+    createWindowMetrics(this.recorder, {
+      windows: () => measure.windowStats(clock.wallMs(), { slice: "" }).map((stats) => ({ ...stats, basis: "all" as const })),
+    });
+    createArrivalMetrics(this.recorder, { arrivals: () => this.#arrivals(), specOf });
+  }
+
+  *#arrivals(): Generator<{ model: string; version: string; totals: Readonly<ArrivalTotals> }> {
+    for (const { model, version: of } of this.#parts.measure.series()) {
+      const totals = this.#parts.measure.arrival(model, of);
+      if (totals !== null) yield { model, version: of, totals };
+    }
+  }
+
+  #collectStore(): void {
+    const stats = this.#parts.ledger.stats();
+    this.recorder.gauge("outrider_store_size_bytes").set({}, stats.sizeBytes);
+    this.recorder.counter("outrider_store_write_errors_total").set({}, stats.writeErrors);
+    this.recorder.gauge("outrider_queue_length").set({ queue: "store" }, stats.queuedItems);
+    this.recorder.counter("outrider_labels_total").set({ model: "", version: "", result: "expired" }, stats.waitingExpired);
+    for (const { model, version: of, pending, expired } of stats.series) {
+      this.recorder.gauge("outrider_predictions_pending").set({ model, version: of }, pending);
+      this.recorder.counter("outrider_predictions_expired_total").set({ model, version: of }, expired);
+    }
+  }
+
+  #collectSeries(): void {
+    for (const { model, version: of, lastPredictionTs, lastLabelReceivedAt } of this.#parts.measure.series()) {
+      const labels = { model, version: of };
+      this.recorder.gauge("outrider_last_prediction_timestamp_seconds").set(labels, lastPredictionTs / 1000);
+      if (lastLabelReceivedAt !== null) {
+        this.recorder.gauge("outrider_last_label_timestamp_seconds").set(labels, lastLabelReceivedAt / 1000);
+      }
+      const first = this.#parts.served.firstSeen(model, of);
+      if (first !== null) this.recorder.gauge("outrider_model_version_first_seen_timestamp_seconds").set(labels, first / 1000);
+    }
+  }
+
+  exchange(exchange: Exchange, read: ReadExchange): void {
+    this.#exchanges.observe(exchange, read);
+  }
+
+  #begin(model: string, of: string): void {
+    const key = `${model}\n${of}`;
+    if (this.#begun.has(key)) return;
+    if (this.#begun.size > 1000) this.#begun = new Set();
+    this.#begun.add(key);
+    for (const result of RESULTS) this.recorder.counter("outrider_labels_total").zero({ model, version: of, result });
+    this.recorder.counter("outrider_prediction_id_conflicts_total").zero({ model, version: of });
+  }
+
+  label(outcome: LabelOutcome): void {
+    const { model, version: of, result } = outcome;
+    this.recorder.counter("outrider_labels_total").inc({ model: model ?? "", version: of ?? "", result });
+  }
+
+  /** Only changes that happen now; what was read back from disk is not counted again. */
+  change(change: Change): void {
+    const { model, version: of, ts } = change.prediction;
+    const labels = { model, version: of };
+    if (change.kind === "predicted") {
+      this.#begin(model, of);
+      this.recorder.counter("outrider_predictions_total").inc(labels);
+    } else if (change.kind === "truth" && change.before === null && change.after !== null) {
+      const delayMs = Math.max(0, change.after.firstReceivedAt - ts);
+      this.recorder.histogram("outrider_label_delay_seconds").observe(labels, delayMs / 1000);
+    }
+  }
+
+  stats(stats: TrafficStats): void {
+    recordTrafficStats(this.recorder, stats);
+  }
+
+  async render(accept: string, acceptEncoding: string): Promise<Rendered> {
+    const { contentType, contentEncoding, body } = await this.#exposition.render(accept, acceptEncoding);
+    return { contentType, contentEncoding, body };
+  }
+}
+
+function upstreamOf(url: string): { address: string; port: number | null } {
+  if (!URL.canParse(url) || url.startsWith("unix:")) return { address: url, port: null };
+  const { hostname, port, protocol } = new URL(url);
+  return { address: hostname, port: port === "" ? (protocol === "https:" ? 443 : 80) : Number(port) };
+}
+
+export function createObserverTelemetry(config: Config, parts: TelemetryParts): ObserverTelemetry {
+  return new Telemetry(config, parts);
+}

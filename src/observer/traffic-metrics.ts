@@ -1,0 +1,26 @@
+// Figures that the traffic process owns, as series: absolute values handed over, never counted again here.
+
+import type { TrafficStats } from "../facts/road.ts";
+import type { Recorder } from "../telemetry/recorder.ts";
+
+const LOSSES: readonly (readonly [queue: string, what: string])[] = [
+  ["observer", "fact"],
+  ["observer", "body"],
+  ["store", "fact"],
+];
+
+export function recordTrafficStats(recorder: Recorder, stats: TrafficStats): void {
+  recorder.gauge("outrider_observer_up").set({}, 1);
+  recorder.counter("outrider_observer_restarts_total").set({}, stats.observerRestarts);
+  recorder.counter("outrider_exchanges_seen_total").set({}, stats.seen);
+  recorder.counter("outrider_exchanges_recorded_total").set({}, stats.recorded);
+  for (const [queue, what] of LOSSES) {
+    recorder.counter("outrider_queue_dropped_total").set({ queue, what }, stats.dropped[`${queue}/${what}`] ?? 0);
+  }
+  recorder.gauge("outrider_queue_length").set({ queue: "observer" }, stats.queuedFacts);
+  recorder.gauge("outrider_proxy_connections").set({}, stats.openConnections);
+  recorder.counter("outrider_proxy_connections_refused_total").set({}, stats.refusedConnections);
+  recorder.counter("outrider_proxy_client_errors_total").set({}, stats.clientErrors);
+  recorder.gauge("outrider_proxy_loop_delay_seconds").set({}, stats.loopDelayMs / 1000);
+  recorder.gauge("http_server_active_requests").set({ http_request_method: "_OTHER", url_scheme: "http" }, stats.activeRequests);
+}

@@ -1,0 +1,129 @@
+// An exchange while it happens; sealed once into the fact that everyone counts from.
+
+import type { Clocks, Exchange, Outcome, OwnError, RawHeaders, Trace } from "../facts/exchange.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { uuidv7 } from "../kernel/ids.ts";
+import type { BodyTap } from "./tap.ts";
+
+const NO_LINES: RawHeaders = Object.freeze([]);
+
+export interface Opening {
+  readonly clock: Clock;
+  readonly method: string;
+  readonly target: string;
+  readonly httpVersion: string;
+  readonly requestHeaders: RawHeaders;
+  /** The client's own id, or null: one is minted. */
+  readonly predictionId: string | null;
+  readonly trace: Trace;
+  readonly request: BodyTap;
+  readonly response: BodyTap;
+}
+
+export class Draft {
+  readonly #opening: Opening;
+  readonly #startMs: number;
+  readonly #startedAtMs: number;
+  id: string;
+  idSource: Exchange["idSource"];
+  status: number | null = null;
+  ownError: OwnError | null = null;
+  abortedBy: Exchange["abortedBy"] = null;
+  upgraded = false;
+  announcedVersion: string | null = null;
+  responseHeaders: RawHeaders = NO_LINES;
+  #requestEndMs: number | null = null;
+  #headMs: number | null = null;
+  #firstByteMs: number | null = null;
+  #lastByteMs: number | null = null;
+  #longestGapMs = 0;
+
+  constructor(opening: Opening) {
+    this.#opening = opening;
+    this.#startMs = opening.clock.monotonicMs();
+    this.#startedAtMs = opening.clock.wallMs();
+    this.id = opening.predictionId ?? uuidv7(this.#startedAtMs);
+    this.idSource = opening.predictionId === null ? "minted" : "client";
+  }
+
+  #sinceStart(): number {
+    return this.#opening.clock.monotonicMs() - this.#startMs;
+  }
+
+  /** The request had no body: its end was its head. */
+  requestWasHead(): void {
+    this.#requestEndMs = 0;
+  }
+
+  requestEnded(): void {
+    this.#requestEndMs = this.#sinceStart();
+  }
+
+  headArrived(): void {
+    this.#headMs = this.#sinceStart();
+  }
+
+  requestBytes(chunk: Uint8Array): void {
+    this.#opening.request.add(chunk);
+  }
+
+  responseBytes(chunk: Uint8Array): void {
+    this.#byteArrived();
+    this.#opening.response.add(chunk);
+  }
+
+  tunnelRequestBytes(bytes: number): void {
+    this.#opening.request.count(bytes);
+  }
+
+  tunnelResponseBytes(bytes: number): void {
+    this.#byteArrived();
+    this.#opening.response.count(bytes);
+  }
+
+  #byteArrived(): void {
+    const now = this.#sinceStart();
+    const before = this.#lastByteMs;
+    if (before === null) this.#firstByteMs = now;
+    else if (now - before > this.#longestGapMs) this.#longestGapMs = now - before;
+    this.#lastByteMs = now;
+  }
+
+  seal(outcome: Outcome): Exchange {
+    const opening = this.#opening;
+    const clocks: Clocks = Object.freeze({
+      requestEndMs: this.#requestEndMs,
+      headMs: this.#headMs,
+      firstByteMs: this.#firstByteMs,
+      lastByteMs: this.#lastByteMs,
+      endMs: this.#sinceStart(),
+      longestGapMs: this.#longestGapMs,
+    });
+    return Object.freeze({
+      id: this.id,
+      idSource: this.idSource,
+      trace: opening.trace,
+      method: opening.method,
+      target: opening.target,
+      httpVersion: opening.httpVersion,
+      startedAtMs: this.#startedAtMs,
+      clocks,
+      status: this.status,
+      outcome,
+      ownError: this.ownError,
+      abortedBy: this.abortedBy,
+      upgraded: this.upgraded,
+      announcedVersion: this.announcedVersion,
+      requestHeaders: opening.requestHeaders,
+      responseHeaders: this.responseHeaders,
+      request: opening.request.seal(),
+      response: opening.response.seal(),
+    });
+  }
+}
+
+/** The outcome that an upstream's status means. */
+export function outcomeOfStatus(status: number): Outcome {
+  if (status >= 500) return "server_error";
+  return status >= 400 ? "client_error" : "ok";
+}

@@ -1,0 +1,294 @@
+// The relay of the traffic process: the listener, the exchanges under way, and how both end.
+
+import { createServer, type Server } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Exchange } from "../facts/exchange.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Part } from "../kernel/lifecycle.ts";
+import type { Log } from "../kernel/log.ts";
+import { codeOf, messageOf } from "../kernel/problem.ts";
+import { problemMessage, type Failure } from "./failures.ts";
+import { RelayRequest, RelayResponse } from "./messages.ts";
+import { Relay } from "./relay.ts";
+import { AfterTurn, Complaints, type Road, type Underway } from "./road.ts";
+import { OPENING_SNAPSHOT, compileRules, type RelaySnapshot, type Rules } from "./rules.ts";
+import { CopyBudget } from "./tap.ts";
+import { Tunnel, isTunnelRequest } from "./upgrade.ts";
+import { createUpstream, parseUpstreamUrl, type Upstream, type UpstreamOptions } from "./upstream.ts";
+
+export type { RelaySnapshot } from "./rules.ts";
+
+export interface ProxyOptions {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly upstream: {
+    /** http://, https:// or unix:/path. A path behind the authority is not used: targets pass as they came. */
+    readonly url: string;
+    /** PEM texts. */
+    readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | null;
+  };
+  /** What the upstream sees as `Host`: the client's, or its own. */
+  readonly host: "preserve" | "upstream";
+  readonly connectTimeoutMs: number;
+  /** From the request's last byte to the response's head; 0: no limit. */
+  readonly responseTimeoutMs: number;
+  readonly maxConnections: number;
+}
+
+export interface ProxyStats {
+  readonly openConnections: number;
+  readonly activeRequests: number;
+  /** Connections closed because `maxConnections` were open. */
+  readonly refusedConnections: number;
+  /** Messages that were no HTTP, or too slow, and never became a request. */
+  readonly clientErrors: number;
+  /** Bodies that were not copied because all copies together held `capture.totalBytesMax`. */
+  readonly uncapturedBodies: number;
+  /** Requests whose head was read. Each is delivered once, when it ends. */
+  readonly seen: number;
+}
+
+export interface ProxyNeeds {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called exactly once per request; never throws, never blocks. */
+  readonly deliver: (exchange: Exchange) => void;
+}
+
+export interface Proxy extends Part {
+  /** Where it listens; null before `start` and after `stop`. */
+  readonly address: { readonly host: string; readonly port: number } | null;
+  /** Replaces the rules for requests that come from now on. */
+  setSnapshot(snapshot: RelaySnapshot): void;
+  stats(): ProxyStats;
+}
+
+export function createProxy(options: ProxyOptions, needs: ProxyNeeds): Proxy {
+  return new HttpProxy(options, needs);
+}
+
+const HEAD_BYTES_MAX = 64 * 1024;
+const HEAD_MS_MAX = 60_000;
+const IDLE_MS = 75_000;
+/** How long a client may take to read the answer to something that was no HTTP. */
+const GOODBYE_MS = 5000;
+
+type RelayServer = Server<typeof RelayRequest, typeof RelayResponse>;
+
+class HttpProxy implements Proxy, Road {
+  readonly #options: ProxyOptions;
+  readonly #needs: ProxyNeeds;
+  readonly #upstreamOptions: UpstreamOptions;
+  readonly #underway = new Set<Underway>();
+  readonly upstream: Upstream;
+  readonly upstreamName: string;
+  readonly upstreamHost: string | null;
+  readonly budget = new CopyBudget();
+  readonly afterTurn = new AfterTurn();
+  readonly complaints: Complaints;
+  readonly clock: Clock;
+  rules: Rules = compileRules(OPENING_SNAPSHOT);
+  draining = false;
+  #server: RelayServer | null = null;
+  #stopping: Promise<void> | null = null;
+  #openConnections = 0;
+  #refusedConnections = 0;
+  #clientErrors = 0;
+  #seen = 0;
+
+  constructor(options: ProxyOptions, needs: ProxyNeeds) {
+    this.#options = options;
+    this.#needs = needs;
+    this.#upstreamOptions = {
+      ...options.upstream,
+      connectTimeoutMs: options.connectTimeoutMs,
+      responseTimeoutMs: options.responseTimeoutMs,
+    };
+    const { url } = options.upstream;
+    const { origin, socketPath } = parseUpstreamUrl(url);
+    // The origin, not the URL: a URL may carry a password.
+    this.upstreamName = socketPath === null ? origin : url;
+    this.upstreamHost = options.host === "upstream" ? new URL(origin).host : null;
+    this.upstream = createUpstream(this.#upstreamOptions);
+    this.clock = needs.clock;
+    this.complaints = new Complaints(needs.log);
+  }
+
+  get address(): { host: string; port: number } | null {
+    const bound = this.#server?.address() ?? null;
+    return bound === null || typeof bound === "string" ? null : { host: bound.address, port: bound.port };
+  }
+
+  setSnapshot(snapshot: RelaySnapshot): void {
+    this.rules = compileRules(snapshot);
+  }
+
+  stats(): ProxyStats {
+    return Object.freeze({
+      openConnections: this.#openConnections,
+      activeRequests: this.#underway.size,
+      refusedConnections: this.#refusedConnections,
+      clientErrors: this.#clientErrors,
+      uncapturedBodies: this.budget.refused,
+      seen: this.#seen,
+    });
+  }
+
+  start(): Promise<void> {
+    const server = this.#createServer();
+    this.#server = server;
+    return new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(this.#options.listen, () => {
+        server.off("error", reject);
+        // Trouble with accepting (no file descriptors left) passes; the listener stays.
+        server.on("error", (error) => this.#needs.log.warn({ error: messageOf(error) }, "traffic listener"));
+        resolve();
+      });
+    });
+  }
+
+  #createServer(): RelayServer {
+    const server: RelayServer = createServer({
+      IncomingMessage: RelayRequest,
+      ServerResponse: RelayResponse,
+      maxHeaderSize: HEAD_BYTES_MAX,
+      headersTimeout: HEAD_MS_MAX,
+      // No limit of our own on how long a body may take to come.
+      requestTimeout: 0,
+      keepAliveTimeout: IDLE_MS,
+      noDelay: true,
+      optimizeEmptyRequests: true,
+      // Checked by the relay, which explains it.
+      requireHostHeader: false,
+      shouldUpgradeCallback: isTunnelRequest,
+    });
+    server.maxHeadersCount = 0;
+    server.maxConnections = this.#options.maxConnections;
+    const onConnectionClose = (): void => {
+      this.#openConnections--;
+    };
+    server.on("connection", (socket) => {
+      this.#openConnections++;
+      socket.once("close", onConnectionClose);
+    });
+    server.on("drop", () => {
+      this.#refusedConnections++;
+    });
+    server.on("request", (request, response) => this.#onRequest(request, response, false));
+    server.on("checkContinue", (request, response) => this.#onRequest(request, response, true));
+    server.on("checkExpectation", (request, response) => this.#onRequest(request, response, false));
+    server.on("upgrade", (request, socket, glued) => {
+      this.#onTunnel({ request, socket, glued }, (tunnel) => tunnel.begin());
+    });
+    server.on("connect", (request, socket, glued) => {
+      this.#onTunnel({ request, socket, glued }, (tunnel) => {
+        tunnel.refuse("CONNECT is not offered: this is the front of one model server, not a forward proxy.");
+      });
+    });
+    server.on("clientError", (error, socket) => this.#onClientError(error, socket));
+    return server;
+  }
+
+  #onRequest(request: RelayRequest, response: RelayResponse, expectsContinue: boolean): void {
+    this.#seen++;
+    try {
+      const relay = new Relay(this, request, response);
+      this.#underway.add(relay);
+      relay.begin(expectsContinue);
+    } catch (thrown) {
+      this.complaints.say("a request could not be taken up, by a bug", thrown);
+      request.socket.destroy();
+    }
+  }
+
+  #onTunnel(
+    ends: { request: RelayRequest; socket: Duplex; glued: Buffer },
+    begin: (tunnel: Tunnel) => void,
+  ): void {
+    this.#seen++;
+    try {
+      const tunnel = new Tunnel(this, this.#upstreamOptions, ends);
+      this.#underway.add(tunnel);
+      begin(tunnel);
+    } catch (thrown) {
+      this.complaints.say("an upgrade could not be taken up, by a bug", thrown);
+      ends.socket.destroy();
+    }
+  }
+
+  ended(which: Underway, exchange: Exchange): void {
+    this.#underway.delete(which);
+    try {
+      this.#needs.deliver(exchange);
+    } catch (thrown) {
+      this.complaints.say("an exchange could not be delivered", thrown);
+    }
+    // A connection whose last answer began before the drain was not told to close.
+    if (this.draining) setImmediate(() => this.#server?.closeIdleConnections());
+  }
+
+  #onClientError(error: Error, socket: Duplex): void {
+    const code = codeOf(error) ?? "";
+    const broken = code.startsWith("HPE_") || code === "ERR_HTTP_REQUEST_TIMEOUT";
+    // A connection that ends within a message is a client that left, not one that speaks badly.
+    if (!socket.writable || !broken || code === "HPE_INVALID_EOF_STATE") {
+      socket.destroy();
+      return;
+    }
+    this.#clientErrors++;
+    const failure: Failure = {
+      code: "bad_request",
+      detail: `What came on the connection is not a valid HTTP/1.1 request (${code}: ${messageOf(error).slice(0, 200)}).`,
+    };
+    let answering = false;
+    for (const one of this.#underway) {
+      if (one.socket !== socket || !(one instanceof Relay)) continue;
+      answering = true;
+      one.connectionSpoiled(failure);
+    }
+    if (answering) return;
+    socket.end(problemMessage(failure, null, statusOfParserCode(code)), "latin1");
+    const late = this.clock.after(GOODBYE_MS, () => socket.destroy());
+    socket.once("close", () => late.cancel());
+  }
+
+  stop(deadlineMs: number): Promise<void> {
+    this.#stopping ??= this.#stop(deadlineMs);
+    return this.#stopping;
+  }
+
+  async #stop(deadlineMs: number): Promise<void> {
+    const server = this.#server;
+    this.draining = true;
+    if (server?.listening === true) {
+      const closed = new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+      await this.#untilDeadline(closed, deadlineMs);
+      for (const one of this.#underway) one.cut();
+      // The last answers are handed to the system before the connections go.
+      await new Promise<void>((resolve) => {
+        setImmediate(resolve);
+      });
+      server.closeAllConnections();
+    }
+    this.#server = null;
+    await this.upstream.close();
+  }
+
+  #untilDeadline(work: Promise<void>, deadlineMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.clock.after(Math.max(0, deadlineMs), resolve);
+      void work.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+}
+
+function statusOfParserCode(code: string): number {
+  if (code === "HPE_HEADER_OVERFLOW") return 431;
+  if (code === "HPE_CHUNK_EXTENSIONS_OVERFLOW") return 413;
+  return code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400;
+}

@@ -1,0 +1,422 @@
+// One request and its answer, from the head that was read to the sealed exchange.
+//
+//   collecting ──whole body, or none──▶ asked ──head──▶ answering ──last byte out──▶ over
+//       └──────turn over: streamed──────▶│                  │
+//   Every state goes to `over` when the client leaves, the upstream fails, or the drain deadline cuts.
+
+import type { Outcome, RawHeaders } from "../facts/exchange.ts";
+import { messageOf } from "../kernel/problem.ts";
+import { Draft, outcomeOfStatus } from "./draft.ts";
+import {
+  describeFailure,
+  outcomeOf,
+  problemBody,
+  problemHeaders,
+  statusOf,
+  type Failure,
+} from "./failures.ts";
+import { peerOf, waitForDrain, type ClientSide, type RelayRequest, type RelayResponse } from "./messages.ts";
+import { readRequestHead, upstreamTarget, type RequestHead } from "./request-head.ts";
+import { plainLines, readResponseHead } from "./response-head.ts";
+import type { Road, Underway } from "./road.ts";
+import { copyBytesMax, routeOf, versionOf, type Route, type Rules } from "./rules.ts";
+import { BodyTap } from "./tap.ts";
+import type { UpstreamCall, UpstreamHandler } from "./upstream.ts";
+
+/** Bytes of a request body gathered within one turn of the loop before it is streamed after all. */
+const COLLECT_BYTES_MAX = 256 * 1024;
+
+type State = "collecting" | "asked" | "answering" | "over";
+
+/** A response head that waits, within the same turn, for its first chunk. */
+interface WaitingHead {
+  readonly status: number;
+  readonly reason: string;
+  readonly lines: string[];
+}
+
+export class Relay implements ClientSide, UpstreamHandler, Underway {
+  readonly #road: Road;
+  readonly #request: RelayRequest;
+  readonly #response: RelayResponse;
+  readonly #rules: Rules;
+  readonly #route: Route | null;
+  readonly #head: RequestHead;
+  readonly #draft: Draft;
+  #state: State = "collecting";
+  #delivered = false;
+  #call: UpstreamCall | null = null;
+  #collected: Buffer[] = [];
+  #collectedBytes = 0;
+  #waitingHead: WaitingHead | null = null;
+  #firstChunk: Buffer | null = null;
+  /** The answer's end can be told from its framing alone, without the connection's. */
+  #framed = true;
+  /** Set when the sidecar ends the exchange itself. */
+  #ownOutcome: Outcome | null = null;
+  #lastOnConnection = false;
+
+  constructor(road: Road, request: RelayRequest, response: RelayResponse) {
+    this.#road = road;
+    this.#request = request;
+    this.#response = response;
+    this.#rules = road.rules;
+    const { snapshot } = road.rules;
+    const target = request.url ?? "";
+    this.#route = routeOf(road.rules, target);
+    const limits = {
+      bodyBytesMax: copyBytesMax(road.rules, this.#route),
+      totalBytesMax: snapshot.capture.totalBytesMax,
+    };
+    this.#head = readRequestHead(request.rawHeaders, {
+      httpVersion: request.httpVersion,
+      peer: peerOf(request),
+      upstreamHost: road.upstreamHost,
+      traceSampleRatio: snapshot.traceSampleRatio,
+    });
+    this.#draft = new Draft({
+      clock: road.clock,
+      method: request.method ?? "",
+      target,
+      httpVersion: request.httpVersion,
+      requestHeaders: request.rawHeaders,
+      predictionId: this.#head.predictionId,
+      trace: this.#head.tracing.trace,
+      request: new BodyTap(road.budget, limits),
+      response: new BodyTap(road.budget, limits),
+    });
+  }
+
+  /** The client's connection, to find the exchange that a broken message belongs to. */
+  get socket(): unknown {
+    return this.#request.socket;
+  }
+
+  get requestComplete(): boolean {
+    return this.#request.complete;
+  }
+
+  begin(expectsContinue: boolean): void {
+    try {
+      this.#response.attach(this);
+      this.#begin(expectsContinue);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  #begin(expectsContinue: boolean): void {
+    const head = this.#head;
+    const target = upstreamTarget(this.#request.url ?? "");
+    if (head.refusal !== null || target === null) {
+      this.#lastOnConnection = true;
+      this.#fail({
+        code: "bad_request",
+        detail: head.refusal ?? "The request target is not a path, so it cannot be forwarded.",
+      });
+      return;
+    }
+    if (head.framing === "none") {
+      this.#draft.requestWasHead();
+      this.#send(target, null);
+      return;
+    }
+    this.#request.attach(this);
+    if (expectsContinue) this.#response.writeContinue();
+    this.#road.afterTurn.streamUnlessWhole(this);
+  }
+
+  onRequestData(chunk: Buffer): boolean {
+    try {
+      if (this.#state === "over") return true;
+      this.#draft.requestBytes(chunk);
+      if (this.#state !== "collecting") return this.#call === null || this.#call.write(chunk);
+      this.#collected.push(chunk);
+      this.#collectedBytes += chunk.length;
+      if (this.#collectedBytes > COLLECT_BYTES_MAX) this.stream();
+      return true;
+    } catch (thrown) {
+      this.#bug(thrown);
+      return true;
+    }
+  }
+
+  onRequestEnd(): void {
+    try {
+      if (this.#state === "over") return;
+      this.#draft.requestEnded();
+      if (this.#state !== "collecting") {
+        this.#call?.end();
+        return;
+      }
+      const [first] = this.#collected;
+      const body =
+        this.#collected.length > 1 ? Buffer.concat(this.#collected, this.#collectedBytes) : (first ?? null);
+      this.#send(upstreamTarget(this.#request.url ?? "") ?? "/", body);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  /** The turn is over and the body is not whole: it is forwarded as it comes. */
+  stream(): void {
+    if (this.#state !== "collecting") return;
+    try {
+      const chunks = this.#collected;
+      this.#send(upstreamTarget(this.#request.url ?? "") ?? "/", "streamed");
+      for (const chunk of chunks) this.#call?.write(chunk);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  #send(target: string, body: Buffer | null | "streamed"): void {
+    this.#state = "asked";
+    this.#collected = [];
+    const call = this.#road.upstream.send(
+      { method: this.#request.method ?? "", target, headers: this.#head.lines, body },
+      this,
+    );
+    this.#call = call;
+    // The handler may already have been told that the call failed.
+    if (this.#isOver()) call.abort();
+  }
+
+  #isOver(): boolean {
+    return this.#state === "over";
+  }
+
+  onDrain(): void {
+    // Once it is complete the connection's reading belongs to the next request.
+    if (!this.#request.complete) this.#request.readMore();
+  }
+
+  onInformation(status: number, headers: RawHeaders): void {
+    if (this.#state !== "asked" || this.#request.httpVersion !== "1.1") return;
+    try {
+      this.#response.writeInformation(status, plainLines(headers).flat());
+    } catch (thrown) {
+      this.#road.complaints.say("an interim answer of the upstream could not be passed on", thrown);
+    }
+  }
+
+  onHead(status: number, reason: string, headers: RawHeaders): void {
+    if (this.#state !== "asked") return;
+    try {
+      const draft = this.#draft;
+      draft.headArrived();
+      const head = readResponseHead(headers, {
+        status,
+        headOnly: this.#request.method === "HEAD",
+        httpVersion: this.#request.httpVersion,
+        versionHeader: this.#route?.versionHeader ?? null,
+      });
+      if (head.defect !== null) {
+        this.#call?.abort();
+        this.#fail(describeFailure("invalid_response", this.#road.upstreamName, new Error(head.defect)));
+        return;
+      }
+      this.#state = "answering";
+      draft.status = status;
+      draft.responseHeaders = headers;
+      this.#framed = head.hasLength || this.#request.httpVersion === "1.1";
+      const { lines } = head;
+      if (head.modelId === null) lines.push("x-prediction-id", draft.id);
+      else {
+        draft.id = head.modelId;
+        draft.idSource = "model";
+      }
+      if (!head.modelSentVersion) this.#announce(lines, head.headerVersion);
+      this.#waitingHead = { status, reason: reasonPhrase(reason), lines };
+      this.#road.afterTurn.flush(this);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  #announce(lines: string[], headerVersion: string | null): void {
+    const clues = { route: this.#route, target: this.#request.url ?? "", headerVersion };
+    const version = versionOf(this.#rules, clues);
+    if (version === null) return;
+    lines.push("x-model-version", version);
+    this.#draft.announcedVersion = version;
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#state !== "answering") return;
+    try {
+      this.#draft.responseBytes(chunk);
+      if (this.#waitingHead !== null && this.#firstChunk === null) {
+        // Head, body and end often arrive together: held until the turn ends, they leave together.
+        this.#firstChunk = chunk;
+        return;
+      }
+      this.flush();
+      this.#write(chunk);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  #write(chunk: Buffer): void {
+    if (this.#response.destroyed || this.#response.write(chunk)) return;
+    this.#call?.pause();
+    waitForDrain(this.#response);
+  }
+
+  onClientDrained(): void {
+    this.#call?.resume();
+  }
+
+  onEnd(trailers: RawHeaders): void {
+    if (this.#state !== "answering") return;
+    try {
+      this.#call = null;
+      const chunk = this.#firstChunk;
+      this.#firstChunk = null;
+      this.#writeHead();
+      if (trailers.length > 0) this.#response.addTrailers(plainLines(trailers));
+      if (chunk === null) this.#response.end();
+      else this.#response.end(chunk);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  /** The turn is over: what waits leaves now, the head alone if nothing followed it. */
+  flush(): void {
+    if (this.#waitingHead === null || this.#state !== "answering") return;
+    try {
+      const chunk = this.#firstChunk;
+      this.#firstChunk = null;
+      this.#writeHead();
+      if (chunk === null) this.#response.flushHeaders();
+      else this.#write(chunk);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  #writeHead(): void {
+    const head = this.#waitingHead;
+    if (head === null) return;
+    this.#waitingHead = null;
+    if (this.#lastOnConnection || this.#road.draining) head.lines.push("Connection", "close");
+    this.#response.writeHead(head.status, head.reason, head.lines);
+  }
+
+  onFailure(failure: Failure): void {
+    if (this.#state === "over") return;
+    try {
+      this.#call = null;
+      if (this.#state === "answering") this.#draft.abortedBy = "upstream";
+      this.#fail(failure);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  /** Ends the exchange by our own error: an answer while that is possible, a visible break after the head. */
+  #fail(failure: Failure): void {
+    const answering = this.#state === "answering";
+    this.#draft.ownError = failure.code;
+    this.#ownOutcome = answering ? "reset" : outcomeOf(failure.code);
+    if (answering) {
+      this.flush();
+      this.#state = "over";
+      this.#breakOff();
+      return;
+    }
+    this.#state = "over";
+    this.#collected = [];
+    const status = statusOf(failure.code);
+    this.#draft.status = status;
+    const body = problemBody(failure);
+    const lines = problemHeaders(failure, this.#draft.id, body);
+    if (this.#lastOnConnection || this.#road.draining) lines.push("Connection", "close");
+    this.#response.writeHead(status, lines);
+    this.#response.end(body);
+  }
+
+  /** What was written still leaves; then the connection closes, so that nobody takes the part for the whole. */
+  #breakOff(): void {
+    const { socket } = this.#request;
+    while (this.#response.writableCorked > 0) this.#response.uncork();
+    if (this.#framed) socket.destroySoon();
+    else socket.resetAndDestroy();
+  }
+
+  /** The rest of this connection is not HTTP: the exchange under way may end, and the connection with it. */
+  connectionSpoiled(failure: Failure): void {
+    if (this.#state === "over") return;
+    this.#lastOnConnection = true;
+    if (this.#request.complete) return;
+    this.#call?.abort();
+    this.#call = null;
+    this.#fail(failure);
+  }
+
+  onClientClosed(): void {
+    try {
+      const finished = this.#response.writableFinished;
+      if (!finished) this.#call?.abort();
+      if (finished && !this.#request.complete) this.#request.detach();
+      if (finished && this.#lastOnConnection) this.#request.socket.destroySoon();
+      this.#call = null;
+      this.#state = "over";
+      if (!finished && this.#ownOutcome === null) this.#draft.abortedBy = "client";
+      this.#deliver(
+        this.#ownOutcome ?? (finished ? outcomeOfStatus(this.#draft.status ?? 0) : "client_abort"),
+      );
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  /** The drain deadline: answered with 503 while that is possible, else broken off; delivered now. */
+  cut(): void {
+    try {
+      this.#call?.abort();
+      this.#call = null;
+      if (this.#state !== "over") this.#fail(describeFailure("draining", this.#road.upstreamName, null));
+      this.#deliver(this.#ownOutcome ?? "reset");
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  #deliver(outcome: Outcome): void {
+    if (this.#delivered) return;
+    this.#delivered = true;
+    // node:http keeps the last request of an idle connection: it must not keep the exchange alive.
+    this.#request.release();
+    this.#response.release();
+    this.#road.ended(this, this.#draft.seal(outcome));
+  }
+
+  /** A bug of ours ends this exchange and no other. */
+  #bug(thrown: unknown): void {
+    this.#road.complaints.say("relaying a request failed by a bug", thrown);
+    try {
+      this.#call?.abort();
+      this.#call = null;
+      if (this.#state !== "over" && !this.#response.headersSent) {
+        this.#state = "asked";
+        this.#fail(describeFailure("internal", this.#road.upstreamName, new Error(messageOf(thrown))));
+        return;
+      }
+      this.#draft.ownError ??= "internal";
+      this.#ownOutcome ??= "reset";
+      this.#state = "over";
+      this.#request.socket.destroy();
+    } catch {
+      this.#request.socket.destroy();
+    }
+  }
+}
+
+/** A reason phrase as it may stand in a status line; undici hands it over as UTF-8. */
+function reasonPhrase(reason: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return /^[\t\x20-\x7e]*$/.test(reason) ? reason : "";
+}

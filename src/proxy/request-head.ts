@@ -1,0 +1,190 @@
+// A request's head on its way in: what it says to the relay, and the header lines that go on to the upstream.
+
+import type { RawHeaders } from "../facts/exchange.ts";
+import { FIELD, addConnectionTokens, fieldOf, removeNamed } from "./field-names.ts";
+import { beginTrace, continueTrace, type Tracing } from "./trace.ts";
+
+const VISIBLE_ASCII = /^[\x21-\x7e]{1,256}$/;
+
+/** Ids that callers may choose (interface §2): 1-256 visible ASCII characters. */
+export function isPredictionId(value: string): boolean {
+  return VISIBLE_ASCII.test(value);
+}
+
+/** The bytes after a request's head: none, or a body to be forwarded. */
+export type Framing = "none" | "length" | "chunked";
+
+export interface RequestHead {
+  /** Flat lines for the upstream, without the relay's own (`addOwnLines`). */
+  readonly lines: string[];
+  readonly framing: Framing;
+  readonly predictionId: string | null;
+  readonly tracing: Tracing;
+  /** Why the request cannot be forwarded, or null. */
+  readonly refusal: string | null;
+}
+
+export interface HeadContext {
+  readonly httpVersion: string;
+  readonly peer: string;
+  /** Replaces `Host` when the upstream wants its own name; null keeps what the client sent. */
+  readonly upstreamHost: string | null;
+  readonly traceSampleRatio: number;
+}
+
+/** What one pass over the lines gathers. Indexes point into `lines`, -1: not there. */
+interface Gathered {
+  hosts: number;
+  host: string;
+  length: string | null;
+  encodings: number;
+  encoding: string;
+  named: Set<string> | null;
+  via: number;
+  forwardedFor: number;
+  forwardedProto: number;
+  forwardedHost: number;
+  traceparents: number;
+  traceparent: string;
+  tracestate: string[] | null;
+  predictionId: string | null;
+}
+
+/** Reads the head and filters its lines (RFC 9110 §7.6.1): order, spelling and number of equal names are kept. */
+export function readRequestHead(raw: RawHeaders, context: HeadContext): RequestHead {
+  const lines: string[] = [];
+  const seen = gather(raw, lines, context.upstreamHost);
+  const tracing =
+    (seen.traceparents === 1 ? continueTrace(seen.traceparent) : null) ??
+    beginTrace(context.traceSampleRatio);
+  addOwnLines(lines, seen, context);
+  if (tracing.trace.parentSpanId !== null && seen.tracestate !== null) lines.push(...seen.tracestate);
+  lines.push("traceparent", tracing.traceparent);
+  if (seen.named !== null) removeNamed(lines, seen.named);
+  return {
+    lines,
+    framing: seen.encodings > 0 ? "chunked" : seen.length === null || isZero(seen.length) ? "none" : "length",
+    predictionId: seen.predictionId,
+    tracing,
+    refusal: refusalOf(seen, context.httpVersion),
+  };
+}
+
+function gather(raw: RawHeaders, lines: string[], upstreamHost: string | null): Gathered {
+  const seen: Gathered = {
+    hosts: 0,
+    host: "",
+    length: null,
+    encodings: 0,
+    encoding: "",
+    named: null,
+    via: -1,
+    forwardedFor: -1,
+    forwardedProto: -1,
+    forwardedHost: -1,
+    traceparents: 0,
+    traceparent: "",
+    tracestate: null,
+    predictionId: null,
+  };
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] ?? "";
+    const value = raw[i + 1] ?? "";
+    const field = fieldOf(name);
+    lines.push(name, field === FIELD.host && upstreamHost !== null ? upstreamHost : value);
+    if (field === FIELD.other || note(seen, field, { name, value, at: lines.length - 1 })) continue;
+    lines.pop();
+    lines.pop();
+  }
+  return seen;
+}
+
+/** Notes a line the relay has an opinion about; true: it goes on. `at` is where its value stands. */
+function note(seen: Gathered, field: number, line: { name: string; value: string; at: number }): boolean {
+  const { value, at } = line;
+  switch (field) {
+    case FIELD.host:
+      seen.hosts++;
+      seen.host = value;
+      return true;
+    case FIELD.connection:
+      seen.named = addConnectionTokens(seen.named, value);
+      return false;
+    case FIELD.transferEncoding:
+      seen.encodings++;
+      seen.encoding = value;
+      return false;
+    case FIELD.contentLength:
+      seen.length = value;
+      return true;
+    case FIELD.via:
+      seen.via = at;
+      return true;
+    case FIELD.forwardedFor:
+      seen.forwardedFor = at;
+      return true;
+    case FIELD.forwardedProto:
+      seen.forwardedProto = at;
+      return true;
+    case FIELD.forwardedHost:
+      seen.forwardedHost = at;
+      return true;
+    case FIELD.traceparent:
+      seen.traceparents++;
+      seen.traceparent = value;
+      return false;
+    case FIELD.tracestate:
+      seen.tracestate ??= [];
+      seen.tracestate.push(line.name, value);
+      return false;
+    case FIELD.predictionId:
+      if (seen.predictionId === null && isPredictionId(value)) seen.predictionId = value;
+      return true;
+    case FIELD.modelVersion:
+      return true;
+    default:
+      // Hop-by-hop fields; Expect (answered here); Trailer (request trailers are not forwarded).
+      return false;
+  }
+}
+
+function addOwnLines(lines: string[], seen: Gathered, context: HeadContext): void {
+  append(lines, seen.via, ["Via", `${context.httpVersion} outrider`]);
+  append(lines, seen.forwardedFor, ["X-Forwarded-For", context.peer]);
+  append(lines, seen.forwardedProto, ["X-Forwarded-Proto", "http"]);
+  if (seen.hosts > 0) append(lines, seen.forwardedHost, ["X-Forwarded-Host", seen.host]);
+}
+
+/** Adds to the list value at `at`, or as a line of its own where there is none. */
+function append(lines: string[], at: number, own: readonly [string, string]): void {
+  const before = at < 0 ? "" : (lines[at] ?? "");
+  if (at < 0) lines.push(own[0], own[1]);
+  else lines[at] = before === "" ? own[1] : `${before}, ${own[1]}`;
+}
+
+function isZero(length: string): boolean {
+  return length === "0" || /^0+$/.test(length);
+}
+
+function refusalOf(seen: Gathered, httpVersion: string): string | null {
+  if (seen.hosts > 1) return "The request has more than one Host header line. Send exactly one.";
+  if (seen.hosts === 0 && httpVersion === "1.1")
+    return "The request has no Host header line. Send exactly one.";
+  if (seen.encodings === 0) return null;
+  if (seen.length !== null)
+    return "The request has both Content-Length and Transfer-Encoding, so its end is ambiguous. Send one of them.";
+  if (seen.encodings > 1 || seen.encoding.trim().toLowerCase() !== "chunked")
+    return "The request's Transfer-Encoding is not exactly `chunked`. Send `chunked` or a Content-Length.";
+  if (httpVersion !== "1.1") return "Transfer-Encoding needs HTTP/1.1. Send a Content-Length, or HTTP/1.1.";
+  return null;
+}
+
+/** What stands on the request line to the upstream; null: it has no path, so nothing can be forwarded. */
+export function upstreamTarget(target: string): string | null {
+  if (target.startsWith("/")) return target;
+  // Absolute form (RFC 9112 §3.2.2): its authority never chooses where we connect.
+  const authority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(target);
+  if (authority === null) return null;
+  const rest = target.slice(authority[0].length);
+  return rest.startsWith("/") ? rest : `/${rest}`;
+}

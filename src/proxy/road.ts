@@ -1,0 +1,90 @@
+// What all exchanges of one proxy share: the way to the upstream, the rules of the moment, and what is done once per turn of the loop.
+
+import type { Exchange } from "../facts/exchange.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { messageOf } from "../kernel/problem.ts";
+import type { Log } from "../kernel/log.ts";
+import type { Rules } from "./rules.ts";
+import type { CopyBudget } from "./tap.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** An exchange under way. */
+export interface Underway {
+  readonly socket: unknown;
+  /** Ends it now; it is delivered before this returns. */
+  cut(): void;
+}
+
+export interface Road {
+  readonly clock: Clock;
+  readonly upstream: Upstream;
+  readonly upstreamName: string;
+  /** `Host` for the upstream; null: the client's is kept. */
+  readonly upstreamHost: string | null;
+  readonly rules: Rules;
+  readonly budget: CopyBudget;
+  readonly complaints: Complaints;
+  readonly afterTurn: AfterTurn;
+  readonly draining: boolean;
+  /** Exactly once per exchange. Never throws. */
+  ended(which: Underway, exchange: Exchange): void;
+}
+
+interface Flushable {
+  flush(): void;
+}
+
+interface Streamable {
+  stream(): void;
+}
+
+/** Gathers what has to be looked at again when the turn is over: one callback for all exchanges of the turn, not one each. */
+export class AfterTurn {
+  #flushing: Flushable[] = [];
+  #streaming: Streamable[] = [];
+
+  /** `flush` is called when the reading that is going on has been worked off. */
+  flush(which: Flushable): void {
+    if (this.#flushing.push(which) === 1) process.nextTick(() => this.#flushAll());
+  }
+
+  /** `stream` is called when all that could be read in this turn of the loop has been read. */
+  streamUnlessWhole(which: Streamable): void {
+    if (this.#streaming.push(which) === 1) setImmediate(() => this.#streamAll());
+  }
+
+  #flushAll(): void {
+    const waiting = this.#flushing;
+    this.#flushing = [];
+    for (const one of waiting) one.flush();
+  }
+
+  #streamAll(): void {
+    const waiting = this.#streaming;
+    this.#streaming = [];
+    for (const one of waiting) one.stream();
+  }
+}
+
+/** Bugs are logged at the 1st, 2nd, 4th, 8th … time, so that a bug on every request does not become a flood. */
+export class Complaints {
+  readonly #log: Log;
+  #count = 0;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  say(what: string, thrown: unknown): void {
+    const count = ++this.#count;
+    if ((count & (count - 1)) !== 0) return;
+    try {
+      this.#log.error(
+        { error: messageOf(thrown), stack: thrown instanceof Error ? thrown.stack : null, count },
+        what,
+      );
+    } catch {
+      // A log that throws must not touch the traffic.
+    }
+  }
+}

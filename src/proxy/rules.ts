@@ -1,0 +1,121 @@
+// The snapshot in a form that answers quickly: which exchanges are copied, and which version is announced.
+
+import { chance } from "../kernel/ids.ts";
+import { compileGlob, pathOf } from "../kernel/glob.ts";
+
+/** Replaced whole; immutable. */
+export interface RelaySnapshot {
+  /** null: any path may carry predictions; else only these glob patterns (kernel/glob.ts) are captured. The first match wins. */
+  readonly routes:
+    | readonly {
+        readonly pattern: string;
+        readonly version: string | null;
+        readonly versionHeader: string | null;
+      }[]
+    | null;
+  /** Announced when nothing better is known (static or polled). */
+  readonly defaultVersion: string | null;
+  /** /versions/{v}/ (Open Inference Protocol, TF Serving) and /predictions/{m}/{v} (TorchServe). */
+  readonly versionFromPath: boolean;
+  /** Share of the traces begun here that are sampled. */
+  readonly traceSampleRatio: number;
+  /** Bytes kept per side and exchange, of all copies in flight together, and the share of exchanges that are copied. */
+  readonly capture: {
+    readonly bodyBytesMax: number;
+    readonly totalBytesMax: number;
+    readonly sampleRatio: number;
+  };
+}
+
+export const OPENING_SNAPSHOT: RelaySnapshot = Object.freeze({
+  routes: null,
+  defaultVersion: null,
+  versionFromPath: true,
+  traceSampleRatio: 0,
+  capture: Object.freeze({ bodyBytesMax: 64 * 1024, totalBytesMax: 16 * 1024 * 1024, sampleRatio: 1 }),
+});
+
+export interface Route {
+  readonly version: string | null;
+  /** Lower case. */
+  readonly versionHeader: string | null;
+}
+
+export interface Rules {
+  readonly snapshot: RelaySnapshot;
+  readonly routes: readonly (Route & { readonly matches: (path: string) => boolean })[] | null;
+}
+
+export function compileRules(snapshot: RelaySnapshot): Rules {
+  const routes =
+    snapshot.routes?.map((route) => ({
+      matches: compileGlob(route.pattern),
+      version: announceable(route.version),
+      versionHeader: route.versionHeader?.toLowerCase() ?? null,
+    })) ?? null;
+  return { snapshot: { ...snapshot, defaultVersion: announceable(snapshot.defaultVersion) }, routes };
+}
+
+const ANY_ROUTE: Route = Object.freeze({ version: null, versionHeader: null });
+
+/** The route a target takes; null: it carries no predictions. */
+export function routeOf(rules: Rules, target: string): Route | null {
+  if (rules.routes === null) return ANY_ROUTE;
+  const path = pathOf(target);
+  return rules.routes.find((route) => route.matches(path)) ?? null;
+}
+
+/** Bytes to copy per side, or null: nothing of this exchange is copied. */
+export function copyBytesMax(rules: Rules, route: Route | null): number | null {
+  const { bodyBytesMax, sampleRatio } = rules.snapshot.capture;
+  if (route === null || sampleRatio <= 0) return null;
+  return sampleRatio >= 1 || chance() < sampleRatio ? bodyBytesMax : null;
+}
+
+export interface VersionClues {
+  readonly route: Route | null;
+  readonly target: string;
+  readonly headerVersion: string | null;
+}
+
+/** The version known before the head leaves: header, path, route, default. */
+export function versionOf(rules: Rules, clues: VersionClues): string | null {
+  return (
+    announceable(clues.headerVersion) ??
+    (rules.snapshot.versionFromPath ? versionInPath(clues.target) : null) ??
+    clues.route?.version ??
+    rules.snapshot.defaultVersion
+  );
+}
+
+const ANNOUNCEABLE = /^[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?$/;
+
+/** A version that can stand in a header line, else null. */
+function announceable(version: string | null): string | null {
+  return version !== null && ANNOUNCEABLE.test(version) ? version : null;
+}
+
+const VERSIONS = "/versions/";
+const TORCHSERVE = /^\/predictions\/[^/]+\/([^/]+)\/?$/;
+
+function versionInPath(target: string): string | null {
+  // Two cheap looks spare the everyday path everything else.
+  const at = target.indexOf(VERSIONS);
+  if (at < 0 && !target.includes("/predictions/")) return null;
+  const path = pathOf(target);
+  const start = path.indexOf(VERSIONS);
+  if (start < 0) return decodeSegment(TORCHSERVE.exec(path)?.[1] ?? "");
+  const segment = path.slice(start + VERSIONS.length).split("/", 1)[0] ?? "";
+  // TF Serving puts the verb behind the version: /versions/3:predict.
+  return decodeSegment(segment.split(":", 1)[0] ?? "");
+}
+
+function decodeSegment(segment: string): string | null {
+  if (segment === "") return null;
+  if (!segment.includes("%")) return announceable(segment);
+  try {
+    return announceable(decodeURIComponent(segment));
+  } catch {
+    return null;
+  }
+}

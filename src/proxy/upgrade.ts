@@ -1,0 +1,380 @@
+// Upgrades (WebSocket and its kin): the handshake goes through node:http, then bytes pass both ways until one side ends.
+
+import {
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from "node:http";
+import { request as httpsRequest } from "node:https";
+import { isIP, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Outcome, OwnError, RawHeaders } from "../facts/exchange.ts";
+import type { Timer } from "../kernel/clock.ts";
+import { codeOf } from "../kernel/problem.ts";
+import { Draft, outcomeOfStatus } from "./draft.ts";
+import {
+  describeFailure,
+  outcomeOf,
+  ownErrorOfCode,
+  problemMessage,
+  statusOf,
+  type Failure,
+} from "./failures.ts";
+import { peerOf, type RelayRequest } from "./messages.ts";
+import { readRequestHead, upstreamTarget, type RequestHead } from "./request-head.ts";
+import { readResponseHead } from "./response-head.ts";
+import type { Road, Underway } from "./road.ts";
+import { routeOf, versionOf } from "./rules.ts";
+import { BodyTap } from "./tap.ts";
+import { parseUpstreamUrl, type UpstreamOptions } from "./upstream.ts";
+
+/** How long the other side may take to accept what is still to be flushed when one side has closed. */
+const FLUSH_MS = 5000;
+const EARLY_BYTES_MAX = 64 * 1024;
+
+/** Is this a request for a tunnel? h2c is not passed on, and a request with a body is relayed as an ordinary one. */
+export function isTunnelRequest(request: IncomingMessage): boolean {
+  const { headers } = request;
+  if (request.httpVersion !== "1.1" || headers["transfer-encoding"] !== undefined) return false;
+  if (!/^0*$/.test(headers["content-length"] ?? "")) return false;
+  return !/(?:^|,)\s*h2c?\s*(?:,|$)/i.test(headers.upgrade ?? "");
+}
+
+export interface TunnelEnds {
+  readonly request: RelayRequest;
+  readonly socket: Duplex;
+  /** Bytes that came glued to the client's handshake. */
+  readonly glued: Buffer;
+}
+
+export class Tunnel implements Underway {
+  readonly #road: Road;
+  readonly #options: UpstreamOptions;
+  readonly #ends: TunnelEnds;
+  readonly #head: RequestHead;
+  readonly #draft: Draft;
+  #asking: ClientRequest | null = null;
+  #upstream: Duplex | null = null;
+  #timer: Timer | null = null;
+  #outcome: Outcome | null = null;
+  #delivered = false;
+  /** What the client sends before the answer: read, so that its leaving is noticed, and kept up to a bound. */
+  #early: Buffer[] = [];
+  #earlyBytes = 0;
+
+  constructor(road: Road, options: UpstreamOptions, ends: TunnelEnds) {
+    this.#road = road;
+    this.#options = options;
+    this.#ends = ends;
+    const { request } = ends;
+    this.#head = readRequestHead(request.rawHeaders, {
+      httpVersion: request.httpVersion,
+      peer: peerOf(request),
+      upstreamHost: road.upstreamHost,
+      traceSampleRatio: road.rules.snapshot.traceSampleRatio,
+    });
+    const nothing = { bodyBytesMax: null, totalBytesMax: 0 };
+    this.#draft = new Draft({
+      clock: road.clock,
+      method: request.method ?? "",
+      target: request.url ?? "",
+      httpVersion: request.httpVersion,
+      requestHeaders: request.rawHeaders,
+      predictionId: this.#head.predictionId,
+      trace: this.#head.tracing.trace,
+      request: new BodyTap(road.budget, nothing),
+      response: new BodyTap(road.budget, nothing),
+    });
+    this.#draft.requestWasHead();
+    if (ends.glued.length > 0) this.#early.push(ends.glued);
+  }
+
+  get socket(): unknown {
+    return this.#ends.socket;
+  }
+
+  /** Answers a CONNECT, or anything else that cannot become a tunnel. */
+  refuse(detail: string): void {
+    this.#watchClient();
+    this.#fail({ code: "bad_request", detail });
+  }
+
+  begin(): void {
+    const target = upstreamTarget(this.#ends.request.url ?? "");
+    this.#watchClient();
+    if (this.#head.refusal !== null || target === null) {
+      this.#fail({ code: "bad_request", detail: this.#head.refusal ?? "The request target is not a path." });
+      return;
+    }
+    const asking = this.#dial(target);
+    this.#asking = asking;
+    asking.on("error", (error) => this.#edge(() => this.#onAskingError(error)));
+    asking.on("upgrade", (response, socket, glued) =>
+      this.#edge(() => this.#onUpgrade(response, { socket, glued })),
+    );
+    asking.on("response", (response) => this.#edge(() => this.#onRefusal(response)));
+    this.#limitWaiting(asking);
+    asking.end();
+  }
+
+  #dial(target: string): ClientRequest {
+    const { url, tls } = this.#options;
+    const { origin, socketPath } = parseUpstreamUrl(url);
+    const { protocol, hostname, port } = new URL(origin);
+    const host = hostname.replace(/^\[|\]$/g, "");
+    const lines = [...this.#head.lines, "Connection", "Upgrade"];
+    copyLines(this.#ends.request.rawHeaders, "upgrade", lines);
+    const options: RequestOptions & { servername?: string } = {
+      agent: false,
+      setHost: false,
+      method: this.#ends.request.method ?? "GET",
+      path: target,
+      headers: lines,
+      ...(socketPath === null ? { host, ...(port === "" ? {} : { port }) } : { socketPath }),
+    };
+    if (protocol !== "https:") return httpRequest(options);
+    // An address has no server name; without this node:http would take it from the client's Host line.
+    return httpsRequest({ ...options, ...tls, servername: isIP(host) === 0 ? host : "" });
+  }
+
+  #limitWaiting(asking: ClientRequest): void {
+    const { connectTimeoutMs, responseTimeoutMs } = this.#options;
+    const limit = (ms: number, code: OwnError): void => {
+      this.#timer?.cancel();
+      this.#timer = null;
+      if (ms <= 0) return;
+      this.#timer = this.#road.clock.after(ms, () =>
+        this.#edge(() => this.#fail(describeFailure(code, this.#road.upstreamName, null))),
+      );
+    };
+    limit(connectTimeoutMs, "connect_timeout");
+    asking.on("socket", (socket) => {
+      const connected = this.#options.url.startsWith("https:") ? "secureConnect" : "connect";
+      socket.once(connected, () => {
+        if (this.#timer !== null) limit(responseTimeoutMs, "response_timeout");
+      });
+    });
+  }
+
+  #answered(response: IncomingMessage): readonly string[] {
+    this.#timer?.cancel();
+    this.#timer = null;
+    const draft = this.#draft;
+    const { rules } = this.#road;
+    const target = this.#ends.request.url ?? "";
+    const route = routeOf(rules, target);
+    draft.headArrived();
+    draft.status = response.statusCode ?? 502;
+    draft.responseHeaders = response.rawHeaders;
+    const head = readResponseHead(response.rawHeaders, {
+      status: draft.status,
+      headOnly: this.#ends.request.method === "HEAD",
+      httpVersion: this.#ends.request.httpVersion,
+      versionHeader: route?.versionHeader ?? null,
+    });
+    const { lines } = head;
+    if (head.modelId === null) lines.push("x-prediction-id", draft.id);
+    else {
+      draft.id = head.modelId;
+      draft.idSource = "model";
+    }
+    const version = head.modelSentVersion
+      ? null
+      : versionOf(rules, { route, target, headerVersion: head.headerVersion });
+    if (version !== null) lines.push("x-model-version", version);
+    draft.announcedVersion = version;
+    return lines;
+  }
+
+  #onUpgrade(response: IncomingMessage, other: { socket: Duplex; glued: Buffer }): void {
+    const client = this.#ends.socket;
+    const upstream = other.socket;
+    this.#upstream = upstream;
+    upstream.on("error", ignore);
+    if (this.#delivered || this.#outcome !== null) {
+      upstream.destroy();
+      return;
+    }
+    const lines = [...this.#answered(response), "Connection", "Upgrade"];
+    copyLines(response.rawHeaders, "upgrade", lines);
+    this.#draft.upgraded = true;
+    this.#outcome = "ok";
+    client.write(headText(response, lines), "latin1");
+    const toUpstream = (bytes: number): void => this.#draft.tunnelRequestBytes(bytes);
+    const toClient = (bytes: number): void => this.#draft.tunnelResponseBytes(bytes);
+    upstream.once("close", () => this.#edge(() => this.#onUpstreamClosed(upstream)));
+    pass(other.glued, client, toClient);
+    client.off("data", this.#keepEarly);
+    client.off("end", this.#leftEarly);
+    for (const chunk of this.#early) pass(chunk, upstream, toUpstream);
+    this.#early = [];
+    pump(client, upstream, toUpstream);
+    pump(upstream, client, toClient);
+  }
+
+  /** The model declined: its ordinary answer goes to the client, and the connection ends with it. */
+  #onRefusal(response: IncomingMessage): void {
+    const client = this.#ends.socket;
+    if (this.#delivered || this.#outcome !== null) {
+      response.destroy();
+      return;
+    }
+    const lines = [...this.#answered(response)];
+    const status = response.statusCode ?? 502;
+    const bodiless = status === 204 || status === 304 || this.#ends.request.method === "HEAD";
+    const chunked = !bodiless && response.headers["content-length"] === undefined;
+    if (chunked) lines.push("Transfer-Encoding", "chunked");
+    lines.push("Connection", "close");
+    this.#outcome = outcomeOfStatus(status);
+    client.write(headText(response, lines), "latin1");
+    response.on("data", (chunk: Buffer) => {
+      this.#draft.tunnelResponseBytes(chunk.length);
+      if (chunked) client.write(`${chunk.length.toString(16)}\r\n`, "latin1");
+      if (!client.write(chunk)) response.pause();
+      if (chunked) client.write("\r\n", "latin1");
+    });
+    client.on("drain", () => response.resume());
+    response.on("end", () => client.end(chunked ? "0\r\n\r\n" : ""));
+    response.on("error", () => this.#edge(() => this.#brokenBy("upstream", "reset")));
+    // Whatever the client still sends is not part of anything.
+    client.off("data", this.#keepEarly);
+    this.#early = [];
+    client.resume();
+  }
+
+  #onAskingError(error: Error): void {
+    const code = ownErrorOfCode(codeOf(error)) ?? "connection_reset";
+    this.#fail(describeFailure(code, this.#road.upstreamName, error));
+  }
+
+  #brokenBy(side: "client" | "upstream", outcome: Outcome): void {
+    if (this.#delivered) return;
+    this.#draft.abortedBy = side;
+    this.#outcome = outcome;
+    closeSoon(this.#ends.socket);
+  }
+
+  #fail(failure: Failure): void {
+    if (this.#delivered || this.#outcome !== null) return;
+    this.#draft.ownError = failure.code;
+    this.#draft.status = statusOf(failure.code);
+    this.#outcome = outcomeOf(failure.code);
+    this.#asking?.destroy();
+    this.#ends.socket.write(problemMessage(failure, this.#draft.id), "latin1");
+    this.#close(this.#ends.socket);
+  }
+
+  #watchClient(): void {
+    const client = this.#ends.socket;
+    if (client instanceof Socket) client.setTimeout(0);
+    client.on("error", ignore);
+    client.once("close", () => this.#edge(() => this.#onClientClosed()));
+    client.on("data", this.#keepEarly);
+    client.on("end", this.#leftEarly);
+  }
+
+  readonly #keepEarly = (chunk: Buffer): void => {
+    this.#early.push(chunk);
+    this.#earlyBytes += chunk.length;
+    if (this.#earlyBytes > EARLY_BYTES_MAX) this.#ends.socket.pause();
+  };
+
+  readonly #leftEarly = (): void => {
+    if (this.#outcome === null) this.#ends.socket.destroy();
+  };
+
+  #onClientClosed(): void {
+    this.#asking?.destroy();
+    if (this.#upstream !== null && !this.#upstream.destroyed) this.#close(this.#upstream);
+    const client = this.#ends.socket;
+    if (this.#outcome === null || (this.#outcome === "ok" && client.errored !== null)) {
+      this.#draft.abortedBy = "client";
+      this.#outcome = "client_abort";
+    }
+    this.#deliver();
+  }
+
+  #onUpstreamClosed(upstream: Duplex): void {
+    if (upstream.errored !== null && !this.#ends.socket.destroyed) this.#brokenBy("upstream", "reset");
+    else this.#close(this.#ends.socket);
+  }
+
+  /** Closes after what is still to be flushed, but not later than `FLUSH_MS` from now. */
+  #close(side: Duplex): void {
+    closeSoon(side);
+    const late = this.#road.clock.after(FLUSH_MS, () => side.destroy());
+    side.once("close", () => late.cancel());
+  }
+
+  cut(): void {
+    this.#edge(() => {
+      if (this.#outcome === null) {
+        this.#fail(describeFailure("draining", this.#road.upstreamName, null));
+      } else if (!this.#delivered) {
+        this.#draft.ownError = "draining";
+        this.#outcome = "reset";
+      }
+      this.#deliver();
+      this.#upstream?.destroy();
+      closeSoon(this.#ends.socket);
+    });
+  }
+
+  #deliver(): void {
+    if (this.#delivered) return;
+    this.#delivered = true;
+    this.#timer?.cancel();
+    this.#road.ended(this, this.#draft.seal(this.#outcome ?? "reset"));
+  }
+
+  /** Every callback runs through here: a bug ends this tunnel and nothing else. */
+  #edge(run: () => void): void {
+    try {
+      run();
+    } catch (thrown) {
+      this.#road.complaints.say("a tunnel failed by a bug", thrown);
+      this.#draft.ownError ??= "internal";
+      this.#outcome = "reset";
+      this.#asking?.destroy();
+      this.#upstream?.destroy();
+      this.#ends.socket.destroy();
+      this.#deliver();
+    }
+  }
+}
+
+const ignore = (): void => {};
+
+function closeSoon(side: Duplex): void {
+  if (side instanceof Socket) side.destroySoon();
+  else side.end();
+}
+
+function pass(bytes: Buffer, to: Duplex, count: (bytes: number) => void): void {
+  if (bytes.length === 0) return;
+  count(bytes.length);
+  to.write(bytes);
+}
+
+function pump(from: Duplex, to: Duplex, count: (bytes: number) => void): void {
+  from.on("data", (chunk: Buffer) => {
+    count(chunk.length);
+    if (!to.write(chunk)) from.pause();
+  });
+  to.on("drain", () => from.resume());
+  from.on("end", () => to.end());
+  from.resume();
+}
+
+function headText(response: IncomingMessage, lines: readonly string[]): string {
+  let text = `HTTP/1.1 ${response.statusCode} ${response.statusMessage ?? ""}\r\n`;
+  for (let i = 0; i < lines.length; i += 2) text += `${lines[i]}: ${lines[i + 1]}\r\n`;
+  return `${text}\r\n`;
+}
+
+function copyLines(raw: RawHeaders, name: string, lines: string[]): void {
+  for (let i = 0; i < raw.length; i += 2) {
+    if ((raw[i] ?? "").toLowerCase() === name) lines.push(raw[i] ?? "", raw[i + 1] ?? "");
+  }
+}

@@ -1,0 +1,326 @@
+// Counters, gauges and histograms over prom-client: one child per label set, guards against numbers that would poison a series.
+
+import { Counter, Gauge, Histogram, type OpenMetricsContentType, type Registry } from "prom-client";
+import type { Descriptor } from "../catalogue.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { invariant } from "../kernel/problem.ts";
+import type { Admission } from "./admission.ts";
+import type { HistogramSeries, Labels, NumberSeries } from "./snapshot.ts";
+import { SeriesTable, type Child, type Place, type TableOptions } from "./table.ts";
+
+/** At most one new exemplar per bucket in this time: more would only be overwritten before anyone reads them. */
+const EXEMPLAR_EVERY_MS = 250;
+
+export interface TraceRef {
+  readonly trace_id: string;
+  readonly span_id: string;
+}
+
+/** A counter's series, found once and used often. Look at `live` before use: a series may be given up. */
+export interface CounterSeries {
+  readonly live: boolean;
+  inc(by?: number): void;
+}
+
+/** A histogram's series, found once and used often. */
+export interface HistogramSeriesHandle {
+  readonly live: boolean;
+  observe(value: number, exemplar?: TraceRef): void;
+}
+
+export interface CounterFamily {
+  inc(labels: Labels, by?: number): void;
+  /** Makes the series exist, at 0 if it is new: what appears with a value loses that value in `increase()`. */
+  zero(labels: Labels): void;
+  /**
+   * Takes over the total of a counter that is owned elsewhere. A smaller total is a restart there: the series begins anew.
+   * Beyond the caps it is left out: totals of several owners cannot share a series.
+   */
+  set(labels: Labels, total: number): void;
+  series(labels: Labels): CounterSeries;
+}
+
+export interface GaugeFamily {
+  /** A value that is not finite removes the series. */
+  set(labels: Labels, value: number): void;
+  remove(labels: Labels): void;
+  /** Replaces all series of the family: what is not in `series` is removed. */
+  replace(series: Iterable<NumberSeries>): void;
+}
+
+export interface HistogramFamilyHandle {
+  observe(labels: Labels, value: number, exemplar?: TraceRef): void;
+  /** Makes the series exist with all buckets at 0. */
+  zero(labels: Labels): void;
+  /** Takes over the counts of a histogram that is owned elsewhere: per bucket, not cumulated, the last beyond all bounds. */
+  set(labels: Labels, counts: readonly number[]): void;
+  series(labels: Labels): HistogramSeriesHandle;
+}
+
+/** What every instrument needs of the recorder. */
+export interface Surroundings {
+  readonly registry: Registry<OpenMetricsContentType>;
+  readonly admission: Admission;
+  readonly clock: Clock;
+  readonly seriesMax: number;
+  /** An observation was beyond a dimension's cap, or beyond "series". */
+  readonly overflow: (dimension: string) => void;
+  /** A state was beyond a cap and is not shown. */
+  readonly leftOut: (metric: string) => void;
+  /** An observation was left out because of its value. */
+  readonly invalid: (metric: string) => void;
+}
+
+function limitsOf(
+  descriptor: Descriptor,
+  around: Surroundings,
+): Omit<TableOptions<Child>, "descriptor" | "make" | "remove"> {
+  const { admission, seriesMax, overflow } = around;
+  return { admission, seriesMax, overflow, leftOut: () => around.leftOut(descriptor.name) };
+}
+
+/** The only dimension prom-client knows of. */
+const SERIES = "series";
+
+export class CounterInstrument implements CounterFamily {
+  readonly #table: SeriesTable<CounterChild>;
+
+  constructor(descriptor: Descriptor, around: Surroundings) {
+    const { name, help } = descriptor;
+    const counter = new Counter({
+      name,
+      help,
+      labelNames: [SERIES],
+      registers: [around.registry],
+    });
+    this.#table = new SeriesTable({
+      descriptor,
+      ...limitsOf(descriptor, around),
+      make: (place) => new CounterChild(counter, place, () => around.invalid(name)),
+      remove: (child) => counter.remove({ [SERIES]: child.id }),
+    });
+  }
+
+  get table(): SeriesTable<CounterChild> {
+    return this.#table;
+  }
+
+  #child(labels: Labels): CounterChild {
+    const child = this.#table.find(labels, "observation");
+    invariant(child, "a counter keeps what is beyond the caps");
+    return child;
+  }
+
+  inc(labels: Labels, by = 1): void {
+    this.#child(labels).inc(by);
+  }
+  zero(labels: Labels): void {
+    this.#child(labels).inc(0);
+  }
+  set(labels: Labels, total: number): void {
+    this.#table.find(labels, "state")?.set(total);
+  }
+  series(labels: Labels): CounterSeries {
+    return this.#child(labels);
+  }
+}
+
+class CounterChild implements Child, CounterSeries {
+  live = true;
+  readonly id: string;
+  readonly labels: Labels;
+  readonly #counter: Counter;
+  readonly #bound: { inc(value?: number): void };
+  readonly #invalid: () => void;
+  #total = 0;
+
+  constructor(counter: Counter, place: Place, invalid: () => void) {
+    this.#counter = counter;
+    this.id = place.id;
+    this.labels = place.labels;
+    this.#bound = counter.labels({ [SERIES]: place.id });
+    this.#invalid = invalid;
+  }
+
+  inc(by = 1): void {
+    if (by >= 0 && by < Infinity) this.#bound.inc(by);
+    else this.#invalid();
+  }
+
+  set(total: number): void {
+    if (!(total >= 0 && total < Infinity)) return this.#invalid();
+    if (total < this.#total) {
+      this.#counter.remove({ [SERIES]: this.id });
+      this.#total = 0;
+    }
+    this.#bound.inc(total - this.#total);
+    this.#total = total;
+  }
+}
+
+export class GaugeInstrument implements GaugeFamily {
+  readonly #table: SeriesTable<GaugeChild>;
+  readonly #gauge: Gauge;
+
+  constructor(descriptor: Descriptor, around: Surroundings) {
+    const { name, help } = descriptor;
+    this.#gauge = new Gauge({
+      name,
+      help,
+      labelNames: [SERIES],
+      registers: [around.registry],
+    });
+    this.#table = new SeriesTable({
+      descriptor,
+      ...limitsOf(descriptor, around),
+      make: (place): GaugeChild => ({ ...place, live: true }),
+      remove: (child) => this.#gauge.remove({ [SERIES]: child.id }),
+    });
+  }
+
+  get table(): SeriesTable<GaugeChild> {
+    return this.#table;
+  }
+
+  set(labels: Labels, value: number): void {
+    if (!Number.isFinite(value)) return this.#table.remove(labels);
+    const child = this.#table.find(labels, "state");
+    if (child !== null) this.#gauge.set({ [SERIES]: child.id }, value);
+  }
+
+  remove(labels: Labels): void {
+    this.#table.remove(labels);
+  }
+
+  replace(series: Iterable<NumberSeries>): void {
+    const kept = new Set<GaugeChild>();
+    for (const { labels, value } of series) {
+      const child = Number.isFinite(value) ? this.#table.find(labels, "state") : null;
+      if (child === null) continue;
+      this.#gauge.set({ [SERIES]: child.id }, value);
+      kept.add(child);
+    }
+    this.#table.keepOnly((child) => kept.has(child));
+  }
+}
+
+type GaugeChild = Child;
+
+export class HistogramInstrument implements HistogramFamilyHandle {
+  readonly #table: SeriesTable<HistogramChild>;
+  readonly bounds: readonly number[];
+
+  constructor(descriptor: Descriptor, around: Surroundings) {
+    const { name, help, buckets } = descriptor;
+    invariant(buckets, `${name} has no buckets`);
+    this.bounds = buckets;
+    const histogram = new Histogram({
+      name,
+      help,
+      labelNames: [SERIES],
+      buckets: [...buckets],
+      registers: [around.registry],
+      enableExemplars: true,
+    });
+    this.#table = new SeriesTable({
+      descriptor,
+      ...limitsOf(descriptor, around),
+      make: (place) =>
+        new HistogramChild(histogram, place, {
+          bounds: buckets,
+          clock: around.clock,
+          invalid: () => around.invalid(name),
+        }),
+      remove: (child) => histogram.remove({ [SERIES]: child.id }),
+    });
+  }
+
+  get table(): SeriesTable<HistogramChild> {
+    return this.#table;
+  }
+
+  /** The series whose counts are owned elsewhere. */
+  owned(): HistogramSeries[] {
+    const series: HistogramSeries[] = [];
+    for (const { labels, owned: counts } of this.#table.children()) {
+      if (counts === null) continue;
+      const count = counts.reduce((total, one) => total + one, 0);
+      series.push({ labels, counts, count, sum: null, exemplars: counts.map(() => null) });
+    }
+    return series;
+  }
+
+  #child(labels: Labels): HistogramChild {
+    const child = this.#table.find(labels, "observation");
+    invariant(child, "a histogram keeps what is beyond the caps");
+    return child;
+  }
+
+  observe(labels: Labels, value: number, exemplar?: TraceRef): void {
+    this.#child(labels).observe(value, exemplar);
+  }
+  zero(labels: Labels): void {
+    this.#child(labels).zero();
+  }
+  set(labels: Labels, counts: readonly number[]): void {
+    invariant(counts.length === this.bounds.length + 1, "one count per bucket");
+    const child = this.#table.find(labels, "state");
+    if (child !== null) child.owned = [...counts];
+  }
+  series(labels: Labels): HistogramSeriesHandle {
+    return this.#child(labels);
+  }
+}
+
+interface HistogramChildOptions {
+  readonly bounds: readonly number[];
+  readonly clock: Clock;
+  readonly invalid: () => void;
+}
+
+class HistogramChild implements Child, HistogramSeriesHandle {
+  live = true;
+  readonly id: string;
+  readonly labels: Labels;
+  readonly #histogram: Histogram;
+  readonly #place: Readonly<Record<string, string>>;
+  readonly #bound: { observe(value: number): void };
+  readonly #options: HistogramChildOptions;
+  /** Counts of a histogram that is owned elsewhere; prom-client has no series for it then. */
+  owned: readonly number[] | null = null;
+  /** Monotonic ms of the last exemplar, per bucket. */
+  #exemplarAt: Float64Array | null = null;
+  #begun = false;
+
+  constructor(histogram: Histogram, place: Place, options: HistogramChildOptions) {
+    this.#histogram = histogram;
+    this.id = place.id;
+    this.labels = place.labels;
+    this.#place = { [SERIES]: place.id };
+    this.#bound = histogram.labels(this.#place);
+    this.#options = options;
+  }
+
+  zero(): void {
+    if (!this.#begun) this.#histogram.zero(this.#place);
+    this.#begun = true;
+  }
+
+  observe(value: number, exemplar?: TraceRef): void {
+    if (!(value > -Infinity && value < Infinity)) return this.#options.invalid();
+    this.#begun = true;
+    if (exemplar === undefined || !this.#exemplarDue(value)) this.#bound.observe(value);
+    else this.#histogram.observe({ labels: this.#place, value, exemplarLabels: { ...exemplar } });
+  }
+
+  #exemplarDue(value: number): boolean {
+    const { bounds, clock } = this.#options;
+    let bucket = 0;
+    while (bucket < bounds.length && value > (bounds[bucket] ?? Infinity)) bucket++;
+    this.#exemplarAt ??= new Float64Array(bounds.length + 1).fill(Number.NEGATIVE_INFINITY);
+    const now = clock.monotonicMs();
+    if (now - (this.#exemplarAt[bucket] ?? 0) < EXEMPLAR_EVERY_MS) return false;
+    this.#exemplarAt[bucket] = now;
+    return true;
+  }
+}

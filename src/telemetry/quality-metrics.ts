@@ -1,0 +1,108 @@
+// The ready-made quality gauges: what GET /v1/quality says, as series. What has no value has no series, and a series that says why.
+
+import type { Group } from "../facts/group.ts";
+import type { ModelSpec } from "../facts/model.ts";
+import type { Recorder } from "./recorder.ts";
+import type { Labels, NumberSeries } from "./snapshot.ts";
+
+/** Which predictions of the window count: all, or those old enough for their label to be in. */
+export type Basis = "all" | "matured";
+
+export interface QualityGroup extends Group {
+  /** Default "all". */
+  readonly basis?: Basis;
+  /** Share of the window's predictions that are labelled or past the label horizon. */
+  readonly maturity?: number | null;
+}
+
+export interface QualityNeeds {
+  /** Every group of every window, now. Groups of slices are left out here. */
+  groups(): readonly QualityGroup[];
+  specOf(model: string): ModelSpec | null;
+}
+
+/** Metric of a group -> family. `roc_auc` is the binary one. */
+const GAUGES: ReadonlyMap<string, string> = new Map([
+  ["mse", "outrider_quality_mse"],
+  ["rmse", "outrider_quality_rmse"],
+  ["mae", "outrider_quality_mae"],
+  ["r2", "outrider_quality_r2"],
+  ["accuracy", "outrider_quality_accuracy_ratio"],
+  ["precision", "outrider_quality_precision_ratio"],
+  ["recall", "outrider_quality_recall_ratio"],
+  ["f1", "outrider_quality_f1_ratio"],
+  ["roc_auc", "outrider_quality_auc_ratio"],
+]);
+/** Material of a group that has a family of its own. */
+const EXTRAS: ReadonlyMap<string, string> = new Map([
+  ["log_loss", "outrider_quality_log_loss"],
+  ["brier", "outrider_quality_brier"],
+]);
+const BIAS = "outrider_quality_bias";
+const MULTICLASS = "outrider_quality_multiclass_ratio";
+const SAMPLES = "outrider_quality_samples";
+const COVERAGE = "outrider_label_coverage_ratio";
+const MATURITY = "outrider_label_maturity_ratio";
+const UNDEFINED = "outrider_metric_undefined";
+const AVERAGED = /^(.+)_(micro|macro|weighted)$/;
+
+/** Registers itself with the recorder: the gauges are made when a snapshot is. */
+export function createQualityMetrics(recorder: Recorder, needs: QualityNeeds): void {
+  const families = [
+    ...GAUGES.values(),
+    ...EXTRAS.values(),
+    BIAS,
+    MULTICLASS,
+    SAMPLES,
+    COVERAGE,
+    MATURITY,
+    UNDEFINED,
+  ];
+  recorder.onCollect(() => {
+    const sheet = new Map<string, NumberSeries[]>(families.map((name) => [name, []]));
+    for (const group of needs.groups()) {
+      if (group.slice !== "") continue;
+      write(sheet, group, needs.specOf(group.model)?.minSamples ?? 1);
+    }
+    for (const [name, series] of sheet) recorder.gauge(name).replace(series);
+  });
+}
+
+type Sheet = ReadonlyMap<string, NumberSeries[]>;
+
+function put(sheet: Sheet, name: string, series: { readonly labels: Labels; readonly value: unknown }): void {
+  const { labels, value } = series;
+  if (typeof value === "number") sheet.get(name)?.push({ labels, value });
+}
+
+function write(sheet: Sheet, group: QualityGroup, minSamples: number): void {
+  const { model, version, window } = group;
+  const labels = { model, version, window, basis: group.basis ?? "all" };
+  put(sheet, SAMPLES, { labels, value: group.n_labeled });
+  put(sheet, COVERAGE, { labels, value: group.coverage });
+  // Said once: the maturity of a window does not depend on the basis.
+  if (labels.basis === "all")
+    put(sheet, MATURITY, { labels: { model, version, window }, value: group.maturity });
+  for (const [metric, reason] of Object.entries(group.undefined)) {
+    put(sheet, UNDEFINED, { labels: { ...labels, metric, reason }, value: 1 });
+  }
+  // Below the configured number of samples a ready-made figure would only mislead.
+  if (group.n_labeled < minSamples) return;
+  for (const [metric, value] of Object.entries(group.metrics)) writeMetric(sheet, labels, { metric, value });
+  for (const [key, name] of EXTRAS) put(sheet, name, { labels, value: group.extra[key] });
+  // The group's mean error is label minus prediction; bias says how much too much the model says.
+  const meanError = group.extra["me"];
+  if (typeof meanError === "number") put(sheet, BIAS, { labels, value: meanError === 0 ? 0 : -meanError });
+}
+
+function writeMetric(
+  sheet: Sheet,
+  labels: Labels,
+  entry: { readonly metric: string; readonly value: number | null },
+): void {
+  const own = GAUGES.get(entry.metric);
+  if (own !== undefined) return put(sheet, own, { labels, value: entry.value });
+  const [, metric, average] = AVERAGED.exec(entry.metric) ?? [];
+  if (metric === undefined || average === undefined) return;
+  put(sheet, MULTICLASS, { labels: { ...labels, metric, average }, value: entry.value });
+}

@@ -1,0 +1,158 @@
+// A running API on a free port with a plain label store, and a client that says exactly what a test tells it to.
+
+import { request as httpRequest } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { TestContext } from "node:test";
+import { Readable } from "node:stream";
+import { type Api, type ApiNeeds, type ApiOptions, DEFAULT_LIMITS, createApi } from "../../src/api/api.ts";
+import type { LabelEvent, LabelOutcome } from "../../src/facts/label.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { silentLog } from "../../src/kernel/log.ts";
+
+export interface Store {
+  /** How the next batches end; the last one stays. */
+  answers: ("keep" | "refuse" | "throw" | "hang")[];
+  readonly events: LabelEvent[];
+  readonly counted: LabelOutcome[];
+  /** Ids whose prediction is known. */
+  readonly known: Set<string>;
+  inFlight: number;
+  inFlightMost: number;
+  batchMost: number;
+  /** Also keep the events (off for the large streams). */
+  remember: boolean;
+}
+
+export function createStore(): Store {
+  return {
+    answers: ["keep"],
+    events: [],
+    counted: [],
+    known: new Set(),
+    inFlight: 0,
+    inFlightMost: 0,
+    batchMost: 0,
+    remember: true,
+  };
+}
+
+function outcome(store: Store, event: LabelEvent): LabelOutcome {
+  if (event.id.startsWith("bad-")) {
+    return { result: "rejected", code: "ambiguous_id", message: "shared", model: null, version: null };
+  }
+  const result = event.label === null ? "retracted" : store.known.has(event.id) ? "joined" : "waiting";
+  return { result, code: null, message: null, model: null, version: null };
+}
+
+export function labelsInto(store: Store): ApiNeeds["labels"] {
+  return async (events) => {
+    const how = store.answers.length > 1 ? store.answers.shift() : store.answers[0];
+    store.inFlight++;
+    store.inFlightMost = Math.max(store.inFlightMost, store.inFlight);
+    store.batchMost = Math.max(store.batchMost, events.length);
+    await new Promise((resolve) => setImmediate(resolve));
+    store.inFlight--;
+    if (how === "refuse") return { kind: "refused", cause: "disk_full", message: "the disk is full" };
+    if (how === "throw") throw new Error("secret detail of a bug");
+    if (how === "hang") return await new Promise(() => {});
+    if (store.remember) store.events.push(...events);
+    return { kind: "kept", outcomes: events.map((event) => outcome(store, event)) };
+  };
+}
+
+export interface Setup {
+  readonly options?: Partial<ApiOptions>;
+  readonly needs?: Partial<ApiNeeds>;
+  readonly store?: Store;
+}
+
+export async function running(
+  t: TestContext,
+  setup: Setup = {},
+): Promise<{ api: Api; store: Store; port: number }> {
+  const store = setup.store ?? createStore();
+  const api = createApi(
+    {
+      listen: { host: "127.0.0.1", port: 0 },
+      tokens: [],
+      limits: DEFAULT_LIMITS,
+      softwareVersion: "0.0.0-test",
+      ...setup.options,
+    },
+    {
+      clock: systemClock,
+      log: silentLog,
+      labels: labelsInto(store),
+      countLabel: (counted) => {
+        if (store.remember) store.counted.push(counted);
+      },
+      prediction: () => [],
+      labelsOf: () => [],
+      quality: () => ({ at: 0, groups: [] }),
+      models: () => [],
+      version: () => ({ outrider: "0.0.0-test", models: [] }),
+      health: () => ({ live: true, ready: true, body: { state: "ok" } }),
+      ...setup.needs,
+    },
+  );
+  await api.start();
+  t.after(() => api.stop(100));
+  const port = (api.address as AddressInfo | null)?.port ?? 0;
+  return { api, store, port };
+}
+
+export interface Call {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string | Buffer | Iterable<string | Buffer> | AsyncIterable<string | Buffer>;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly text: string;
+  // oxlint-disable-next-line typescript/no-explicit-any -- answers are looked at field by field
+  readonly json: any;
+}
+
+/** One request with its own connection. Resolves with the answer even when it comes before the body was sent. */
+export function call(port: number, { method, path, headers, body }: Call): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({
+      host: "127.0.0.1",
+      port,
+      method: method ?? (body === undefined ? "GET" : "POST"),
+      path: path ?? "/v1/labels",
+      headers: headers ?? {},
+      agent: false,
+    });
+    let answered = false;
+    request.on("response", (response) => {
+      answered = true;
+      const parts: Buffer[] = [];
+      response.on("data", (part: Buffer) => parts.push(part));
+      response.on("error", reject);
+      response.on("end", () => {
+        const text = Buffer.concat(parts).toString();
+        const type = String(response.headers["content-type"]);
+        const json: unknown = /json/.test(type) && text !== "" ? JSON.parse(text) : null;
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json });
+        request.destroy();
+      });
+    });
+    request.on("error", (error) => {
+      if (!answered) reject(error);
+    });
+    if (body === undefined) request.end();
+    else if (typeof body === "string" || Buffer.isBuffer(body)) request.end(body);
+    else
+      Readable.from(body)
+        .on("error", () => {})
+        .pipe(request);
+  });
+}
+
+export const NDJSON = { "content-type": "application/x-ndjson" };
+export const JSON_TYPE = { "content-type": "application/json" };
+export const CSV = { "content-type": "text/csv" };

@@ -1,0 +1,239 @@
+// Real sockets for the relay's tests: scripted origins, raw clients, and a proxy between them.
+
+import { createServer as createHttpServer, type RequestListener, type Server as HttpServer } from "node:http";
+import { connect, createServer as createNetServer, type Server as NetServer, type Socket } from "node:net";
+import { once } from "node:events";
+import type { TestContext } from "node:test";
+import type { Exchange } from "../../src/facts/exchange.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import type { Fields, Log } from "../../src/kernel/log.ts";
+import { createProxy, type Proxy, type ProxyOptions } from "../../src/proxy/proxy.ts";
+
+export interface Running {
+  readonly proxy: Proxy;
+  readonly port: number;
+  readonly exchanges: Exchange[];
+  readonly errors: { fields: Fields; message: string }[];
+  /** Waits until `count` exchanges have been delivered. */
+  readonly delivered: (count: number) => Promise<readonly Exchange[]>;
+}
+
+export async function eventually(holds: () => boolean, withinMs = 3000): Promise<void> {
+  const endsAt = performance.now() + withinMs;
+  while (!holds()) {
+    if (performance.now() > endsAt) throw new Error(`did not come true within ${withinMs} ms: ${holds}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A proxy in front of `url`, stopped at the end of the test. */
+export async function startProxy(
+  t: TestContext,
+  url: string,
+  options: Partial<Omit<ProxyOptions, "upstream">> & {
+    tls?: ProxyOptions["upstream"]["tls"];
+    deliver?: (exchange: Exchange) => void;
+  } = {},
+): Promise<Running> {
+  const exchanges: Exchange[] = [];
+  const errors: { fields: Fields; message: string }[] = [];
+  const nothing = (): void => {};
+  const log: Log = {
+    debug: nothing,
+    info: nothing,
+    warn: nothing,
+    error: (fields, message) => errors.push({ fields, message }),
+  };
+  const { tls = null, deliver, ...rest } = options;
+  const proxy = createProxy(
+    {
+      listen: { host: "127.0.0.1", port: 0 },
+      host: "preserve",
+      connectTimeoutMs: 2000,
+      responseTimeoutMs: 0,
+      maxConnections: 1000,
+      ...rest,
+      upstream: { url, tls },
+    },
+    {
+      clock: systemClock,
+      log,
+      deliver: (exchange) => {
+        exchanges.push(exchange);
+        deliver?.(exchange);
+      },
+    },
+  );
+  await proxy.start();
+  t.after(() => proxy.stop(0));
+  return {
+    proxy,
+    port: proxy.address?.port ?? 0,
+    exchanges,
+    errors,
+    delivered: async (count) => {
+      await eventually(() => exchanges.length >= count);
+      return exchanges;
+    },
+  };
+}
+
+export interface Origin {
+  readonly url: string;
+  readonly port: number;
+  readonly connections: () => number;
+}
+
+async function listening(t: TestContext, server: HttpServer | NetServer): Promise<Origin> {
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  server.on("connection", (socket: Socket) => {
+    connections++;
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.on("close", () => sockets.delete(socket));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return { url: `http://127.0.0.1:${port}`, port, connections: () => connections };
+}
+
+/** A model server by node:http. */
+export function httpOrigin(t: TestContext, listener: RequestListener): Promise<Origin> {
+  return listening(t, createHttpServer({ requestTimeout: 0 }, listener));
+}
+
+/** A model server of raw bytes. */
+export function rawOrigin(t: TestContext, onConnection: (socket: Socket) => void): Promise<Origin> {
+  return listening(t, createNetServer({ noDelay: true }, onConnection));
+}
+
+/** Answers every head (and the body its Content-Length announces) with `answer`, and records the requests. */
+export async function scriptedOrigin(
+  t: TestContext,
+  answer: string | ((request: string) => string),
+): Promise<Origin & { requests: string[] }> {
+  const requests: string[] = [];
+  const origin = await rawOrigin(t, (socket) => {
+    let text = "";
+    socket.on("data", (chunk) => {
+      text += chunk.toString("latin1");
+      for (let end = endOfRequest(text); end > 0; end = endOfRequest(text)) {
+        const request = text.slice(0, end);
+        text = text.slice(end);
+        requests.push(request);
+        socket.write(typeof answer === "string" ? answer : answer(request), "latin1");
+      }
+    });
+  });
+  return { ...origin, requests };
+}
+
+function endOfRequest(text: string): number {
+  const head = text.indexOf("\r\n\r\n");
+  if (head < 0) return -1;
+  const length = Number(/^content-length: *(\d+)/im.exec(text.slice(0, head))?.[1] ?? 0);
+  if (/^transfer-encoding: *chunked/im.test(text.slice(0, head))) {
+    const end = text.indexOf("0\r\n\r\n", head);
+    return end < 0 ? -1 : end + 5;
+  }
+  return text.length >= head + 4 + length ? head + 4 + length : -1;
+}
+
+export interface RawClient {
+  readonly socket: Socket;
+  /** All bytes so far, as latin-1. */
+  readonly text: () => string;
+  readonly send: (bytes: string | Uint8Array) => void;
+  /** Waits until what came matches. */
+  readonly until: (pattern: RegExp | string, withinMs?: number) => Promise<string>;
+  /** Waits for the end of the connection. */
+  readonly closed: (withinMs?: number) => Promise<string>;
+  readonly state: { error: Error | null; ended: boolean; closed: boolean };
+}
+
+/** A client of raw bytes. */
+export async function rawClient(t: TestContext, port: number): Promise<RawClient> {
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  let text = "";
+  const state: RawClient["state"] = { error: null, ended: false, closed: false };
+  socket.on("data", (chunk) => {
+    text += chunk.toString("latin1");
+  });
+  socket.on("error", (error) => {
+    state.error = error;
+  });
+  socket.on("end", () => {
+    state.ended = true;
+  });
+  socket.on("close", () => {
+    state.closed = true;
+  });
+  await once(socket, "connect");
+  t.after(() => socket.destroy());
+  return {
+    socket,
+    state,
+    text: () => text,
+    send: (bytes) => {
+      if (typeof bytes === "string") socket.write(bytes, "latin1");
+      else socket.write(bytes);
+    },
+    until: async (pattern, withinMs) => {
+      try {
+        await eventually(
+          () => (typeof pattern === "string" ? text.includes(pattern) : pattern.test(text)),
+          withinMs,
+        );
+      } catch {
+        throw new Error(`${pattern} did not come; got ${JSON.stringify(text.slice(0, 2000))}`);
+      }
+      return text;
+    },
+    closed: async (withinMs) => {
+      await eventually(() => state.closed, withinMs);
+      return text;
+    },
+  };
+}
+
+/** One request on a connection of its own; the whole answer as text. */
+export async function ask(t: TestContext, port: number, request: string): Promise<string> {
+  const client = await rawClient(t, port);
+  client.send(request);
+  const text = await client.until(/\r\n\r\n/);
+  const length = /^content-length: *(\d+)/im.exec(text)?.[1];
+  const head = text.indexOf("\r\n\r\n") + 4;
+  if (length !== undefined && !request.startsWith("HEAD"))
+    await eventually(() => client.text().length >= head + Number(length));
+  else if (/^transfer-encoding: *chunked/im.test(text)) await client.until(/\r\n0\r\n[^]*\r\n\r\n$/);
+  return client.text();
+}
+
+export const get = (path: string, ...lines: string[]): string =>
+  [`GET ${path} HTTP/1.1`, "Host: model.example", ...lines, "", ""].join("\r\n");
+
+export const post = (path: string, body: string, ...lines: string[]): string =>
+  [`POST ${path} HTTP/1.1`, "Host: model.example", `Content-Length: ${body.length}`, ...lines, "", body].join(
+    "\r\n",
+  );
+
+/** Values of a header in a raw message, in order. */
+export function valuesOf(message: string, name: string): string[] {
+  const head = message.slice(0, message.indexOf("\r\n\r\n"));
+  const wanted = `${name.toLowerCase()}:`;
+  return head
+    .split("\r\n")
+    .filter((line) => line.toLowerCase().startsWith(wanted))
+    .map((line) => line.slice(wanted.length).trim());
+}
+
+export const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

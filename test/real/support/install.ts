@@ -1,0 +1,202 @@
+// Puts the real third-party systems below .real/ in the repository: once per pinned version, stamped when complete, never skipped.
+// Needs Python 3.11 and Go (or, without Go, Debian's packages) and their ordinary package sources.
+
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { run, say } from "./command.ts";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, "..", "..", "..");
+export const realFolder = join(root, ".real");
+export const pythonFolder = join(root, "test", "real", "python");
+
+const PROMETHEUS = { version: "3.16.0", module: "v0.316.0" };
+const ALERTMANAGER = { version: "0.34.2" };
+const COLLECTOR = { version: "0.165.0" };
+const INSTALL_MS = 25 * 60_000;
+
+export interface PythonInstall {
+  readonly python: string;
+  /** The folder of `mlserver`, `mlflow`, `uvicorn`: goes first on PATH. */
+  readonly bin: string;
+}
+
+export interface PrometheusInstall {
+  readonly prometheus: string;
+  readonly promtool: string;
+  readonly version: string;
+  readonly from: "go" | "apt";
+}
+
+export interface AlertmanagerInstall {
+  readonly alertmanager: string;
+  readonly amtool: string;
+}
+
+const running = new Map<string, Promise<void>>();
+
+/** Runs `install` unless the stamp of this `version` is there and so are `files`. The stamp is written last. */
+async function once(
+  what: { readonly name: string; readonly version: string; readonly files: readonly string[] },
+  install: () => Promise<void>,
+): Promise<void> {
+  const stamp = join(realFolder, "stamps", what.name);
+  const complete = (): boolean =>
+    existsSync(stamp) && readFileSync(stamp, "utf8") === what.version && what.files.every(existsSync);
+  if (complete()) return;
+  const perform = async (): Promise<void> => {
+    const from = performance.now();
+    say(`installing ${what.name} ${what.version} …`);
+    mkdirSync(dirname(stamp), { recursive: true });
+    mkdirSync(join(realFolder, "bin"), { recursive: true });
+    await install();
+    const missing = what.files.filter((file) => !existsSync(file));
+    if (missing.length > 0) throw new Error(`${what.name}: installed, but missing: ${missing.join(", ")}`);
+    writeFileSync(stamp, what.version);
+    say(`installed ${what.name} ${what.version} in ${Math.round((performance.now() - from) / 1000)} s`);
+  };
+  const first = running.get(what.name) ?? perform();
+  running.set(what.name, first);
+  await first.finally(() => running.delete(what.name));
+}
+
+const binary = (name: string): string => join(realFolder, "bin", name);
+
+/** A virtual environment with everything of requirements.txt: MLServer, MLflow and scikit-learn in one. */
+export async function ensurePython(): Promise<PythonInstall> {
+  const folder = join(realFolder, "python");
+  const bin = join(folder, "bin");
+  const python = join(bin, "python");
+  const pins = ["requirements.txt", "constraints.txt"].map((file) => readFileSync(join(pythonFolder, file)));
+  const version = createHash("sha256").update(Buffer.concat(pins)).digest("hex").slice(0, 12);
+  const files = [python, join(bin, "mlserver"), join(bin, "mlflow")];
+  await once({ name: "python", version, files }, async () => {
+    const base = await findPython();
+    rmSync(folder, { recursive: true, force: true });
+    await run(base, ["-m", "venv", folder], { withinMs: INSTALL_MS });
+    const requirements = join(pythonFolder, "requirements.txt");
+    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements];
+    await run(python, pip, { withinMs: INSTALL_MS });
+  });
+  return { python, bin };
+}
+
+async function findPython(): Promise<string> {
+  for (const name of ["python3.11", "python3"]) {
+    const found = await run(name, ["--version"], { mayFail: true });
+    if (found.ok && found.output.includes("Python 3.11.")) return name;
+  }
+  throw new Error("Python 3.11 is needed: the pins in test/real/python were resolved for it");
+}
+
+async function haveGo(): Promise<boolean> {
+  const found = await run("go", ["version"], { mayFail: true });
+  return found.ok;
+}
+
+async function goInstall(target: string, flags: readonly string[]): Promise<void> {
+  const env = { GOBIN: join(realFolder, "bin") };
+  await run("go", ["install", ...flags, target], { withinMs: INSTALL_MS, env });
+}
+
+/** Prometheus and promtool: built from Go modules; Debian's older ones where there is no Go. */
+export async function ensurePrometheus(): Promise<PrometheusInstall> {
+  if (!(await haveGo())) return prometheusFromDebian();
+  const installed = { prometheus: binary("prometheus"), promtool: binary("promtool") };
+  const { version, module } = PROMETHEUS;
+  // Without the tag, the client libraries of every cloud are compiled in.
+  const named = `-s -w -X github.com/prometheus/common/version.Version=${version}`;
+  const flags = ["-tags", "remove_all_sd,netgo", "-ldflags", named];
+  for (const name of ["prometheus", "promtool"] as const) {
+    await once({ name, version, files: [installed[name]] }, () =>
+      goInstall(`github.com/prometheus/prometheus/cmd/${name}@${module}`, flags),
+    );
+  }
+  return { ...installed, version, from: "go" };
+}
+
+async function prometheusFromDebian(): Promise<PrometheusInstall> {
+  say("no Go here: taking Debian's older Prometheus");
+  const folder = await debian("prometheus", ["usr/bin/prometheus", "usr/bin/promtool"]);
+  const prometheus = join(folder, "usr", "bin", "prometheus");
+  const told = await run(prometheus, ["--version"]);
+  const version = /version (\d[\w.]*)/.exec(told.output)?.[1] ?? "unknown";
+  return { prometheus, promtool: join(folder, "usr", "bin", "promtool"), version, from: "apt" };
+}
+
+/** Downloads one Debian package and unpacks it below .real/apt: nothing is installed into the system, no service starts. */
+async function debian(name: string, wanted: readonly string[]): Promise<string> {
+  const folder = join(realFolder, "apt", name);
+  const files = wanted.map((file) => join(folder, file));
+  await once({ name: `apt-${name}`, version: "debian", files }, async () => {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    const download = { cwd: folder, withinMs: INSTALL_MS, mayFail: true };
+    let got = await run("apt-get", ["download", name], download);
+    if (!got.ok) {
+      // The package lists may be missing or old.
+      await run("apt-get", ["update"], { withinMs: INSTALL_MS, mayFail: true });
+      got = await run("apt-get", ["download", name], download);
+    }
+    const deb = readdirSync(folder).find((file) => file.endsWith(".deb"));
+    if (!got.ok || deb === undefined) throw new Error(`apt-get download ${name} failed:\n${got.output}`);
+    await run("dpkg-deb", ["-x", deb, "."], { cwd: folder });
+    rmSync(join(folder, deb));
+  });
+  return folder;
+}
+
+/** Alertmanager and amtool, from Go modules. Throws where there is no Go. */
+export async function ensureAlertmanager(): Promise<AlertmanagerInstall> {
+  if (!(await haveGo())) throw new Error("Go is needed to build Alertmanager");
+  const { version } = ALERTMANAGER;
+  const name = "github.com/prometheus/alertmanager";
+  const installed = { alertmanager: binary("alertmanager"), amtool: binary("amtool") };
+  const flags = ["-ldflags", `-s -w -X github.com/prometheus/common/version.Version=${version}`];
+  await once({ name: "alertmanager", version, files: Object.values(installed) }, async () => {
+    const told = await run("go", ["mod", "download", "-json", `${name}@v${version}`], {
+      withinMs: INSTALL_MS,
+    });
+    const folder = (JSON.parse(told.stdout) as { Dir: string }).Dir;
+    const source = join(realFolder, "src", "alertmanager");
+    rmSync(source, { recursive: true, force: true });
+    cpSync(folder, source, { recursive: true });
+    await run("chmod", ["-R", "u+w", source]);
+    // The published module lacks the built web page that the program embeds.
+    mkdirSync(join(source, "ui", "app", "dist"), { recursive: true });
+    writeFileSync(join(source, "ui", "app", "dist", "index.html"), "<!doctype html><title>no page</title>\n");
+    for (const each of ["alertmanager", "amtool"] as const) {
+      const build = ["build", ...flags, "-o", installed[each], `./cmd/${each}`];
+      await run("go", build, { cwd: source, withinMs: INSTALL_MS });
+    }
+    rmSync(source, { recursive: true, force: true });
+  });
+  return installed;
+}
+
+/** An OpenTelemetry Collector with OTLP in, OTLP JSON and debug out: the small program in support/collector. */
+export async function ensureCollector(): Promise<{ readonly collector: string }> {
+  if (!(await haveGo())) throw new Error("Go is needed to build the Collector");
+  const collector = binary("collector");
+  const source = join(here, "collector");
+  const text = ["main.go", "go.mod", "go.sum"].map((file) => readFileSync(join(source, file)));
+  const content = createHash("sha256").update(Buffer.concat(text)).digest("hex").slice(0, 8);
+  await once(
+    { name: "collector", version: `${COLLECTOR.version}-${content}`, files: [collector] },
+    async () => {
+      const build = ["build", "-ldflags", "-s -w", "-o", collector, "."];
+      await run("go", build, { cwd: source, withinMs: INSTALL_MS });
+    },
+  );
+  return { collector };
+}
+
+/** Debian's nginx, unpacked. Run it with its own `-p` and `-c`. */
+export async function ensureNginx(): Promise<{ readonly nginx: string; readonly version: string }> {
+  const folder = await debian("nginx", ["usr/sbin/nginx"]);
+  const nginx = join(folder, "usr", "sbin", "nginx");
+  const told = await run(nginx, ["-v"]);
+  return { nginx, version: /nginx\/(\S+)/.exec(told.output)?.[1] ?? "unknown" };
+}
