@@ -37,7 +37,7 @@ class Client {
   constructor() {
     this.#socket = connect(port, "127.0.0.1", () => this.send());
     this.#socket.setNoDelay(true);
-    this.#socket.on("data", (chunk) => this.onData(chunk));
+    this.#socket.on("data", (chunk: Buffer | string) => this.onData(typeof chunk === "string" ? Buffer.from(chunk) : chunk));
     this.#socket.on("error", () => {
       errors += 1;
     });

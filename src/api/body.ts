@@ -1,12 +1,15 @@
 // The body of a request in small slices, with an end for senders that fall silent and a polite end for bodies that nobody reads on.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "../kernel/clock.ts";
 import { ApiProblem, sendProblem } from "./problems.ts";
 
 /** Small, so that even a slice of nothing but broken lines holds the loop for milliseconds only. */
 const SLICE_BYTES = 16 * 1024;
 const LINGER_MS = 3_000;
+/** A body that is there already is read without the loop turning; after so long others get their turn. */
+const TURN_MS = 10;
 
 export interface BodyWatch {
   readonly request: IncomingMessage;
@@ -52,16 +55,40 @@ function invite({ request, response }: BodyWatch): void {
   if (request.headers.expect !== undefined && !response.headersSent) response.writeContinue();
 }
 
+/** Lets others have the loop when it was ours for `TURN_MS`. */
+class Turns {
+  readonly #clock: Clock;
+  #turnedAt: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#turnedAt = clock.monotonicMs();
+  }
+
+  async take(): Promise<void> {
+    if (this.#clock.monotonicMs() - this.#turnedAt < TURN_MS) return;
+    await turn();
+    this.#turnedAt = this.#clock.monotonicMs();
+  }
+}
+
+function* slicesOf(chunk: Buffer): Generator<Buffer> {
+  for (let at = 0; at < chunk.length; at += SLICE_BYTES) yield chunk.subarray(at, at + SLICE_BYTES);
+}
+
 /** Slices of the body as they come. Throws when the client leaves before the end. Leaving the loop early keeps the connection. */
 export async function* bodySlices(watch: BodyWatch): AsyncGenerator<Buffer> {
   invite(watch);
   const idle = new IdleWatch(watch);
+  const turns = new Turns(watch.clock);
   idle.waiting();
   try {
     for await (const chunk of watch.request.iterator({ destroyOnReturn: false })) {
       idle.busy();
-      if (!Buffer.isBuffer(chunk)) continue;
-      for (let at = 0; at < chunk.length; at += SLICE_BYTES) yield chunk.subarray(at, at + SLICE_BYTES);
+      for (const slice of slicesOf(Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk)))) {
+        yield slice;
+        await turns.take();
+      }
       idle.waiting();
     }
   } finally {

@@ -47,7 +47,7 @@ function settle(db: DatabaseSync): void {
   // A whole file always takes this mode: with the lock held it asks nothing of the file system.
   if (pragma(db, "journal_mode = WAL") !== "wal") throw new BrokenFile("it refuses the write-ahead log");
   db.exec("PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON; PRAGMA wal_autocheckpoint = 1000");
-  db.exec("PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384");
+  db.exec("PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768");
 }
 
 function syncDirectory(directory: string): void {

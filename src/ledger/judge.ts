@@ -23,7 +23,7 @@ export function judge<V>(holds: Dated<V | null> | null, next: Dated<V | null>): 
   if (holds === null) return { result: "joined", takes: true, shown: true };
   const same = next.value === holds.value;
   if (next.ts < holds.ts) return { result: same ? "duplicate" : "stale", takes: false, shown: !same };
-  if (same) return { result: "duplicate", takes: next.ts > holds.ts, shown: true };
+  if (same) return { result: "duplicate", takes: next.ts > holds.ts, shown: next.ts > holds.ts };
   return { result: next.value === null ? "retracted" : "corrected", takes: true, shown: true };
 }
 

@@ -4,10 +4,14 @@
 // (or put back): pane by pane where a pane is crossed whole, else row by row from the ledger. Every sum is exactly
 // retractable, so a total that has moved a thousand times equals one made afresh.
 
+import type { Truth } from "../facts/pair.ts";
 import type { Prediction } from "../facts/prediction.ts";
 import { Bin, type Step } from "./bin.ts";
 import type { Yardstick } from "./totals.ts";
 import type { Window } from "./windows.ts";
+
+/** Rows read ahead at the trailing edge: one reading serves many small steps. */
+const AHEAD_ROWS = 1024;
 
 /** A window's share in one series (the whole version, or one slice of it). */
 export interface Share {
@@ -30,8 +34,26 @@ export interface RowSource {
   /** The shares that a row counts in. */
   readonly shares: () => readonly Share[];
   readonly mainPanes: () => ReadonlyMap<number, Bin>;
-  /** Takes (sign 1) or takes back (sign -1) the rows of a range, from the ledger, in the totals of this window. */
-  readonly rows: (range: TsRange, sign: 1 | -1) => void;
+  /** The rows of a range as they are now, from the ledger, in any order. */
+  readonly read: (range: TsRange, visit: (prediction: Prediction, truth: Truth | null) => void) => void;
+  /** Takes a row into the totals of this window (sign 1) or out of them (sign -1). */
+  readonly take: (prediction: Prediction, truth: Truth | null, sign: 1 | -1) => void;
+}
+
+interface RowAhead {
+  readonly prediction: Prediction;
+  readonly truth: Truth | null;
+}
+
+/** Rows go in, or out; "leave": out, and the next ones will leave from where these end. */
+type Move = "in" | "out" | "leave";
+
+/** The next rows to leave, by ts; valid until one of them changes. */
+interface Ahead {
+  fromTs: number;
+  readonly toTs: number;
+  readonly rows: readonly RowAhead[];
+  next: number;
 }
 
 export interface TimedWindow extends Window {
@@ -46,6 +68,7 @@ export class SlidingWindow {
   #edge: number | null = null;
   /** Panes from here on are complete; older ones are not kept. */
   #floor = Number.NEGATIVE_INFINITY;
+  #ahead: Ahead | null = null;
 
   constructor(window: TimedWindow, yardstick: Yardstick | null, source: RowSource) {
     this.window = window;
@@ -64,6 +87,7 @@ export class SlidingWindow {
   }
 
   take(share: Share, ts: number, step: Step): void {
+    if (this.#ahead !== null && ts > this.#ahead.fromTs && ts <= this.#ahead.toTs) this.#ahead = null;
     if (this.#edge !== null && ts > this.#edge) share.total.take(step);
     const at = Math.floor(ts / this.window.stepMs);
     if (at < this.#floor) return;
@@ -94,19 +118,20 @@ export class SlidingWindow {
         share.total.release();
         share.total = new Bin(this.#yardstick, "total");
       }
-      this.#range({ fromTs: target, toTs: Number.MAX_SAFE_INTEGER }, 1);
-    } else if (target > edge) this.#range({ fromTs: edge, toTs: target }, -1);
-    else if (target < edge) this.#range({ fromTs: target, toTs: edge }, 1);
+      this.#range({ fromTs: target, toTs: Number.MAX_SAFE_INTEGER }, "in");
+    } else if (target > edge) this.#range({ fromTs: edge, toTs: target }, "leave");
+    else if (target < edge) this.#range({ fromTs: target, toTs: edge }, "in");
     this.#edge = target;
+    if (this.#ahead?.fromTs !== target) this.#ahead = null;
     this.#dropBelow(Math.floor(target / this.window.stepMs));
   }
 
   /** Answers with the totals as of `at`: rows of a later ts are out while `answer` runs. */
   withoutLater(at: number, answer: () => void): void {
     const later = { fromTs: at, toTs: Number.MAX_SAFE_INTEGER };
-    this.#range(later, -1);
+    this.#range(later, "out");
     answer();
-    this.#range(later, 1);
+    this.#range(later, "in");
   }
 
   release(): void {
@@ -122,14 +147,14 @@ export class SlidingWindow {
   }
 
   /** Puts the rows fromTs < ts <= toTs into the totals, or takes them out. */
-  #range(range: TsRange, sign: 1 | -1): void {
+  #range(range: TsRange, move: Move): void {
     const { stepMs } = this.window;
     let { fromTs } = range;
     const { toTs } = range;
     const complete = this.#floor * stepMs - 1;
     if (fromTs < complete) {
       const until = Math.min(complete, toTs);
-      this.#source.rows({ fromTs, toTs: until }, sign);
+      this.#rows({ fromTs, toTs: until }, move);
       fromTs = until;
     }
     if (fromTs >= toTs) return;
@@ -139,22 +164,68 @@ export class SlidingWindow {
       const first = Math.max(fromTs, at * stepMs - 1);
       const last = Math.min(toTs, (at + 1) * stepMs - 1);
       const whole = last - first === stepMs;
-      if (whole && this.#mergePane(at, sign, open)) {
+      if (whole && this.#mergePane(at, move, open)) {
         open = null;
         continue;
       }
       open = extend(open, { fromTs: first, toTs: last });
     }
-    if (open !== null) this.#source.rows(open, sign);
+    if (open !== null) this.#rows(open, move);
+  }
+
+  #rows(range: TsRange, move: Move): void {
+    const rest = move === "leave" ? this.#leave(range) : range;
+    if (rest.fromTs >= rest.toTs) return;
+    const sign = move === "in" ? 1 : -1;
+    this.#source.read(rest, (prediction, truth) => this.#source.take(prediction, truth, sign));
+  }
+
+  /** Takes out the rows of a range as far as they are, or are worth being, read ahead; the rest is still to do. */
+  #leave({ fromTs, toTs }: TsRange): TsRange {
+    if (this.#ahead?.fromTs !== fromTs) this.#ahead = null;
+    let from = fromTs;
+    if (this.#ahead !== null) from = this.#consume(this.#ahead, toTs);
+    const next = this.#aheadOf(from);
+    if (from >= toTs || next === null || next.toTs <= toTs) return { fromTs: from, toTs };
+    this.#ahead = this.#readAhead(next);
+    return { fromTs: this.#consume(this.#ahead, toTs), toTs };
+  }
+
+  /** The rest of the pane in which `fromTs` lies, or as much of it as holds about AHEAD_ROWS rows. */
+  #aheadOf(fromTs: number): TsRange | null {
+    const { stepMs } = this.window;
+    const at = Math.floor((fromTs + 1) / stepMs);
+    if (at < this.#floor) return null;
+    const rows = this.#source.mainPanes().get(at)?.predictions ?? 0;
+    const spanMs = rows <= AHEAD_ROWS ? stepMs : Math.floor((stepMs * AHEAD_ROWS) / rows);
+    return { fromTs, toTs: Math.min((at + 1) * stepMs - 1, fromTs + spanMs) };
+  }
+
+  #readAhead({ fromTs, toTs }: TsRange): Ahead {
+    const rows: RowAhead[] = [];
+    this.#source.read({ fromTs, toTs }, (prediction, truth) => rows.push({ prediction, truth }));
+    rows.sort((a, b) => a.prediction.ts - b.prediction.ts);
+    return { fromTs, toTs, rows, next: 0 };
+  }
+
+  /** Takes out what was read ahead, up to `toTs`; returns how far that went. */
+  #consume(ahead: Ahead, toTs: number): number {
+    for (; ahead.next < ahead.rows.length; ahead.next++) {
+      const row = ahead.rows[ahead.next];
+      if (row === undefined || row.prediction.ts > toTs) break;
+      this.#source.take(row.prediction, row.truth, -1);
+    }
+    ahead.fromTs = Math.min(toTs, ahead.toTs);
+    return ahead.fromTs;
   }
 
   /** Merges a whole pane of every series, after the rows of `before`; false when it cannot be merged. */
-  #mergePane(at: number, sign: 1 | -1, before: TsRange | null): boolean {
+  #mergePane(at: number, move: Move, before: TsRange | null): boolean {
     if (this.#source.mainPanes().get(at)?.mergeable !== true) return false;
-    if (before !== null) this.#source.rows(before, sign);
+    if (before !== null) this.#rows(before, move);
     for (const { total, panes } of this.#source.shares()) {
       const pane = panes.get(at);
-      if (pane !== undefined) total.merge(pane, sign);
+      if (pane !== undefined) total.merge(pane, move === "in" ? 1 : -1);
     }
     return true;
   }

@@ -165,7 +165,8 @@ export class VersionTrack implements SliceOwner {
     return new SlidingWindow(window, this.#setup.yardstick, {
       shares: () => this.#shares(place),
       mainPanes: () => this.#main.shares[place]?.panes ?? new Map(),
-      rows: (range, sign) => this.#readInto(place, range, sign),
+      read: (range, visit) => this.#setup.read(range, (_row, prediction, truth) => visit(prediction, truth)),
+      take: (prediction, truth, sign) => this.#takeInto(place, { prediction, truth }, sign),
     });
   }
 
@@ -190,18 +191,15 @@ export class VersionTrack implements SliceOwner {
     return shares;
   }
 
-  /** The rows of a range, taken into (or out of) the totals of one window. */
-  #readInto(place: number, range: { fromTs: number; toTs: number }, sign: 1 | -1): void {
-    const predicted = sign === 1 ? PREDICTED : UNPREDICTED;
-    const paired = sign === 1 ? PAIRED : UNPAIRED;
-    this.#setup.read(range, (_row, prediction, truth) => {
-      const fits = truth !== null && this.#fits(prediction, truth);
-      for (const series of this.#seriesOf(prediction)) {
-        const total = series.shares[place]?.total;
-        total?.take(predicted);
-        if (fits) total?.take(paired);
-      }
-    });
+  /** A row, taken into (or out of) the totals of one window. */
+  #takeInto(place: number, row: { prediction: Prediction; truth: Truth | null }, sign: 1 | -1): void {
+    const { prediction, truth } = row;
+    const fits = truth !== null && this.#fits(prediction, truth);
+    for (const series of this.#seriesOf(prediction)) {
+      const total = series.shares[place]?.total;
+      total?.take(sign === 1 ? PREDICTED : UNPREDICTED);
+      if (fits) total?.take(sign === 1 ? PAIRED : UNPAIRED);
+    }
   }
 
   #predicted(prediction: Prediction): void {

@@ -68,7 +68,9 @@ function tolerant(text: string): unknown {
     if (!text.includes("NaN") && !text.includes("Infinity")) return undefined;
   }
   try {
-    const mended: unknown = JSON.parse(text.replace(NOT_JSON, (token) => (token.startsWith('"') ? token : "null")));
+    const mended: unknown = JSON.parse(
+      text.replace(NOT_JSON, (token) => (token.startsWith('"') ? token : "null")),
+    );
     return mended;
   } catch {
     return undefined;
@@ -118,7 +120,8 @@ export function readRequest(body: BodyCopy, bytesMax: number): unknown {
   if (body.kept !== "whole" || body.bytes.length === 0 || body.bytes.length > bytesMax) return undefined;
   const bytes = asBuffer(body.bytes);
   const first = bytes[0];
-  const isText = first === 0x7b || first === 0x5b || first === 0x20 || first === 0x0a || first === 0x0d || first === 0xef;
+  const isText =
+    first === 0x7b || first === 0x5b || first === 0x20 || first === 0x0a || first === 0x0d || first === 0xef;
   return isText ? parseJson(bytes) : undefined;
 }
 

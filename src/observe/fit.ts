@@ -126,7 +126,8 @@ function fitMulticlass(row: Row, spec: ModelSpec, fixed: boolean): Fitted | Fail
   const fraction = typeof value === "number" && !Number.isInteger(value);
   // A fraction is a class only where somebody said so: by listing it, or by configuring an open set.
   if (fraction && !known && !(fixed && spec.classes === null)) return "invalid_value";
-  return { value, score: null, scores };
+  // Learnt from class names: the score stays, for the day when the model is configured as binary.
+  return { value, score: fixed ? null : row.score, scores };
 }
 
 /** The two scores of a binary answer, as the score of class "1". */

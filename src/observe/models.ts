@@ -2,7 +2,7 @@
 
 import type { ModelSpec, Task } from "../facts/model.ts";
 import type { Prediction } from "../facts/prediction.ts";
-import { OTHER } from "./names.ts";
+import { OTHER, modelName } from "./names.ts";
 
 /** What is learnt of a model that is not configured; survives restarts. */
 export interface SavedModel {
@@ -14,13 +14,11 @@ export interface SavedModel {
  * none -> binary -> integers -> regression | multiclass. Any later state can be reached directly; the last two are final.
  * "integers": whole numbers beside 0 and 1 were seen: classes or counts, nobody can tell.
  */
-export type Guess = "none" | "binary" | "integers" | "regression" | "multiclass";
+export type Guess = (typeof GUESSES)[number];
+const GUESSES = ["none", "binary", "integers", "regression", "multiclass"] as const;
 
 /** For models that are not configured, and for tasks that are learnt. */
-export type ModelDefaults = Pick<
-  ModelSpec,
-  "labelOffset" | "minSamples" | "maxClasses" | "labelHorizonMs" | "windows"
->;
+export type ModelDefaults = Omit<ModelSpec, "name" | "task" | "classes" | "positive">;
 
 export interface ModelBook {
   /** null: the model is not known (yet). */
@@ -65,7 +63,8 @@ function nextGuess(guess: Guess, prediction: Prediction): Guess {
   const { value, score, scores } = prediction;
   if (scores !== null) return "multiclass";
   if (value === null) return score === null || guess !== "none" ? guess : "binary";
-  if (value === 0 || value === 1 || value === "0" || value === "1") return guess === "none" ? "binary" : guess;
+  if (value === 0 || value === 1 || value === "0" || value === "1")
+    return guess === "none" ? "binary" : guess;
   if (typeof value === "string") return "multiclass";
   if (Number.isInteger(value)) return "integers";
   return score === null ? "regression" : guess;
@@ -143,6 +142,7 @@ class Book implements ModelBook {
 
   restore(saved: readonly SavedModel[]): void {
     for (const { name, guess } of saved) {
+      if (modelName(name) !== name || !GUESSES.includes(guess)) continue;
       const entry = this.#entries.get(name);
       if (entry === undefined) {
         if (name !== OTHER && this.#entries.size < this.#options.modelsMax) this.#put(name, guess);
@@ -175,8 +175,6 @@ class Book implements ModelBook {
       task: "auto",
       classes: null,
       positive: null,
-      threshold: 0.5,
-      scoreKind: "probability",
     };
   }
 }

@@ -2,7 +2,7 @@
 
 import { isList, numberList, own } from "./json.ts";
 import type { JsonObject } from "./json.ts";
-import { NOTHING, rowOf, valueOf } from "./row.ts";
+import { NOTHING, SCORES_MAX, rowOf, valueOf } from "./row.ts";
 import type { ElementRule, Row } from "./row.ts";
 import type { FailureReason } from "./rules.ts";
 import { TensorReader } from "./tensor.ts";
@@ -13,6 +13,12 @@ export interface OipRule {
   readonly prediction: string | null;
   readonly scores: string | null;
   readonly sumToOne: boolean;
+}
+
+/** What comes with one answer. */
+export interface OipParts {
+  /** The bytes behind the JSON head, or null. */
+  readonly tail: Buffer | null;
   /** Names for the indices of the classification extension. */
   readonly classes: readonly string[] | null;
 }
@@ -20,7 +26,7 @@ export interface OipRule {
 const SAYS_CLASS = /label|predict|class/i;
 const SAYS_SCORE = /prob|score/i;
 /** Classification extension: "score:index" or "score:index:label". */
-const RANKED = /^(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?):(\d{1,9})(?::(.+))?$/is;
+const RANKED = /^(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?):(\d{1,9})(?::(.{1,512}))?$/is;
 const OUTPUTS_MAX = 256;
 const VALUES_PLAIN: ElementRule = { prediction: null, score: null, scores: null, sumToOne: true };
 
@@ -40,6 +46,7 @@ function choose(names: readonly string[], rule: OipRule): { value: number; score
 
 /** A row of the classification extension; null when the texts are something else. */
 function rankedRow(cells: readonly unknown[], classes: readonly string[] | null): Row | null {
+  if (cells.length > SCORES_MAX) return null;
   const named: Record<string, number> = Object.create(null);
   for (const cell of cells) {
     const match = typeof cell === "string" ? RANKED.exec(cell) : null;
@@ -54,18 +61,25 @@ function cellsOf(tensor: Tensor, row: number): readonly unknown[] {
   return tensor.data.slice(row * tensor.width, (row + 1) * tensor.width);
 }
 
-function valueRow(tensor: Tensor, row: number, rule: OipRule): Row {
+interface Place {
+  readonly row: number;
+  readonly sumToOne: boolean;
+  readonly classes: readonly string[] | null;
+}
+
+function valueRow(tensor: Tensor, place: Place): Row {
+  const { row, sumToOne, classes } = place;
   if (tensor.width === 1 && tensor.datatype !== "BYTES") {
     return { ...NOTHING, value: valueOf(tensor.data[row]) };
   }
   const cells = cellsOf(tensor, row);
-  const ranked = tensor.datatype === "BYTES" ? rankedRow(cells, rule.classes) : null;
-  return ranked ?? rowOf(cells, { ...VALUES_PLAIN, sumToOne: rule.sumToOne });
+  const ranked = tensor.datatype === "BYTES" ? rankedRow(cells, classes) : null;
+  return ranked ?? rowOf(cells, { ...VALUES_PLAIN, sumToOne });
 }
 
-function withScores(row: Row, tensor: Tensor, at: { row: number; rule: OipRule }): Row {
-  const cells = cellsOf(tensor, at.row);
-  const ranked = tensor.datatype === "BYTES" ? rankedRow(cells, at.rule.classes) : null;
+function withScores(row: Row, tensor: Tensor, place: Place): Row {
+  const cells = cellsOf(tensor, place.row);
+  const ranked = tensor.datatype === "BYTES" ? rankedRow(cells, place.classes) : null;
   if (ranked !== null) return { ...row, named: ranked.named };
   const list = numberList(cells);
   // A score that is no number spoils its row: what remains would be a different statement.
@@ -74,8 +88,8 @@ function withScores(row: Row, tensor: Tensor, at: { row: number; rule: OipRule }
   return { ...row, list, listKind: "said" };
 }
 
-/** Rows of `outputs`; `tail` is what follows the JSON head, or null. */
-export function readOip(body: JsonObject, tail: Buffer | null, rule: OipRule): readonly Row[] | FailureReason {
+/** Rows of `outputs`, or of `text_output`. */
+export function readOip(body: JsonObject, parts: OipParts, rule: OipRule): readonly Row[] | FailureReason {
   const outputs = own(body, "outputs");
   if (!isList(outputs)) {
     const text = valueOf(own(body, "text_output"));
@@ -83,7 +97,7 @@ export function readOip(body: JsonObject, tail: Buffer | null, rule: OipRule): r
   }
   if (outputs.length === 0) return "no_prediction";
   if (outputs.length > OUTPUTS_MAX) return "unsupported";
-  const reader = new TensorReader(outputs, tail);
+  const reader = new TensorReader(outputs, parts.tail);
   const chosen = choose(
     outputs.map((_, at) => reader.nameAt(at)),
     rule,
@@ -97,8 +111,9 @@ export function readOip(body: JsonObject, tail: Buffer | null, rule: OipRule): r
   const count = values?.rows ?? scores?.rows ?? 0;
   const rows: Row[] = [];
   for (let at = 0; at < count; at++) {
-    const row = values === null ? NOTHING : valueRow(values, at, rule);
-    rows.push(scores === null ? row : withScores(row, scores, { row: at, rule }));
+    const place = { row: at, sumToOne: rule.sumToOne, classes: parts.classes };
+    const row = values === null ? NOTHING : valueRow(values, place);
+    rows.push(scores === null ? row : withScores(row, scores, place));
   }
   return rows;
 }

@@ -53,7 +53,11 @@ function decoded(segment: string): string {
 
 type Shape = Omit<PathFacts, "wellKnown">;
 
-function shape(route: string, kind: PathFacts["kind"], named: { model?: string; version?: string } = {}): Shape {
+function shape(
+  route: string,
+  kind: PathFacts["kind"],
+  named: { model?: string; version?: string } = {},
+): Shape {
   return { route, kind, model: modelName(named.model), version: versionName(named.version) };
 }
 
@@ -85,7 +89,8 @@ function v1Shape(rest: readonly string[]): Shape | null {
   let named: { model: string; version?: string } = { model };
   if (names.length > 1) {
     const by = second === "versions" ? "version" : second === "labels" ? "label" : null;
-    if (by === null || third === undefined) return second === "metadata" ? shape(`${base}/metadata`, "service", named) : null;
+    if (by === null || third === undefined)
+      return second === "metadata" ? shape(`${base}/metadata`, "service", named) : null;
     base += `/${second}/{${by}}`;
     if (by === "version") named = { model, version: third };
   }
@@ -107,13 +112,15 @@ function knownShape(segments: readonly string[]): Shape | null {
     if (third === undefined) return shape("/predictions/{model}", "prediction", { model: second });
     return shape("/predictions/{model}/{version}", "prediction", { model: second, version: third });
   }
-  if (first === "explanations" && second !== undefined) return shape("/explanations/{model}", "service", { model: second });
+  if (first === "explanations" && second !== undefined)
+    return shape("/explanations/{model}", "service", { model: second });
   if (segments.length === 3 && third === "invocations" && second !== undefined) {
     if (first === "endpoints" || first === "serving-endpoints") {
       return shape(`/${first}/{model}/invocations`, "prediction", { model: second });
     }
   }
-  if (segments.length === 1 && (first === "invocations" || first === "predict")) return shape(`/${first}`, "prediction");
+  if (segments.length === 1 && (first === "invocations" || first === "predict"))
+    return shape(`/${first}`, "prediction");
   return null;
 }
 
@@ -135,19 +142,28 @@ function prefixedShape(segments: readonly string[]): PathFacts | null {
 
 function kindOf(segments: readonly string[]): PathFacts["kind"] {
   if (SERVICE_FIRST.has(segments[0] ?? "") || SERVICE_LAST.has(segments.at(-1) ?? "")) return "service";
-  return segments.some((segment) => PREDICTS.test(segment) || segment === "predictions") ? "prediction" : "other";
+  return segments.some((segment) => PREDICTS.test(segment) || segment === "predictions")
+    ? "prediction"
+    : "other";
 }
 
 /** Reads a path (without query). */
 export function pathFacts(path: string): PathFacts {
-  if (path.length > CHARACTERS_MAX) return { route: OTHER, wellKnown: true, kind: "other", model: null, version: null };
-  const segments = path.split("/", SEGMENTS_MAX + 2).filter((segment) => segment !== "").map(decoded);
-  if (segments.length === 0) return { route: "/", wellKnown: true, kind: "other", model: null, version: null };
+  if (path.length > CHARACTERS_MAX)
+    return { route: OTHER, wellKnown: true, kind: "other", model: null, version: null };
+  const segments = path
+    .split("/", SEGMENTS_MAX + 2)
+    .filter((segment) => segment !== "")
+    .map(decoded);
+  if (segments.length === 0)
+    return { route: "/", wellKnown: true, kind: "other", model: null, version: null };
   const known = prefixedShape(segments);
   if (known !== null) return known;
   const kind = kindOf(segments);
-  const route = segments.length > SEGMENTS_MAX ? OTHER : segments.map((segment) => `/${templateOf(segment)}`).join("");
-  return { route, wellKnown: false, kind, model: null, version: null };
+  const route =
+    segments.length > SEGMENTS_MAX ? OTHER : segments.map((segment) => `/${templateOf(segment)}`).join("");
+  const wellKnown = segments.length === 1 && SERVICE_FIRST.has(segments[0] ?? "");
+  return { route, wellKnown, kind, model: null, version: null };
 }
 
 const ROUTES_MAX = 50;

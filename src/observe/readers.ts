@@ -2,7 +2,7 @@
 
 import type { JsonPath } from "../kernel/jsonpath.ts";
 import { readPath } from "../kernel/jsonpath.ts";
-import { firstOwn, isFiniteNumber, isList, isObject, numberList, own } from "./json.ts";
+import { firstOwn, isList, isObject, numberList, own } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import { readOip } from "./oip.ts";
 import type { OipRule } from "./oip.ts";
@@ -107,7 +107,8 @@ function withList(row: Row, raw: unknown): Row {
   };
 }
 
-function isConfigured(rule: ElementRule): boolean {
+/** Where the rule says what to read, nothing else is read. */
+export function isConfigured(rule: ElementRule): boolean {
   return rule.prediction !== null || rule.score !== null || rule.scores !== null;
 }
 
@@ -135,25 +136,30 @@ function columnOf(raw: unknown, rule: ElementRule): readonly unknown[] | null {
   return rowOf(numbers, rule).listKind === "sums" ? null : raw;
 }
 
+function isEmpty(row: Row): boolean {
+  return row.value === null && row.score === null && row.list === null && row.named === null;
+}
+
 function readObject(json: unknown, rule: ElementRule): Rows {
   if (!isObject(json)) return "no_prediction";
-  if (isConfigured(rule)) return [rowOf(json, rule)];
+  if (isConfigured(rule)) {
+    const row = rowOf(json, rule);
+    return isEmpty(row) ? "no_prediction" : [row];
+  }
   const column = columnOf(firstOwn(json, VALUE_NAMES), rule);
   if (column !== null) return zipped(json, column, rule);
   const row = rowOf(json, rule);
-  const confident = isFiniteNumber(own(json, "confidence"));
-  const empty = row.value === null && row.score === null && row.list === null && row.named === null;
-  return empty && !confident && firstOwn(json, VALUE_NAMES) === undefined ? "no_prediction" : [row];
+  return isEmpty(row) && firstOwn(json, VALUE_NAMES) === undefined ? "no_prediction" : [row];
 }
 
-/** Rows of an answer, or why there are none. */
-export function readAnswer(answer: Answer, rule: ReadRule): Rows {
+/** Rows of an answer, or why there are none. `classes`: names by index, where configured. */
+export function readAnswer(answer: Answer, rule: ReadRule, classes: readonly string[] | null): Rows {
   const { json, tail } = answer;
   const fallback = isConfigured(rule.element) ? "object" : null;
   const reader = rule.reader ?? (rule.at === null ? (pickReader(json) ?? fallback) : "rows");
   switch (reader) {
     case "oip-v2":
-      return isObject(json) ? readOip(json, tail, rule.oip) : "no_prediction";
+      return isObject(json) ? readOip(json, { tail, classes }, rule.oip) : "no_prediction";
     case "predictions":
       return readPredictions(json, rule.element);
     case "rows":

@@ -120,7 +120,8 @@ function labelledScores(list: readonly unknown[]): Readonly<Record<string, numbe
   for (const member of list) {
     const label = isObject(member) ? own(member, "label") : undefined;
     const score = isObject(member) ? own(member, "score") : undefined;
-    if (typeof label !== "string" || label.length > VALUE_CHARACTERS_MAX || !isFiniteNumber(score)) return null;
+    if (typeof label !== "string" || label.length > VALUE_CHARACTERS_MAX || !isFiniteNumber(score))
+      return null;
     named[label] = score;
   }
   return named;
@@ -183,7 +184,14 @@ function objectRow(object: JsonObject, rule: ElementRule, depth: number): Row {
 function plainRow(raw: unknown, rule: ElementRule): Row {
   const element = unwrapped(raw);
   if (isList(element)) return listRow(element, rule);
-  return { value: valueOf(element), score: null, confidence: null, list: null, listKind: "bare", named: null };
+  return {
+    value: valueOf(element),
+    score: null,
+    confidence: null,
+    list: null,
+    listKind: "bare",
+    named: null,
+  };
 }
 
 /** Reads one element: a scalar, [x], a list of scores, or an object with configured or usual names. */

@@ -33,7 +33,7 @@ export interface ObserverNeeds {
   readonly clock: Clock;
   readonly log: Log;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly road: Pick<Road, "ready" | "acknowledge">;
+  readonly road: Pick<Road, "ready" | "acknowledge" | "state">;
 }
 
 export interface Observer extends Part {
@@ -64,6 +64,7 @@ class Rooms implements Observer {
   readonly #keeper: StoreKeeper;
   readonly #api: Api;
   #live = false;
+  #telling = false;
   #apiOpen = false;
 
   constructor(opening: ParsedOpening, needs: ObserverNeeds) {
@@ -72,13 +73,14 @@ class Rooms implements Observer {
     this.#needs = needs;
     const { clock, log, env } = needs;
     this.#undo = new UndoStack(clock, log);
-    this.#states = createStateBook(clock);
+    this.#states = createStateBook(clock, () => this.#tell());
     this.#book = createModelBook(modelBookOptions(this.#config));
     this.#ledger = this.#createLedger();
     this.#measure = createMeasure(
       {},
       {
         specOf: (model) => this.#book.specOf(model),
+        versionsOf: (model) => this.#ledger.stats().series.flatMap((series) => (series.model === model ? [series.version] : [])),
         scan: (range, visit) => this.#ledger.scan(range, visit),
       },
     );
@@ -176,7 +178,7 @@ class Rooms implements Observer {
   /** What happens now is measured and counted; what is read back at the start is only remembered as served. */
   #onChange(change: Change): void {
     const { model, version: of, ts } = change.prediction;
-    if (change.kind === "predicted") this.#served.add(model, of, ts);
+    if (change.kind === "predicted" && this.#served.add(model, of, ts) === "new") this.#tell();
     if (!this.#live) return;
     this.#measure.apply(change);
     this.#telemetry.change(change);
@@ -186,7 +188,7 @@ class Rooms implements Observer {
   #onStoreOpen(): void {
     const saved = this.#ledger.loadState("models");
     if (saved !== null) this.#book.restore(JSON.parse(saved));
-    for (const { model } of this.#ledger.stats().series) this.#measure.rebuild(model);
+    for (const model of new Set(this.#ledger.stats().series.map((series) => series.model))) this.#measure.rebuild(model);
     this.#live = true;
     if (this.#apiOpen) return;
     this.#apiOpen = true;
@@ -212,13 +214,17 @@ class Rooms implements Observer {
     const poller = createVersionPoller(polledModels(this.#config), {
       clock,
       log,
-      onVersion: (model, of) => this.#external.set(model, of),
+      onVersion: (model, of) => {
+        this.#external.set(model, of);
+        this.#tell();
+      },
     });
     for (const part of [...createWatch(this.#config, { clock, log, recorder, states: this.#states }), poller]) {
       this.#undo.push("watch", (ms) => part.stop(ms));
       await part.start();
     }
     road.ready(this.#ledger.lastMark(this.#session));
+    this.#tell();
   }
 
   stop(deadlineMs: number): Promise<void> {
@@ -235,6 +241,16 @@ class Rooms implements Observer {
 
   metrics(accept: string, acceptEncoding: string): Promise<Rendered> {
     return this.#telemetry.render(accept, acceptEncoding);
+  }
+
+  /** Changes of state reach the traffic process at the end of this turn, not only with the next beat. */
+  #tell(): void {
+    if (this.#telling) return;
+    this.#telling = true;
+    setImmediate(() => {
+      this.#telling = false;
+      this.#needs.road.state(this.state());
+    });
   }
 
   #versionModels(): VersionModel[] {

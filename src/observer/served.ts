@@ -41,7 +41,8 @@ interface Seen {
 }
 
 export interface Served {
-  add(model: string, version: string, ts: number): void;
+  /** "new": the version was not known before. */
+  add(model: string, version: string, ts: number): "new" | "known" | "full";
   models(): readonly string[];
   /** Versions of the last hour by share, or, when the hour was silent, the one seen last. */
   versions(model: string, nowMs: number): ServedVersion[];
@@ -51,22 +52,23 @@ export interface Served {
 class ServedBook implements Served {
   readonly #models = new Map<string, Map<string, Seen>>();
 
-  add(model: string, version: string, ts: number): void {
+  add(model: string, version: string, ts: number): "new" | "known" | "full" {
     let versions = this.#models.get(model);
     if (versions === undefined) {
-      if (this.#models.size >= MODELS_MAX) return;
+      if (this.#models.size >= MODELS_MAX) return "full";
       versions = new Map();
       this.#models.set(model, versions);
     }
-    let seen = versions.get(version);
-    if (seen === undefined) {
-      if (versions.size >= VERSIONS_MAX) return;
-      seen = { firstTs: ts, lastTs: ts, hour: new LastHour() };
+    const known = versions.get(version);
+    const seen = known ?? { firstTs: ts, lastTs: ts, hour: new LastHour() };
+    if (known === undefined) {
+      if (versions.size >= VERSIONS_MAX) return "full";
       versions.set(version, seen);
     }
     seen.firstTs = Math.min(seen.firstTs, ts);
     seen.lastTs = Math.max(seen.lastTs, ts);
     seen.hour.add(ts);
+    return known === undefined ? "new" : "known";
   }
 
   models(): readonly string[] {

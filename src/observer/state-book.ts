@@ -8,7 +8,8 @@ export interface StateBook {
   all(): Readonly<Record<string, PartState>>;
 }
 
-export function createStateBook(clock: Clock): StateBook {
+/** `onChange` is called after a part's state or reason became another. */
+export function createStateBook(clock: Clock, onChange: () => void): StateBook {
   const parts = new Map<string, PartState>();
   return {
     set: (part, state, why) => {
@@ -17,6 +18,7 @@ export function createStateBook(clock: Clock): StateBook {
       if (before?.state === state && before.why === reason) return;
       const since = before?.state === state ? before.since : new Date(clock.wallMs()).toISOString();
       parts.set(part, { state, why: reason, since });
+      onChange();
     },
     all: () => Object.fromEntries(parts),
   };

@@ -10,7 +10,7 @@ import { codeOf, messageOf } from "../kernel/problem.ts";
 import { problemMessage, type Failure } from "./failures.ts";
 import { RelayRequest, RelayResponse } from "./messages.ts";
 import { Relay } from "./relay.ts";
-import { AfterTurn, Complaints, type Road, type Underway } from "./road.ts";
+import { AfterTurn, Complaints, Roll, type Road, type Underway } from "./road.ts";
 import { OPENING_SNAPSHOT, compileRules, type RelaySnapshot, type Rules } from "./rules.ts";
 import { CopyBudget } from "./tap.ts";
 import { Tunnel, isTunnelRequest } from "./upgrade.ts";
@@ -78,7 +78,7 @@ class HttpProxy implements Proxy, Road {
   readonly #options: ProxyOptions;
   readonly #needs: ProxyNeeds;
   readonly #upstreamOptions: UpstreamOptions;
-  readonly #underway = new Set<Underway>();
+  readonly #underway = new Roll();
   readonly upstream: Upstream;
   readonly upstreamName: string;
   readonly upstreamHost: string | null;
@@ -217,7 +217,7 @@ class HttpProxy implements Proxy, Road {
   }
 
   ended(which: Underway, exchange: Exchange): void {
-    this.#underway.delete(which);
+    this.#underway.remove(which);
     try {
       this.#needs.deliver(exchange);
     } catch (thrown) {
@@ -241,7 +241,7 @@ class HttpProxy implements Proxy, Road {
       detail: `What came on the connection is not a valid HTTP/1.1 request (${code}: ${messageOf(error).slice(0, 200)}).`,
     };
     let answering = false;
-    for (const one of this.#underway) {
+    for (const one of this.#underway.all()) {
       if (one.socket !== socket || !(one instanceof Relay)) continue;
       answering = true;
       one.connectionSpoiled(failure);
@@ -265,7 +265,7 @@ class HttpProxy implements Proxy, Road {
         server.close(() => resolve());
       });
       await this.#untilDeadline(closed, deadlineMs);
-      for (const one of this.#underway) one.cut();
+      for (const one of this.#underway.all()) one.cut();
       // The last answers are handed to the system before the connections go.
       await new Promise<void>((resolve) => {
         setImmediate(resolve);

@@ -36,6 +36,7 @@ interface WaitingHead {
 }
 
 export class Relay implements ClientSide, UpstreamHandler, Underway {
+  slot = -1;
   readonly #road: Road;
   readonly #request: RelayRequest;
   readonly #response: RelayResponse;

@@ -49,6 +49,7 @@ export interface TunnelEnds {
 }
 
 export class Tunnel implements Underway {
+  slot = -1;
   readonly #road: Road;
   readonly #options: UpstreamOptions;
   readonly #ends: TunnelEnds;

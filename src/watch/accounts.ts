@@ -65,16 +65,3 @@ export class ContinuedCounter {
     return this.#total;
   }
 }
-
-/** CPU seconds per second since the sample before. */
-export class Rate {
-  #last: { total: number; atMs: number } | null = null;
-
-  /** Null for the first sample. */
-  of(total: number, atMs: number): number | null {
-    const before = this.#last;
-    this.#last = { total, atMs };
-    if (before === null || atMs <= before.atMs) return null;
-    return ((total - before.total) * 1000) / (atMs - before.atMs);
-  }
-}

@@ -9,7 +9,8 @@ export interface CgroupReading {
   readonly throttledSeconds: number | null;
   /** CPUs, the least of it and what is above it; null: no limit. */
   readonly cpuLimit: number | null;
-  readonly memoryBytes: number | null;
+  /** Anonymous memory: what the processes hold, each page once. */
+  readonly anonBytes: number | null;
   /** Memory without file pages that can be dropped: what the kubelet evicts by. */
   readonly workingSetBytes: number | null;
   readonly memoryLimitBytes: number | null;
@@ -82,12 +83,13 @@ export function readCgroupFolder(folder: string, root: string): CgroupReading | 
   if (usage === undefined) return null;
   const throttled = cpu.get("throttled_usec");
   const memory = numberIn(join(folder, "memory.current"));
-  const inactive = flat(textOf(join(folder, "memory.stat"))).get("inactive_file");
+  const stat = flat(textOf(join(folder, "memory.stat")));
+  const inactive = stat.get("inactive_file");
   return {
     cpuSeconds: usage / 1e6,
     throttledSeconds: throttled === undefined ? null : throttled / 1e6,
     cpuLimit: least(folder, root, cpuMax),
-    memoryBytes: memory,
+    anonBytes: stat.get("anon") ?? null,
     workingSetBytes: memory === null || inactive === undefined ? null : Math.max(0, memory - inactive),
     memoryLimitBytes: least(folder, root, (at) => numberIn(join(at, "memory.max"))),
     oomKills: flat(textOf(join(folder, "memory.events"))).get("oom_kill") ?? null,

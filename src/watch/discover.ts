@@ -55,19 +55,19 @@ function addressHex(ip: string): string | null {
 
 const isLoopback = (ip: string): boolean => ip === "::1" || ip.startsWith("127.");
 
-/** The addresses of `host` when they are this machine's; null: it is another machine, or no name. */
-async function localAddresses(host: string): Promise<string[] | null> {
-  const own = new Set(
-    Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)),
-  );
+/** The addresses of `host` when they are this machine's, else why there are none. */
+async function localAddresses(host: string): Promise<string[] | "not_local" | "not_found"> {
+  const lists = Object.values(networkInterfaces());
+  const own = new Set(lists.flatMap((list) => (list ?? []).map(({ address }) => address)));
   const isOwn = (ip: string): boolean => isLoopback(ip) || own.has(ip) || ip === "0.0.0.0" || ip === "::";
   try {
-    const found =
+    const known =
       isIP(host) === 0 ? (await lookup(host, { all: true })).map(({ address }) => address) : [host];
-    const local = found.filter(isOwn);
-    return local.length === 0 ? null : local;
+    const local = known.filter(isOwn);
+    return local.length === 0 ? "not_local" : local;
   } catch {
-    return null;
+    // The name may resolve later.
+    return "not_found";
   }
 }
 
@@ -82,13 +82,13 @@ function listenersFor(
     ips === null ||
     WILDCARDS.includes(address) ||
     wanted.includes(address) ||
-    wanted.includes(address.replace(MAPPED, ""));
+    (address.startsWith(MAPPED) && wanted.includes(address.slice(MAPPED.length)));
   return listeners.filter((listener) => listener.port === port && fits(listener));
 }
 
 async function byPort(proc: string, port: number, host: string | null): Promise<Discovery> {
   const ips = host === null ? null : await localAddresses(host);
-  if (host !== null && ips === null) return { missing: "not_local" };
+  if (typeof ips === "string") return { missing: ips };
   const listeners = listenersFor(readListeners(proc), port, ips);
   if (listeners.length === 0) return { missing: "not_found" };
   const holders = await readHolders(proc, new Set(listeners.map(({ inode }) => inode)));

@@ -96,16 +96,16 @@ class Probes implements Part {
   #tick(): void {
     const now = this.#needs.clock.monotonicMs();
     for (const each of this.#probes) {
-      const waitMs = each.dueMs - now;
-      if (each.timer !== null || waitMs >= TICK_MS) continue;
-      if (waitMs <= 0) this.#due(each);
-      else {
-        each.timer = this.#needs.clock.after(waitMs, () => {
-          each.timer = null;
-          this.#due(each);
-        });
-      }
+      if (each.timer === null && each.dueMs <= now) this.#due(each);
+      if (each.timer === null && each.dueMs < now + TICK_MS) this.#await(each, each.dueMs - now);
     }
+  }
+
+  #await(each: Scheduled, waitMs: number): void {
+    each.timer = this.#needs.clock.after(waitMs, () => {
+      each.timer = null;
+      this.#due(each);
+    });
   }
 
   #due(each: Scheduled): void {

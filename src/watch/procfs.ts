@@ -1,6 +1,5 @@
 // Linux's /proc, read as text: processes, who listens on a port, cgroup membership. The root can be another folder (tests, a mounted host).
 
-import { execFile } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { endianness } from "node:os";
 import { setImmediate as turn } from "node:timers/promises";
@@ -168,18 +167,30 @@ export interface MachineUnits {
 }
 
 const USUAL: MachineUnits = { pageBytes: 4096, ticksPerSecond: 100 };
+/** Keys of the auxiliary vector that the kernel gives every process (getauxval(3)): pairs of machine words. */
+const AT_PAGESZ = 6;
+const AT_CLKTCK = 17;
+const WORD_BYTES = 8;
 
-function getconf(name: string): Promise<number | null> {
-  return new Promise((resolve) => {
-    execFile("getconf", [name], { timeout: 2000 }, (error, stdout) => {
-      const value = Number(stdout.trim());
-      resolve(error === null && Number.isSafeInteger(value) && value > 0 ? value : null);
-    });
-  });
+/** Page size and clock ticks, as `getconf` would say; images without a shell have no `getconf`, but they have this. */
+export function readMachineUnits(root: string): MachineUnits {
+  const vector = bytesOf(`${root}/self/auxv`);
+  const values = new Map<number, number>();
+  for (let at = 0; at + 2 * WORD_BYTES <= vector.length; at += 2 * WORD_BYTES) {
+    const word = (offset: number): number =>
+      Number(LITTLE ? vector.readBigUInt64LE(offset) : vector.readBigUInt64BE(offset));
+    values.set(word(at), word(at + WORD_BYTES));
+  }
+  return {
+    pageBytes: values.get(AT_PAGESZ) ?? USUAL.pageBytes,
+    ticksPerSecond: values.get(AT_CLKTCK) ?? USUAL.ticksPerSecond,
+  };
 }
 
-/** Page size and clock ticks of this machine, asked once; images without `getconf` get what is usual. */
-export async function readMachineUnits(): Promise<MachineUnits> {
-  const [pageBytes, ticksPerSecond] = await Promise.all([getconf("PAGESIZE"), getconf("CLK_TCK")]);
-  return { pageBytes: pageBytes ?? USUAL.pageBytes, ticksPerSecond: ticksPerSecond ?? USUAL.ticksPerSecond };
+function bytesOf(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch {
+    return Buffer.alloc(0);
+  }
 }

@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Agent, request } from "undici";
+import { startModelServer } from "../support/model-server.ts";
+import { getJson, postJson, sampleSum, startSidecar, until, type Sidecar } from "../support/sidecar.ts";
+
+interface LoadReport {
+  readonly sent: number;
+  readonly failed: number;
+  readonly slowestMs: number;
+}
+
+/** Closed-loop load until told to stop: every answer is checked. */
+function startLoad(url: string, connections = 8): { stop: () => Promise<LoadReport> } {
+  let over = false;
+  let sent = 0;
+  let failed = 0;
+  let slowestMs = 0;
+  const agent = new Agent({ connections });
+  const one = async (): Promise<void> => {
+    while (!over) {
+      const startedAt = performance.now();
+      sent += 1;
+      try {
+        const answer = await request(`${url}/invocations`, { method: "POST", body: '{"x":1}', dispatcher: agent });
+        const text = await answer.body.text();
+        if (answer.statusCode !== 200 || text !== '{"predictions":[1.5]}') failed += 1;
+      } catch {
+        failed += 1;
+      }
+      slowestMs = Math.max(slowestMs, performance.now() - startedAt);
+    }
+  };
+  const all = Promise.all(Array.from({ length: connections }, one));
+  return {
+    stop: async () => {
+      over = true;
+      await all;
+      await agent.close();
+      return { sent, failed, slowestMs };
+    },
+  };
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** seen = recorded + dropped facts, once nothing is queued any more. */
+async function settled(sidecar: Sidecar, sent: number): Promise<{ seen: number; recorded: number; dropped: number }> {
+  let figures = { seen: 0, recorded: 0, dropped: 0 };
+  await until(async () => {
+    const text = await sidecar.metrics();
+    figures = {
+      seen: sampleSum(text, "outrider_exchanges_seen_total"),
+      recorded: sampleSum(text, "outrider_exchanges_recorded_total"),
+      dropped: sampleSum(text, "outrider_queue_dropped_total", { what: "fact" }),
+    };
+    return sampleSum(text, "outrider_observer_up") === 1 && figures.seen === sent && figures.recorded + figures.dropped === sent;
+  }, 30_000).catch((thrown: unknown) => {
+    throw new Error(`${JSON.stringify({ ...figures, sent })} ${sidecar.log().slice(-2000)}`, { cause: thrown });
+  });
+  return figures;
+}
+
+test("an observer that is killed under load fails no request, comes back, and the loss is exact", async () => {
+  const model = await startModelServer(({ x }) => ({ predictions: [Number(x) + 0.5] }));
+  const sidecar = await startSidecar({ upstream: model.url });
+  try {
+    const load = startLoad(sidecar.traffic);
+    for (let round = 0; round < 3; round++) {
+      await pause(500);
+      process.kill(sidecar.observerPid(), "SIGKILL");
+      await until(async () => (await sidecar.metric("outrider_observer_restarts_total")) === round + 1 && (await sidecar.metric("outrider_observer_up")) === 1);
+    }
+    const report = await load.stop();
+    assert.equal(report.failed, 0);
+    const { recorded } = await settled(sidecar, report.sent);
+    assert.ok(recorded > 0);
+  } finally {
+    await sidecar.stop();
+    await model.close();
+  }
+});
+
+test("an observer that is stopped makes no request wait, and goes on where it was", async () => {
+  const model = await startModelServer(({ x }) => ({ predictions: [Number(x) + 0.5] }));
+  const sidecar = await startSidecar({ upstream: model.url });
+  try {
+    const load = startLoad(sidecar.traffic);
+    await pause(300);
+    const observer = sidecar.observerPid();
+    process.kill(observer, "SIGSTOP");
+    await pause(2500);
+    const alone = await sidecar.metrics();
+    assert.equal(sampleSum(alone, "outrider_observer_up"), 0);
+    assert.ok(sampleSum(alone, "outrider_exchanges_seen_total") > 0);
+    process.kill(observer, "SIGCONT");
+    const report = await load.stop();
+    assert.equal(report.failed, 0);
+    assert.ok(report.slowestMs < 1500, `slowest ${report.slowestMs} ms`);
+    const { recorded, seen } = await settled(sidecar, report.sent);
+    assert.equal(recorded, seen);
+  } finally {
+    await sidecar.stop();
+    await model.close();
+  }
+});
+
+test("after kill -9 of everything every acknowledged label is there, and the windows equal a recompute", async () => {
+  const model = await startModelServer(({ x }) => ({ predictions: [Number(x) * 1.1 + 0.01], model_version: "1" }));
+  const store = mkdtempSync(join(tmpdir(), "outrider-kill-"));
+  const rounds = Number(process.env["OUTRIDER_TEST_KILLS"] ?? 4);
+  const acknowledged = new Map<string, number>();
+  const predicted = new Map<string, number>();
+  try {
+    for (let round = 0; round < rounds; round++) {
+      const sidecar = await startSidecar({ upstream: model.url, store });
+      for (let i = 0; i < 30; i++) {
+        const id = `r${round}-${i}`;
+        await postJson(`${sidecar.traffic}/invocations`, { x: i }, { "x-prediction-id": id });
+        predicted.set(id, i * 1.1 + 0.01);
+      }
+      await until(async () => (await sidecar.metric("outrider_predictions_total")) === 30);
+      const kill = pause(20 + 40 * round).then(async () => {
+        const observer = sidecar.observerPid();
+        sidecar.child.kill("SIGKILL");
+        if (observer > 0) process.kill(observer, "SIGKILL");
+        await sidecar.stop("SIGKILL");
+      });
+      for (let i = 0; i < 30; i++) {
+        const id = `r${round}-${i}`;
+        const answer = await postJson(`${sidecar.api}/v1/labels`, { id, label: i }).catch(() => null);
+        if (answer === null || answer.status !== 200) break;
+        acknowledged.set(id, i);
+      }
+      await kill;
+    }
+    const sidecar = await startSidecar({ upstream: model.url, store });
+    for (const [id, label] of acknowledged) {
+      const found = await getJson(`${sidecar.api}/v1/labels/${id}`);
+      assert.equal(found.status, 200, `${id} was acknowledged`);
+      assert.ok(JSON.stringify(found.body).includes(`"label":${label}`), `${id}: ${JSON.stringify(found.body)}`);
+    }
+    const labelled: { y: number; f: number }[] = [];
+    for (const [id, f] of predicted) {
+      const found = await getJson(`${sidecar.api}/v1/predictions/${id}`);
+      assert.equal(found.status, 200, `${id} was recorded`);
+      const label = (found.body["labels"] as { label: number }[])[0];
+      if (label !== undefined) labelled.push({ y: label.label, f });
+    }
+    const text = await sidecar.metrics();
+    const where = { window: "1h", model: "default" };
+    assert.equal(sampleSum(text, "outrider_quality_samples", where), labelled.length);
+    const mse = labelled.reduce((sum, { y, f }) => sum + (y - f) ** 2, 0) / labelled.length;
+    assert.ok(Math.abs(sampleSum(text, "outrider_quality_mse", where) - mse) <= 1e-9 * mse);
+    await sidecar.stop();
+  } finally {
+    await model.close();
+    rmSync(store, { recursive: true, force: true });
+  }
+});
+
+test("a dead model server is a clear 502 at once, and the sidecar stays ready", async () => {
+  const model = await startModelServer(() => ({}));
+  await model.close();
+  const sidecar = await startSidecar({ upstream: model.url });
+  try {
+    const answer = await postJson(`${sidecar.traffic}/invocations`, { x: 1 });
+    assert.equal(answer.status, 502);
+    assert.equal(answer.headers["x-outrider-error"], "connection_refused");
+    assert.equal(answer.headers["content-type"], "application/problem+json");
+    assert.equal((await getJson(`${sidecar.telemetry}/readyz`)).status, 200);
+    await until(async () => (await sidecar.metric("outrider_requests_total", { outcome: "connect_error" })) === 1);
+    await until(async () => (await sidecar.metric("outrider_probe_attempts_total", { result: "failure" })) >= 1);
+  } finally {
+    await sidecar.stop();
+  }
+});

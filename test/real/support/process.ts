@@ -1,0 +1,162 @@
+// A real third-party process for the length of a test: started on a free port, waited for, its output kept, always ended.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** What ends a process when the test is over: a `TestContext`, or `{ after }` of node:test for a whole file. */
+export interface Owner {
+  after(call: () => void | Promise<void>): void;
+}
+
+export interface ProcessOptions {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Added to the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Started when a GET of this answers with a status below `readyBelow`. */
+  readonly readyUrl: string;
+  /** Default 400. */
+  readonly readyBelow?: number;
+  /** Default 60 s. */
+  readonly readyWithinMs?: number;
+}
+
+export interface RealProcess {
+  readonly pid: number;
+  /** The last part of what it wrote to stdout and stderr. */
+  output(): string;
+  /** SIGTERM to it and its children, SIGKILL five seconds later. Safe twice. */
+  stop(): Promise<void>;
+  /** SIGKILL at once: the crash. */
+  kill(): Promise<void>;
+}
+
+const OUTPUT_CHARS_MAX = 256 * 1024;
+const SHOWN_CHARS = 4000;
+const STOP_MS = 5000;
+const groups = new Set<number>();
+
+// A test file that dies takes its processes with it.
+process.on("exit", () => {
+  for (const pid of groups) signalGroup(pid, "SIGKILL");
+});
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // Gone already.
+  }
+}
+
+/** A loopback port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const bound = server.address();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  if (bound === null || typeof bound === "string") throw new Error("no port");
+  return bound.port;
+}
+
+/** A folder below the system's temporary one, removed when the test is over. */
+export function temporaryFolder(owner: Owner, name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `outrider-real-${name}-`));
+  owner.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  return folder;
+}
+
+class Started implements RealProcess {
+  readonly pid: number;
+  readonly #exited: Promise<void>;
+  #output = "";
+  #ended: string | null = null;
+
+  constructor(child: ChildProcess, pid: number) {
+    this.pid = pid;
+    groups.add(pid);
+    const keep = (text: string): void => {
+      this.#output = (this.#output + text).slice(-OUTPUT_CHARS_MAX);
+    };
+    child.stdout?.setEncoding("utf8").on("data", keep);
+    child.stderr?.setEncoding("utf8").on("data", keep);
+    this.#exited = new Promise((resolve) => {
+      child.on("exit", (code, signal) => {
+        this.#ended = signal ?? String(code);
+        resolve();
+      });
+    });
+  }
+
+  /** How it ended (`0`, `1`, `SIGKILL`), or null while it runs. */
+  get ended(): string | null {
+    return this.#ended;
+  }
+
+  output(): string {
+    return this.#output;
+  }
+
+  async stop(): Promise<void> {
+    signalGroup(this.pid, "SIGTERM");
+    const late = new AbortController();
+    await Promise.race([this.#exited, sleep(STOP_MS, null, { signal: late.signal }).catch(() => {})]);
+    late.abort();
+    await this.kill();
+  }
+
+  async kill(): Promise<void> {
+    // Also when the process itself is gone: a child of its own may be left.
+    signalGroup(this.pid, "SIGKILL");
+    await this.#exited;
+    groups.delete(this.pid);
+  }
+}
+
+async function answers(url: string, below: number): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2000) });
+    await response.arrayBuffer();
+    return response.status < below;
+  } catch {
+    return false;
+  }
+}
+
+/** Throws with the process's last words when it ends, or does not answer in time. */
+export async function startProcess(owner: Owner, options: ProcessOptions): Promise<RealProcess> {
+  const { name, command, args, readyUrl } = options;
+  const withinMs = options.readyWithinMs ?? 60_000;
+  const child = spawn(command, args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  const failed = new Promise<never>((_, reject) => child.once("error", reject));
+  failed.catch(() => {});
+  if (child.pid === undefined) return await failed;
+  const started = new Started(child, child.pid);
+  owner.after(() => started.stop());
+  const until = performance.now() + withinMs;
+  while (!(await answers(readyUrl, options.readyBelow ?? 400))) {
+    const late = performance.now() > until;
+    if (started.ended === null && !late) {
+      await sleep(100);
+      continue;
+    }
+    await started.stop();
+    const why = late ? `did not answer at ${readyUrl} in ${withinMs} ms` : `ended with ${started.ended}`;
+    throw new Error(`${name} ${why}:\n${started.output().slice(-SHOWN_CHARS)}`);
+  }
+  return started;
+}

@@ -1,0 +1,130 @@
+// The whole program as a user starts it: both processes, real sockets, a store in a temp folder. Ended by the test that started it.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { request } from "undici";
+
+const main = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "src", "main.ts");
+
+export interface SidecarOptions {
+  readonly upstream: string;
+  /** Kept by the caller; default: a temp folder that goes with the sidecar. */
+  readonly store?: string;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface Sidecar {
+  readonly child: ChildProcess;
+  readonly traffic: string;
+  readonly telemetry: string;
+  readonly api: string;
+  readonly store: string;
+  log(): string;
+  observerPid(): number;
+  metrics(): Promise<string>;
+  /** Sum of the family's samples that carry all of `labels`; 0 when there is none. */
+  metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
+}
+
+/** Asks until `ready` says so; fails after `withinMs`. */
+export async function until(ready: () => Promise<boolean> | boolean, withinMs = 10_000): Promise<void> {
+  const endsAt = performance.now() + withinMs;
+  while (!(await ready())) {
+    if (performance.now() > endsAt) throw new Error(`not within ${withinMs} ms: ${ready.toString().slice(0, 200)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Children of a process, by /proc. */
+export function childrenOf(pid: number): number[] {
+  const found: number[] = [];
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, "utf8");
+      if (Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === pid) found.push(Number(name));
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return found;
+}
+
+export function sampleSum(text: string, name: string, labels: Readonly<Record<string, string>> = {}): number {
+  let sum = 0;
+  for (const line of text.split("\n")) {
+    if (!line.startsWith(`${name}{`) && !line.startsWith(`${name} `)) continue;
+    if (!Object.entries(labels).every(([key, value]) => line.includes(`${key}="${value}"`))) continue;
+    sum += Number(line.slice(line.lastIndexOf(" ") + 1));
+  }
+  return sum;
+}
+
+export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
+  const folder = options.store ?? mkdtempSync(join(tmpdir(), "outrider-flow-"));
+  const args = ["run", "--upstream", options.upstream, "--store", folder];
+  for (const flag of ["--listen", "--telemetry-listen", "--api-listen"]) args.push(flag, "127.0.0.1:0");
+  const child = spawn(process.execPath, [main, ...args, ...(options.args ?? [])], {
+    stdio: ["ignore", "ignore", "pipe"],
+    cwd: tmpdir(),
+    env: { ...process.env, ...options.env },
+  });
+  let text = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  const urls = new Map<string, string>();
+  await until(() => {
+    for (const [, name = "", url = ""] of text.matchAll(/"(traffic|metrics|api)":"(http:[^"]+)"/g)) urls.set(name, url);
+    if (child.exitCode !== null) throw new Error(`the sidecar ended with ${child.exitCode}: ${text}`);
+    return urls.size === 3;
+  }, 20_000).catch((thrown: unknown) => {
+    child.kill("SIGKILL");
+    throw new Error(`the sidecar did not start: ${text}`, { cause: thrown });
+  });
+  const telemetry = (urls.get("metrics") ?? "").replace(/\/metrics$/, "");
+  const metrics = async (): Promise<string> => await (await request(`${telemetry}/metrics`)).body.text();
+  const gone = new Promise<number | null>((resolve) => child.once("close", (code) => resolve(code)));
+  return {
+    child,
+    traffic: urls.get("traffic") ?? "",
+    telemetry,
+    api: urls.get("api") ?? "",
+    store: folder,
+    log: () => text,
+    observerPid: () => childrenOf(child.pid ?? -1)[0] ?? -1,
+    metrics,
+    metric: async (name, labels) => sampleSum(await metrics(), name, labels),
+    stop: async (signal = "SIGTERM") => {
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+      const code = await gone;
+      if (options.store === undefined) rmSync(folder, { recursive: true, force: true });
+      return code;
+    },
+  };
+}
+
+export interface JsonAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Record<string, unknown>;
+}
+
+export async function postJson(url: string, body: unknown, headers: Record<string, string> = {}): Promise<JsonAnswer> {
+  const answer = await request(url, {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json", ...headers },
+  });
+  return { status: answer.statusCode, headers: answer.headers, body: (await answer.body.json()) as Record<string, unknown> };
+}
+
+export async function getJson(url: string): Promise<JsonAnswer> {
+  const answer = await request(url);
+  return { status: answer.statusCode, headers: answer.headers, body: (await answer.body.json()) as Record<string, unknown> };
+}
