@@ -137,6 +137,10 @@ function addFiles(program: Command, run: Run): void {
       const seconds = textOption(options, "seconds");
       run.end(await demo({ seconds: seconds === null ? null : Number(seconds) }, run.io));
     });
+  program.command("demo-server", { hidden: true }).action(async () => {
+    const { serveDemoModels } = await import("./demo-server.ts");
+    run.end(await serveDemoModels(run.io));
+  });
   program
     .command("generate", { hidden: true })
     .option("--check", "Fail when a generated file differs instead of writing it.")

@@ -7,12 +7,12 @@ import { createApp, type App } from "../app.ts";
 import { createLogger } from "../app/logger.ts";
 import { loadConfig } from "../config/config.ts";
 import { loadDemo } from "../demo/models.ts";
-import { createDemoServer } from "../demo/server.ts";
 import { createDemoTraffic } from "../demo/traffic.ts";
-import { systemClock as clock } from "../kernel/clock.ts";
+import { keepAlive, systemClock as clock } from "../kernel/clock.ts";
 import { chance } from "../kernel/ids.ts";
 import { UndoStack } from "../kernel/lifecycle.ts";
 import { Problem } from "../kernel/problem.ts";
+import { startDemoServer } from "./demo-server.ts";
 import { renderDemo } from "./demo-table.ts";
 import { getText } from "./http.ts";
 import { EXIT, type CliIo } from "./io.ts";
@@ -33,10 +33,9 @@ async function startAll(io: CliIo, undo: UndoStack): Promise<Running> {
   const log = createLogger("traffic", "warn");
   const folder = mkdtempSync(join(tmpdir(), "outrider-demo-"));
   undo.push("store", () => rmSync(folder, { recursive: true, force: true }));
-  const server = createDemoServer({ host: "127.0.0.1", port: 0 }, { clock, chance });
+  const server = await startDemoServer(io);
   undo.push("demo model server", (ms) => server.stop(ms));
-  await server.start();
-  const flags = { upstream: urlOf(server.address), "store.path": folder };
+  const flags = { upstream: `http://127.0.0.1:${server.port}`, "store.path": folder };
   const { config } = loadConfig({ file: null, flags, env: { ...io.env, OUTRIDER_CONFIG: undefined }, cwd: folder });
   const env = { ...io.env, LOG_LEVEL: io.env["LOG_LEVEL"] ?? "warn" };
   const app = createApp(config, { clock, log, env, observerCommand: io.observerCommand });
@@ -95,17 +94,16 @@ export async function demo(request: { seconds: number | null }, io: CliIo): Prom
     io.onSignal(() => resolve("signal"));
     if (seconds !== null) clock.after(seconds * 1000, () => resolve("time"));
   });
-  const { port1 } = new MessageChannel();
-  port1.ref();
+  const alive = keepAlive();
   try {
     const running = await startAll(io, undo);
     await live(running, io, ended);
-    io.stdout.write(`\nSummary\n\n${await screen(running)}\n`);
+    io.stdout.write(`\nSummary\n\n${await screen(running)}`);
   } catch (thrown) {
     throw startProblem(thrown);
   } finally {
     await undo.run(STOP_MS);
-    port1.close();
+    alive.cancel();
   }
   io.stdout.write("Ended; nothing is left running.\n");
   return EXIT.ok;

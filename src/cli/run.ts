@@ -3,7 +3,7 @@
 import { createApp } from "../app.ts";
 import { createLogger } from "../app/logger.ts";
 import { loadConfig } from "../config/config.ts";
-import { systemClock } from "../kernel/clock.ts";
+import { keepAlive, systemClock } from "../kernel/clock.ts";
 import { codeOf, messageOf, Problem } from "../kernel/problem.ts";
 import { EXIT, type CliIo } from "./io.ts";
 
@@ -46,18 +46,11 @@ export async function runSidecar(request: ConfigRequest, io: CliIo): Promise<num
   }
   const { traffic, telemetry } = app.addresses;
   log.info({ traffic: urlOf(traffic), metrics: `${urlOf(telemetry)}/metrics`, upstream: config.upstream.http }, "ready");
-  const keepAlive = setKeepAlive();
+  const alive = keepAlive();
   const signal = await signalled;
   log.info({ signal, drainMs: config.proxy.drainTimeoutMs }, "stopping");
   await app.stop(config.proxy.drainTimeoutMs + STOP_EXTRA_MS);
-  keepAlive.close();
+  alive.cancel();
   log.info({}, "stopped");
   return EXIT.ok;
-}
-
-/** The process lives until a signal even if every listener were gone: a message port that is never used. */
-function setKeepAlive(): { close(): void } {
-  const { port1 } = new MessageChannel();
-  port1.ref();
-  return { close: () => port1.close() };
 }

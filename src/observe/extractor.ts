@@ -23,7 +23,7 @@ import type { Row } from "./row.ts";
 import type { Failure, FailureReason, ModelRule, Reading } from "./rules.ts";
 import { versionOf } from "./version.ts";
 
-export type * from "./rules.ts";
+export * from "./rules.ts";
 
 export interface ExtractorOptions {
   readonly rules: readonly ModelRule[];

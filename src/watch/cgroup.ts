@@ -137,7 +137,7 @@ export function ownCgroup(pid: number, roots: CgroupRoots): CgroupPlace | null {
     const place = placeOf(path, roots);
     return readCgroupFolder(place.folder, place.root) === null ? null : place;
   }
-  const view = `${roots.proc}/${pid}/root/sys/fs/cgroup`;
+  const view = join(roots.proc, String(pid), "root", "sys/fs/cgroup");
   if (sameFolder(view, roots.cgroup) || readCgroupFolder(view, view) === null) return null;
   return { folder: view, root: view };
 }

@@ -20,8 +20,10 @@ interface Watched {
   readonly cgroup: CgroupPlace | null;
 }
 
-/** After a refusal we look only every so many samples: rights do not change often, and looking is not free. */
+/** Looking is not free: who is known, or hidden from us, is looked for again only every so many samples. */
 const PATIENCE = 12;
+/** Refusals in a row after which we believe them: a server that is just starting looks hidden for a moment. */
+const REFUSALS = 3;
 
 const isSame = (a: Proc | null, b: Proc | null): boolean =>
   a !== null && b !== null && a.pid === b.pid && a.startTicks === b.startTicks;
@@ -130,7 +132,7 @@ class FoundProcess implements LinuxReader {
   }
 
   async #find(): Promise<Watched | { readonly missing: Missing }> {
-    if (this.#refusals > 0 && this.#refusals % PATIENCE !== 0) {
+    if (this.#refusals >= REFUSALS && this.#refusals % PATIENCE !== 0) {
       this.#refusals++;
       return { missing: "no_permission" };
     }

@@ -23,7 +23,7 @@ class OneProcess implements PsReader {
   readonly #cpu = new ContinuedCounter();
   /** A dead pid is never asked for again: pidusage keeps its file open and goes on failing even when the number is reused. */
   #dead: string | null = null;
-  #startedAtMs: number | null = null;
+  #life: { readonly pid: number; readonly startedAtMs: number } | null = null;
   #lives = 0;
 
   constructor(options: PsOptions) {
@@ -48,7 +48,7 @@ class OneProcess implements PsReader {
     if (wanted === null || wanted.key === this.#dead) return null;
     try {
       const { ctime, memory, elapsed, timestamp } = await pidusage(wanted.pid);
-      this.#meet(timestamp - elapsed);
+      this.#meet({ pid: wanted.pid, startedAtMs: timestamp - elapsed });
       const cpuSecondsTotal = this.#cpu.add(ctime / 1000, String(this.#lives));
       const memoryBytes = { rss: memory, workingSet: null };
       return { ...NOTHING, source: "ps", cpuSecondsTotal, memoryBytes, processes: 1, pids: [wanted.pid] };
@@ -58,10 +58,11 @@ class OneProcess implements PsReader {
     }
   }
 
-  #meet(startedAtMs: number): void {
-    const same = this.#startedAtMs !== null && Math.abs(startedAtMs - this.#startedAtMs) <= SAME_START_MS;
-    if (same) return;
-    this.#startedAtMs = startedAtMs;
+  #meet(life: { readonly pid: number; readonly startedAtMs: number }): void {
+    const before = this.#life;
+    const apart = Math.abs(life.startedAtMs - (before?.startedAtMs ?? 0));
+    if (before !== null && before.pid === life.pid && apart <= SAME_START_MS) return;
+    this.#life = life;
     this.#lives++;
   }
 }

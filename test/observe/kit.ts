@@ -57,7 +57,7 @@ export interface Rig {
   readonly extractor: Extractor;
   readonly book: ModelBook;
   /** Reads, and lets the book learn, as the observer does. */
-  read(exchange: Exchange): Reading;
+  readonly read: (exchange: Exchange) => Reading;
 }
 
 export function rigOf(
