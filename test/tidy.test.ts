@@ -38,7 +38,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   api: { rooms: ["kernel", "facts", "catalogue"], packages: ["express", "zod", "csv-parse"] },
   app: { rooms: ["kernel", "facts", "config", "catalogue", "proxy"], packages: ["pino"] },
   observer: {
-    rooms: ["kernel", "facts", "config", "catalogue", ...roads.filter((r) => r !== "proxy")],
+    // The logger is shared by both processes.
+    rooms: ["kernel", "facts", "app", "config", "catalogue", ...roads.filter((r) => r !== "proxy")],
     packages: ["pino"],
   },
   demo: { rooms: ["kernel", "facts"], packages: ["undici"] },
@@ -60,7 +61,9 @@ function roomOf(file: string): string {
 }
 
 function importsOf(text: string): string[] {
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1] ?? "");
+  const named = [...text.matchAll(/^(?:import|export|\})[^"\n]*from\s+"([^"]+)";$/gm)];
+  const bare = [...text.matchAll(/^import\s+"([^"]+)";$|\bimport\(\s*"([^"]+)"\s*\)/gm)];
+  return [...named, ...bare].map((match) => match[1] ?? match[2] ?? "");
 }
 
 test("each room imports only what the map allows", () => {

@@ -54,7 +54,7 @@ export async function quality(request: QualityRequest, io: CliIo): Promise<numbe
   if (request.window !== null) query.set("window", request.window);
   const token = readToken(request.tokenFile, io.env);
   for (const api of request.apis) {
-    const text = await getText(`${api.replace(/\/$/, "")}/v1/quality?${query}`, token);
+    const text = await getText(`${api.replace(/\/$/, "")}/v1/quality?${query.toString()}`, token);
     io.stdout.write(request.json ? `${text.trimEnd()}\n` : qualityTable(parseQuality(JSON.parse(text))));
   }
   return EXIT.ok;

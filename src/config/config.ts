@@ -39,7 +39,7 @@ function freeze<T>(value: T): T {
 /** Adds where a value came from, when it did not come from the file. */
 function withOrigin(problem: Problem, origins: ReadonlyMap<string, string>): Problem {
   const { path } = problem;
-  if (path === null || problem.message.includes("(from ")) return problem;
+  if (path === null || /\(from [^)]+\)$/.test(problem.message)) return problem;
   for (const [key, from] of origins) {
     const below = path === key || path.startsWith(`${key}.`) || path.startsWith(`${key}[`);
     // `upstream: http://…` in its short form is `upstream.http`.

@@ -43,6 +43,10 @@ export interface Observer extends Part {
   state(): ObserverState;
 }
 
+const HINTS_MAX = 100;
+/** The windows move on with each question; a long silence would have to be caught up with at the next scrape. */
+const KEEP_WARM_MS = 30_000;
+
 function urlOf(address: { readonly host: string; readonly port: number } | null): string {
   if (address === null) return "";
   return `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
@@ -63,6 +67,7 @@ class Rooms implements Observer {
   readonly #intake: Intake;
   readonly #keeper: StoreKeeper;
   readonly #api: Api;
+  readonly #hinted = new Set<string>();
   #live = false;
   #telling = false;
   #apiOpen = false;
@@ -77,7 +82,7 @@ class Rooms implements Observer {
     this.#book = createModelBook(modelBookOptions(this.#config));
     this.#ledger = this.#createLedger();
     this.#measure = createMeasure(
-      {},
+      { asOf: clock.wallMs() },
       {
         specOf: (model) => this.#book.specOf(model),
         versionsOf: (model) => this.#ledger.stats().series.flatMap((series) => (series.model === model ? [series.version] : [])),
@@ -119,8 +124,15 @@ class Rooms implements Observer {
 
   #createIntake(): Intake {
     const { clock, log, road } = this.#needs;
+    const { capture } = this.#config;
     const extractor = createExtractor(
-      { rules: extractorRules(this.#config), idHeader: null, specs: this.#book },
+      {
+        rules: extractorRules(this.#config),
+        idHeader: null,
+        specs: this.#book,
+        bodyBytesMax: capture.maxBodySizeBytes,
+        sampled: capture.sampleRatio < 1,
+      },
       { externalVersion: (model) => this.#external.get(model) ?? null },
     );
     const failures = this.#telemetry.recorder.counter("outrider_prediction_extract_failures_total");
@@ -168,11 +180,27 @@ class Rooms implements Observer {
 
   /** A model's task follows from what it says; when that changes, its windows are built anew and the finding is kept. */
   #learn(model: string, predictions: readonly Prediction[]): void {
-    if (this.#book.learn(model, predictions) === "unchanged") return;
+    const learnt = this.#book.learn(model, predictions);
     const spec = this.#book.specOf(model);
+    if (spec?.task === "auto") this.#hint(model);
+    if (learnt === "unchanged") return;
     this.#needs.log.info({ model, task: spec?.task }, "the model's task follows from its predictions");
-    this.#ledger.saveState("models", JSON.stringify(this.#book.save()));
+    this.#saveBook();
     this.#measure.rebuild(model);
+  }
+
+  #saveBook(): void {
+    this.#ledger.saveState("models", JSON.stringify(this.#book.save()));
+  }
+
+  /** Said once per model: whole numbers may be classes or counts, and only the operator knows. */
+  #hint(model: string): void {
+    if (this.#hinted.has(model) || this.#hinted.size >= HINTS_MAX) return;
+    this.#hinted.add(model);
+    this.#needs.log.warn(
+      { model, add: `models: [{ name: ${model}, task: regression }]  # or binary, or multiclass` },
+      "the model's predictions are whole numbers: they are recorded, not measured, until its task is configured",
+    );
   }
 
   /** What happens now is measured and counted; what is read back at the start is only remembered as served. */
@@ -204,7 +232,10 @@ class Rooms implements Observer {
   async start(): Promise<void> {
     const { clock, log, road } = this.#needs;
     const { recorder, otlp } = this.#telemetry;
-    this.#undo.push("store", () => this.#ledger.close());
+    this.#undo.push("store", async () => {
+      this.#saveBook();
+      await this.#ledger.close();
+    });
     // Stopped after recording, so that the last push tells everything.
     this.#undo.push("otlp", (ms) => otlp.stop(ms));
     await otlp.start();
@@ -223,6 +254,8 @@ class Rooms implements Observer {
       this.#undo.push("watch", (ms) => part.stop(ms));
       await part.start();
     }
+    const warm = clock.every(KEEP_WARM_MS, () => this.#measure.groups(clock.wallMs()));
+    this.#undo.push("windows", () => warm.cancel());
     road.ready(this.#ledger.lastMark(this.#session));
     this.#tell();
   }

@@ -20,6 +20,10 @@ function parseNumber(value: unknown): number {
   return typeof value === "number" ? value : 0;
 }
 
+function parseText(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
 export function parseStats(value: unknown): TrafficStats {
   const fields = parseFields(value, "stats");
   const dropped: Record<string, number> = {};
@@ -43,15 +47,15 @@ export function parseOpening(value: unknown): ParsedOpening {
   const fields = parseFields(value, "opening");
   // The configuration was parsed by the traffic process with the schema; here it is the same value again.
   const config = parseFields(fields["config"], "config") as unknown as Config;
-  return { session: String(fields["session"]), config, stats: parseStats(fields["stats"]) };
+  return { session: parseText(fields["session"]), config, stats: parseStats(fields["stats"]) };
 }
 
 export function parseQuestion(value: unknown): Question {
   const fields = parseFields(value, "question");
   return {
     id: parseNumber(fields["id"]),
-    accept: String(fields["accept"] ?? ""),
-    acceptEncoding: String(fields["acceptEncoding"] ?? ""),
+    accept: parseText(fields["accept"]),
+    acceptEncoding: parseText(fields["acceptEncoding"]),
     stats: parseStats(fields["stats"]),
   };
 }

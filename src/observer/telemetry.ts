@@ -62,7 +62,7 @@ class Telemetry implements ObserverTelemetry {
     const { clock, log, env } = parts;
     this.recorder = createRecorder({ catalogue, clock, log });
     for (const model of config.models) this.recorder.reserve(model.name);
-    const resource = resourceOf({ serviceName: "outrider", serviceVersion: version, instanceId: randomUUID(), env, log });
+    const resource = resourceOf({ serviceName: `${targetOf(config)}-outrider`, serviceVersion: version, instanceId: randomUUID(), env, log });
     this.#exposition = createExposition({ recorder: this.recorder, resource });
     this.otlp = createOtlp({ ...config.otlp, resource, version, env, recorder: this.recorder, clock, log });
     this.#exchanges = createExchangeMetrics(this.recorder, { upstream: upstreamOf(config.upstream.http) });
@@ -95,8 +95,12 @@ class Telemetry implements ObserverTelemetry {
     this.recorder.counter("outrider_store_write_errors_total").set({}, stats.writeErrors);
     this.recorder.gauge("outrider_queue_length").set({ queue: "store" }, stats.queuedItems);
     this.recorder.counter("outrider_labels_total").set({ model: "", version: "", result: "expired" }, stats.waitingExpired);
-    for (const { model, version: of, pending, expired } of stats.series) {
-      this.recorder.gauge("outrider_predictions_pending").set({ model, version: of }, pending);
+    const pending = stats.series.map((series) => ({
+      labels: { model: series.model, version: series.version },
+      value: series.pending,
+    }));
+    this.recorder.gauge("outrider_predictions_pending").replace(pending);
+    for (const { model, version: of, expired } of stats.series) {
       this.recorder.counter("outrider_predictions_expired_total").set({ model, version: of }, expired);
     }
   }
@@ -152,6 +156,12 @@ class Telemetry implements ObserverTelemetry {
     const { contentType, contentEncoding, body } = await this.#exposition.render(accept, acceptEncoding);
     return { contentType, contentEncoding, body };
   }
+}
+
+/** The one model's name, or the upstream's host: never the model server's own service name. */
+function targetOf(config: Config): string {
+  const [only, ...others] = config.models;
+  return only !== undefined && others.length === 0 ? only.name : "models";
 }
 
 function upstreamOf(url: string): { address: string; port: number | null } {

@@ -1,6 +1,7 @@
 // The two halves of an exchange with the client as node:http makes them, wired to one receiver without per-request closures.
 
 import { IncomingMessage, ServerResponse } from "node:http";
+import { FIELD, fieldOf } from "./field-names.ts";
 
 /** Who is told what the client does. */
 export interface ClientSide {
@@ -17,6 +18,8 @@ export interface ClientSide {
  * 'data' event lie the buffers and ticks of a stream, which cost a fifth of the relay's whole work on a small request.
  */
 export class RelayRequest extends IncomingMessage {
+  /** Set by node:http: the message asks for another protocol. */
+  declare readonly upgrade: boolean | null;
   #receiver: ClientSide | null = null;
 
   attach(receiver: ClientSide): void {
@@ -49,6 +52,29 @@ export class RelayRequest extends IncomingMessage {
     return true;
   }
 }
+
+const NOTHING = Object.freeze({});
+const SOME_BODY = Object.freeze({ "content-length": "" });
+const inherited = Object.getOwnPropertyDescriptor(IncomingMessage.prototype, "headers");
+
+/**
+ * node:http itself looks into `headers` for an expectation and for a body, nothing else, and building that object costs more
+ * than the relay's own pass over the lines. It is built only where more than that is asked of it.
+ */
+Object.defineProperty(RelayRequest.prototype, "headers", {
+  configurable: true,
+  get(this: RelayRequest): unknown {
+    const { rawHeaders } = this;
+    let some = NOTHING;
+    let plain = this.httpVersion === "1.1" && this.upgrade !== true;
+    for (let i = 0; i < rawHeaders.length && plain; i += 2) {
+      const field = fieldOf(rawHeaders[i] ?? "");
+      if (field === FIELD.expect) plain = false;
+      else if (field === FIELD.contentLength || field === FIELD.transferEncoding) some = SOME_BODY;
+    }
+    return plain ? some : inherited?.get?.call(this);
+  },
+});
 
 const NOBODY: ClientSide = Object.freeze({
   onRequestData: () => true,

@@ -418,6 +418,5 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
 
 /** A reason phrase as it may stand in a status line; undici hands it over as UTF-8. */
 function reasonPhrase(reason: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return /^[\t\x20-\x7e]*$/.test(reason) ? reason : "";
+  return /^[\t -~]*$/.test(reason) ? reason : "";
 }

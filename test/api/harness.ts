@@ -112,7 +112,6 @@ export interface Reply {
   readonly status: number;
   readonly headers: Record<string, string | string[] | undefined>;
   readonly text: string;
-  // oxlint-disable-next-line typescript/no-explicit-any -- answers are looked at field by field
   readonly json: any;
 }
 

@@ -38,7 +38,6 @@ interface Ran {
   readonly err: string;
   readonly bar: string;
   readonly waits: number[];
-  // oxlint-disable-next-line typescript/no-explicit-any -- answers are looked at field by field
   readonly json: any;
 }
 

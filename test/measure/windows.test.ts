@@ -8,7 +8,7 @@ import type { ModelSpec, Task } from "../../src/facts/model.ts";
 import type { Truth } from "../../src/facts/pair.ts";
 import type { Prediction } from "../../src/facts/prediction.ts";
 import { Problem } from "../../src/kernel/problem.ts";
-import { createMeasure, type Measure } from "../../src/measure/measure.ts";
+import { createMeasure, type Measure, type MeasureNeeds } from "../../src/measure/measure.ts";
 import { parseWindow } from "../../src/measure/windows.ts";
 import { predictionOf, specFor } from "../support/models.ts";
 
@@ -32,19 +32,20 @@ class Rows {
     this.measure = this.fresh();
   }
 
-  fresh(): Measure {
-    return createMeasure(
-      {},
-      {
-        specOf: () => this.#spec,
-        scan: ({ version, fromTs, toTs }, visit) => {
-          for (const { row, prediction, truth } of this.#rows) {
-            const { ts } = prediction;
-            if (prediction.version === version && ts > fromTs && ts <= toTs) visit(row, prediction, truth);
-          }
-        },
+  needs(): { specOf(): ModelSpec; scan: MeasureNeeds["scan"] } {
+    return {
+      specOf: () => this.#spec,
+      scan: ({ version, fromTs, toTs }, visit) => {
+        for (const { row, prediction, truth } of this.#rows) {
+          const { ts } = prediction;
+          if (prediction.version === version && ts > fromTs && ts <= toTs) visit(row, prediction, truth);
+        }
       },
-    );
+    };
+  }
+
+  fresh(): Measure {
+    return createMeasure({}, this.needs());
   }
 
   add(prediction: Prediction): void {
@@ -108,6 +109,7 @@ type Step =
   | { readonly kind: "label"; readonly at: number; readonly value: number | null }
   | { readonly kind: "forget"; readonly at: number }
   | { readonly kind: "ask"; readonly at: number }
+  | { readonly kind: "wait"; readonly ms: number }
   | { readonly kind: "restart" }
   | { readonly kind: "rebuild" };
 
@@ -136,6 +138,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("forget" as const), at: fc.nat() }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("ask" as const), at: instant }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant("wait" as const),
+      ms: fc.constantFrom(-30_000, 0, 1, 20_000, 60_000, 300_000, 3_600_000),
+    }),
+  },
   { weight: 1, arbitrary: fc.constant({ kind: "restart" as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: "rebuild" as const }) },
 );
@@ -173,16 +182,20 @@ for (const task of ["regression", "binary", "multiclass"] as const) {
       fc.property(fc.array(step, { minLength: 5, maxLength: 90 }), instant, (steps, last) => {
         const windows = ["1h", "24h", "7d", "90m", "all"];
         const rows = new Rows(specFor("m", { ...tasks[task], windows }));
+        let at = last;
         for (const [i, each] of [...steps, { kind: "ask" as const, at: last }].entries()) {
           if (each.kind === "row") rows.add(predictionFor(task, each, `r${i}`));
           else if (each.kind === "label") rows.label(each.at, labelFor(task, each.value));
           else if (each.kind === "forget") rows.forget(each.at);
           else if (each.kind === "restart") rows.restart();
           else if (each.kind === "rebuild") rows.measure.rebuild("m");
-          else assert.deepEqual(filled(rows.measure.groups(each.at)), filled(rows.byDefinition(each.at)));
+          else {
+            at = each.kind === "wait" ? at + each.ms : each.at;
+            assert.deepEqual(filled(rows.measure.groups(at)), filled(rows.byDefinition(at)));
+          }
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 300 },
     );
   });
 }
@@ -193,6 +206,33 @@ test("a quiet model is asked again without reading a row", () => {
   measure.apply({ kind: "predicted", row: 1, prediction: predictionOf({ id: "a", ts: START, value: 1 }) });
   for (let i = 0; i < 1000; i++) measure.groups(START + i * 1000);
   assert.equal(reads, 0);
+});
+
+test("rows at the edge are read once for many small steps, and again when one of them changes", () => {
+  const rows = new Rows(specFor("m", { windows: ["1h"] }));
+  let reads = 0;
+  const needs = rows.needs();
+  rows.measure = createMeasure(
+    { asOf: START },
+    {
+      specOf: () => needs.specOf(),
+      scan: (range, visit) => {
+        reads++;
+        needs.scan(range, visit);
+      },
+    },
+  );
+  for (let i = 0; i < 600; i++) rows.add(predictionOf({ id: `r${i}`, ts: START + i * 1000, value: 1 }));
+  for (let i = 0; i < 600; i++) rows.label(i, 2);
+  for (let second = 0; second < 300; second++) {
+    const at = START + HOUR + second * 1000;
+    if (second === 150) rows.label(155, 7);
+    const [group] = rows.measure.groups(at);
+    assert.deepEqual([group?.n_predictions, group?.n_labeled], [599 - second, 599 - second]);
+    if (second === 154 || second === 156)
+      assert.equal(group?.metrics["mse"], second === 154 ? (444 + 36) / 445 : 1);
+  }
+  assert.ok(reads <= 7, `${reads} reads for 300 steps`);
 });
 
 test("window names are lengths or all; panes divide a window into at most 180 pieces", () => {

@@ -12,7 +12,7 @@ const V2 = "/v2/models/m/infer";
 
 /** Holds for whatever was read. */
 function assertSound(exchange: Exchange, reading: Reading): void {
-  assert.notEqual(reading.failure?.reason, "internal", reading.failure?.detail);
+  assert.notEqual(reading.failure?.reason, "internal", reading.failure?.detail ?? "");
   if (reading.failure !== null) {
     assert.ok(FAILURE_REASONS.includes(reading.failure.reason));
     assert.ok(reading.failure.detail.length <= 64);
