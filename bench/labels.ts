@@ -22,7 +22,9 @@ interface Ready {
 
 /** Starts the sidecar and learns its addresses from its log. */
 export async function startSidecar(args: readonly string[]): Promise<Ready> {
-  const child = spawn(process.execPath, [join(here, "..", "src", "main.ts"), "run", ...args], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(process.execPath, [join(here, "..", "src", "main.ts"), "run", ...args], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let text = "";
   const found = new Map<string, string>();
   await new Promise<void>((resolve, reject) => {
@@ -36,7 +38,12 @@ export async function startSidecar(args: readonly string[]): Promise<Ready> {
     });
     child.on("close", () => reject(new Error(`the sidecar ended: ${text}`)));
   });
-  return { child, traffic: found.get("traffic") ?? "", telemetry: (found.get("metrics") ?? "").replace(/\/metrics$/, ""), api: found.get("api") ?? "" };
+  return {
+    child,
+    traffic: found.get("traffic") ?? "",
+    telemetry: (found.get("metrics") ?? "").replace(/\/metrics$/, ""),
+    api: found.get("api") ?? "",
+  };
 }
 
 export async function stopSidecar(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
@@ -48,12 +55,15 @@ export async function stopSidecar(child: ChildProcess, signal: NodeJS.Signals = 
 
 function bareInserts(folder: string, rows: readonly string[]): number {
   const db = new DatabaseSync(join(folder, "bare.db"));
-  db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE labels(seq INTEGER PRIMARY KEY, id TEXT, label REAL, ts INTEGER, received INTEGER)");
+  db.exec(
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE labels(seq INTEGER PRIMARY KEY, id TEXT, label REAL, ts INTEGER, received INTEGER)",
+  );
   const insert = db.prepare("INSERT INTO labels(id, label, ts, received) VALUES (?, ?, ?, ?)");
   const startedAt = performance.now();
   for (let i = 0; i < rows.length; i += 1000) {
     db.exec("BEGIN");
-    for (let j = i; j < Math.min(i + 1000, rows.length); j++) insert.run(rows[j] ?? "", j / 7, 1_768_346_400_000 + j, 1_768_346_400_000 + j);
+    for (let j = i; j < Math.min(i + 1000, rows.length); j++)
+      insert.run(rows[j] ?? "", j / 7, 1_768_346_400_000 + j, 1_768_346_400_000 + j);
     db.exec("COMMIT");
   }
   const perSecond = rows.length / ((performance.now() - startedAt) / 1000);
@@ -63,11 +73,18 @@ function bareInserts(folder: string, rows: readonly string[]): number {
 
 /** A model server that answers with ROWS_PER_ANSWER rows, so that many predictions are recorded quickly. */
 async function modelServer(): Promise<{ url: string; close: () => void }> {
-  const body = JSON.stringify({ predictions: Array.from({ length: ROWS_PER_ANSWER }, (_, i) => i / 7 + 0.01) });
-  const server = createServer((_, response) => response.setHeader("content-type", "application/json").end(body));
+  const body = JSON.stringify({
+    predictions: Array.from({ length: ROWS_PER_ANSWER }, (_, i) => i / 7 + 0.01),
+  });
+  const server = createServer((_, response) =>
+    response.setHeader("content-type", "application/json").end(body),
+  );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
-  return { url: `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`, close: () => server.closeAllConnections() };
+  return {
+    url: `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`,
+    close: () => server.closeAllConnections(),
+  };
 }
 
 async function recorded(telemetry: string): Promise<number> {
@@ -80,24 +97,42 @@ async function recorded(telemetry: string): Promise<number> {
 export async function benchLabels(): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), "outrider-bench-labels-"));
   const model = await modelServer();
-  const args = ["--upstream", model.url, "--store", join(folder, "store"), "--set", "capture.maxBodySize=1MiB"];
+  const args = [
+    "--upstream",
+    model.url,
+    "--store",
+    join(folder, "store"),
+    "--set",
+    "capture.maxBodySize=1MiB",
+  ];
   for (const flag of ["--listen", "--telemetry-listen", "--api-listen"]) args.push(flag, "127.0.0.1:0");
   const sidecar = await startSidecar(args);
   try {
     const ids = Array.from({ length: ROWS / ROWS_PER_ANSWER }, (_, i) => `bench-${i}`);
     for (const id of ids) {
-      const { body } = await request(`${sidecar.traffic}/invocations`, { method: "POST", body: "{}", headers: { "x-prediction-id": id } });
+      const { body } = await request(`${sidecar.traffic}/invocations`, {
+        method: "POST",
+        body: "{}",
+        headers: { "x-prediction-id": id },
+      });
       await body.dump();
     }
-    while ((await recorded(sidecar.telemetry)) < ROWS) await new Promise((resolve) => setTimeout(resolve, 200));
+    while ((await recorded(sidecar.telemetry)) < ROWS)
+      await new Promise((resolve) => setTimeout(resolve, 200));
     const rows = ids.flatMap((id) => Array.from({ length: ROWS_PER_ANSWER }, (_, row) => `${id}:${row}`));
     const lines = `${rows.map((id, i) => `{"id":"${id}","label":${i / 7}}`).join("\n")}\n`;
     const startedAt = performance.now();
-    const answer = await request(`${sidecar.api}/v1/labels`, { method: "POST", body: lines, headers: { "content-type": "application/x-ndjson" } });
+    const answer = await request(`${sidecar.api}/v1/labels`, {
+      method: "POST",
+      body: lines,
+      headers: { "content-type": "application/x-ndjson" },
+    });
     const result = (await answer.body.json()) as { joined: number };
     const perSecond = ROWS / ((performance.now() - startedAt) / 1000);
     const bare = bareInserts(folder, rows);
-    return [`${result.joined} labels joined: ${Math.round(perSecond)}/s against ${Math.round(bare)}/s = ${(perSecond / bare).toFixed(2)}   to reach: 0.15`];
+    return [
+      `${result.joined} labels joined: ${Math.round(perSecond)}/s against ${Math.round(bare)}/s = ${(perSecond / bare).toFixed(2)}   to reach: 0.15`,
+    ];
   } finally {
     await stopSidecar(sidecar.child);
     model.close();

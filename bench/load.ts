@@ -10,7 +10,15 @@ export interface LoadResult {
   readonly p99Ms: number;
 }
 
-const [, , portText = "0", connectionsText = "16", secondsText = "3", rateText = "0", path = "/v2/models/bench/infer"] = process.argv;
+const [
+  ,
+  ,
+  portText = "0",
+  connectionsText = "16",
+  secondsText = "3",
+  rateText = "0",
+  path = "/v2/models/bench/infer",
+] = process.argv;
 const port = Number(portText);
 const connections = Number(connectionsText);
 const seconds = Math.min(60, Number(secondsText));
@@ -37,7 +45,9 @@ class Client {
   constructor() {
     this.#socket = connect(port, "127.0.0.1", () => this.send());
     this.#socket.setNoDelay(true);
-    this.#socket.on("data", (chunk: Buffer | string) => this.onData(typeof chunk === "string" ? Buffer.from(chunk) : chunk));
+    this.#socket.on("data", (chunk: Buffer | string) =>
+      this.onData(typeof chunk === "string" ? Buffer.from(chunk) : chunk),
+    );
     this.#socket.on("error", () => {
       errors += 1;
     });

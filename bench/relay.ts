@@ -87,7 +87,10 @@ function cpuMicros(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
-function runLoad(port: number, options: { seconds: number; rate: number; connections: number }): Promise<LoadResult> {
+function runLoad(
+  port: number,
+  options: { seconds: number; rate: number; connections: number },
+): Promise<LoadResult> {
   const args = [join(here, "load.ts"), port, options.connections, options.seconds, options.rate].map(String);
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   let text = "";
@@ -104,7 +107,10 @@ function runLoad(port: number, options: { seconds: number; rate: number; connect
 }
 
 function goBuild(source: string, out: string): string | null {
-  const built = spawnSync("go", ["build", "-o", out, join(here, "peers", source)], { encoding: "utf8", env: { ...process.env, GO111MODULE: "off" } });
+  const built = spawnSync("go", ["build", "-o", out, join(here, "peers", source)], {
+    encoding: "utf8",
+    env: { ...process.env, GO111MODULE: "off" },
+  });
   return built.status === 0 ? null : (built.error?.message ?? built.stderr);
 }
 
@@ -147,16 +153,24 @@ async function startPeers(stage: Stage, say: (line: string) => void): Promise<Pe
   stage.spawn(join(stage.folder, "upstream"), [`127.0.0.1:${upstream}`]);
   await listening(upstream);
   const peers: Peer[] = [{ name: "direct", port: upstream, root: null }];
-  if (spawnSync("nginx", ["-v"]).status !== 0) spawnSync("apt-get", ["install", "-y", "-q", "nginx-light"], { stdio: "ignore" });
+  if (spawnSync("nginx", ["-v"]).status !== 0)
+    spawnSync("apt-get", ["install", "-y", "-q", "nginx-light"], { stdio: "ignore" });
   if (spawnSync("nginx", ["-v"]).status === 0) {
     const port = await freePort();
     writeFileSync(join(stage.folder, "nginx.conf"), nginxConfig(stage.folder, { listen: port, upstream }));
-    peers.push({ name: "nginx", port, root: stage.spawn("nginx", ["-c", join(stage.folder, "nginx.conf"), "-p", stage.folder]) });
+    peers.push({
+      name: "nginx",
+      port,
+      root: stage.spawn("nginx", ["-c", join(stage.folder, "nginx.conf"), "-p", stage.folder]),
+    });
     await listening(port);
   } else say("nginx could not be installed: left out");
   if (goBuild("reverseproxy.go", join(stage.folder, "reverseproxy")) === null) {
     const port = await freePort();
-    const root = stage.spawn(join(stage.folder, "reverseproxy"), [`127.0.0.1:${port}`, `http://127.0.0.1:${upstream}`]);
+    const root = stage.spawn(join(stage.folder, "reverseproxy"), [
+      `127.0.0.1:${port}`,
+      `http://127.0.0.1:${upstream}`,
+    ]);
     peers.push({ name: "go", port, root });
     await listening(port);
   }
@@ -168,7 +182,14 @@ async function startOutrider(stage: Stage, upstream: number): Promise<Peer> {
   const port = await freePort();
   const main = join(here, "..", "src", "main.ts");
   const args = ["run", "--upstream", `http://127.0.0.1:${upstream}`, "--listen", `127.0.0.1:${port}`];
-  args.push("--telemetry-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0", "--store", join(stage.folder, "store"));
+  args.push(
+    "--telemetry-listen",
+    "127.0.0.1:0",
+    "--api-listen",
+    "127.0.0.1:0",
+    "--store",
+    join(stage.folder, "store"),
+  );
   const root = stage.spawn(process.execPath, [main, ...args]);
   await listening(port);
   return { name: "outrider", port, root };
@@ -196,7 +217,15 @@ export async function benchRelay(say: (line: string) => void): Promise<readonly 
   const stage = new Stage();
   try {
     const peers = await startPeers(stage, say);
-    const rows = peers.map((peer): RelayRow => ({ name: peer.name, cpuMicros: [], trafficMicros: [], p50Ms: [], p99Ms: [], perSecond: [], errors: 0 }));
+    const rows = peers.map((peer): RelayRow => ({
+      name: peer.name,
+      cpuMicros: [],
+      trafficMicros: [],
+      p50Ms: [],
+      p99Ms: [],
+      perSecond: [],
+      errors: 0,
+    }));
     for (const peer of peers) await runLoad(peer.port, { seconds: 2, rate: 0, connections: CONNECTIONS });
     for (let round = 0; round < ROUNDS; round++) {
       for (const [i, peer] of peers.entries()) {

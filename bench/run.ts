@@ -29,17 +29,27 @@ function tellRelay(rows: readonly RelayRow[]): void {
   const go = find("go");
   const direct = find("direct");
   if (ours === undefined) return;
-  if (nginx) say(`  traffic process / nginx, CPU per request:      ${ratio(ours.trafficMicros, nginx.cpuMicros)}   to reach: 3`);
+  if (nginx)
+    say(
+      `  traffic process / nginx, CPU per request:      ${ratio(ours.trafficMicros, nginx.cpuMicros)}   to reach: 3`,
+    );
   if (nginx) say(`  median latency / nginx:                        ${ratio(ours.p50Ms, nginx.p50Ms)}`);
-  if (go) say(`  both processes / Go's ReverseProxy, CPU:       ${ratio(ours.cpuMicros, go.cpuMicros)}   to reach: 1.5`);
+  if (go)
+    say(
+      `  both processes / Go's ReverseProxy, CPU:       ${ratio(ours.cpuMicros, go.cpuMicros)}   to reach: 1.5`,
+    );
   if (direct) say(`  median latency / direct:                       ${ratio(ours.p50Ms, direct.p50Ms)}`);
 }
 
-say("Relay: 500 B POST, 300 B answer, keep-alive, 16 connections; everything on (bodies copied, predictions recorded)");
+say(
+  "Relay: 500 B POST, 300 B answer, keep-alive, 16 connections; everything on (bodies copied, predictions recorded)",
+);
 tellRelay(await benchRelay(say));
 say("\nLabels: HTTP NDJSON into the ledger, against a bare node:sqlite insert loop of the same rows");
 for (const line of await benchLabels()) say(`  ${line}`);
 say("\nLedger alone");
 for (const row of await benchLedger()) {
-  say(`  ${row.name.padEnd(44)} ${Math.round(row.ours)} / ${Math.round(row.peer)} ${row.unit} = ${(row.ours / row.peer).toFixed(2)}`);
+  say(
+    `  ${row.name.padEnd(44)} ${Math.round(row.ours)} / ${Math.round(row.peer)} ${row.unit} = ${(row.ours / row.peer).toFixed(2)}`,
+  );
 }

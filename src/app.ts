@@ -28,7 +28,11 @@ interface Address {
 }
 
 export interface App extends Part {
-  readonly addresses: { readonly traffic: Address | null; readonly telemetry: Address | null; readonly api: Address | null };
+  readonly addresses: {
+    readonly traffic: Address | null;
+    readonly telemetry: Address | null;
+    readonly api: Address | null;
+  };
   /** Resolves when the observer has first told its state (so the API's address is known), or after `withinMs`. */
   observed(withinMs: number): Promise<boolean>;
 }
@@ -87,7 +91,11 @@ class Application implements App {
   }
 
   get addresses(): App["addresses"] {
-    return { traffic: this.#proxy.address, telemetry: this.#telemetry.address, api: this.#state?.api ?? null };
+    return {
+      traffic: this.#proxy.address,
+      telemetry: this.#telemetry.address,
+      api: this.#state?.api ?? null,
+    };
   }
 
   #onState(state: ObserverState): void {
@@ -104,7 +112,11 @@ class Application implements App {
     const observer: PartState =
       downSince === null
         ? { state: "ok", why: null, since: new Date(this.#needs.clock.wallMs()).toISOString() }
-        : { state: "degraded", why: "the observer process is not running or still opening its store", since: new Date(downSince).toISOString() };
+        : {
+            state: "degraded",
+            why: "the observer process is not running or still opening its store",
+            since: new Date(downSince).toISOString(),
+          };
     return { ...(downSince === null ? this.#state?.parts : {}), observer };
   }
 
@@ -122,7 +134,9 @@ class Application implements App {
     this.#undo.push("observer", () => this.#supervisor.stop(OBSERVER_STOP_MS));
     this.#undo.push("telemetry listener", () => this.#telemetry.stop(0));
     await this.#telemetry.start();
-    this.#undo.push("traffic listener", (remainingMs) => this.#proxy.stop(Math.min(remainingMs, this.#config.proxy.drainTimeoutMs)));
+    this.#undo.push("traffic listener", (remainingMs) =>
+      this.#proxy.stop(Math.min(remainingMs, this.#config.proxy.drainTimeoutMs)),
+    );
     await this.#proxy.start();
     this.#listening = true;
     await this.#supervisor.start();

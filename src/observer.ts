@@ -38,7 +38,8 @@ export async function runObserver(env: Readonly<Record<string, string | undefine
       },
       facts: (batch, exchanges) => observer?.facts(batch, exchanges),
       stats: (stats) => observer?.stats(stats),
-      metrics: (accept, encoding) => observer?.metrics(accept, encoding) ?? Promise.reject(new Error("not open")),
+      metrics: (accept, encoding) =>
+        observer?.metrics(accept, encoding) ?? Promise.reject(new Error("not open")),
       stop,
     });
   });

@@ -25,7 +25,10 @@ function usesPath(models: readonly Model[]): boolean {
 }
 
 /** Models without a path pattern can be anywhere, so every path may carry predictions then. */
-function routesOf(models: readonly Model[], external: Readonly<Record<string, string>>): RelaySnapshot["routes"] {
+function routesOf(
+  models: readonly Model[],
+  external: Readonly<Record<string, string>>,
+): RelaySnapshot["routes"] {
   if (models.length === 0 || models.some((model) => model.match.path === null)) return null;
   return models.map((model) => ({
     pattern: model.match.path ?? "**",

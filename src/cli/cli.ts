@@ -8,10 +8,22 @@ import { EXIT, type CliIo } from "./io.ts";
 const CONFIG_FLAGS: readonly (readonly [flag: string, key: string, help: string])[] = [
   ["--upstream <url>", "upstream", "The model server: http://host:port, https://..., or unix:/path."],
   ["--listen <address>", "proxy.listen", "Where clients connect (default 0.0.0.0:7070)."],
-  ["--telemetry-listen <address>", "telemetry.listen", "Where /metrics, /livez, /readyz and /version are (default 0.0.0.0:7071)."],
-  ["--api-listen <address>", "api.listen", "Where labels arrive and quality is asked for (default 127.0.0.1:7072)."],
+  [
+    "--telemetry-listen <address>",
+    "telemetry.listen",
+    "Where /metrics, /livez, /readyz and /version are (default 0.0.0.0:7071).",
+  ],
+  [
+    "--api-listen <address>",
+    "api.listen",
+    "Where labels arrive and quality is asked for (default 127.0.0.1:7072).",
+  ],
   ["--store <folder>", "store.path", "Where predictions and labels are kept (default ./outrider-data)."],
-  ["--otlp-endpoint <url>", "otlp.endpoint", "Send metrics by OTLP to this collector (default: nothing is sent)."],
+  [
+    "--otlp-endpoint <url>",
+    "otlp.endpoint",
+    "Send metrics by OTLP to this collector (default: nothing is sent).",
+  ],
 ];
 
 type Flags = Readonly<Record<string, unknown>>;
@@ -77,7 +89,11 @@ function addSidecar(program: Command, run: Run): void {
 
 function withApiFlags(command: Command, io: CliIo): Command {
   return command
-    .option("--api <urls>", "The sidecar's API; several separated by commas.", io.env["OUTRIDER_API"] ?? "http://127.0.0.1:7072")
+    .option(
+      "--api <urls>",
+      "The sidecar's API; several separated by commas.",
+      io.env["OUTRIDER_API"] ?? "http://127.0.0.1:7072",
+    )
     .option("--token-file <file>", "File that holds the API token (or OUTRIDER_TOKEN).")
     .option("--json", "Print JSON instead of a table.");
 }
@@ -119,7 +135,9 @@ function addFiles(program: Command, run: Run): void {
     .action(async (events: string, options: Flags) => {
       const { replayCommand } = await import("./replay-command.ts");
       const files = { caseFile: textOption(options, "case"), configFile: textOption(options, "config") };
-      run.end(await replayCommand({ eventsFile: events, ...files, outFile: textOption(options, "out") }, run.io));
+      run.end(
+        await replayCommand({ eventsFile: events, ...files, outFile: textOption(options, "out") }, run.io),
+      );
     });
   program
     .command("openapi")
@@ -154,7 +172,8 @@ function tell(thrown: unknown, io: CliIo): number {
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (thrown instanceof Problems) {
     io.stderr.write(`${thrown.problems.length} problem(s):\n`);
-    for (const { path, message } of thrown.problems) io.stderr.write(`  ${path === null ? "" : `${path}: `}${message}\n`);
+    for (const { path, message } of thrown.problems)
+      io.stderr.write(`  ${path === null ? "" : `${path}: `}${message}\n`);
     return EXIT.usage;
   }
   if (thrown instanceof Problem) {
@@ -172,7 +191,10 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
     .description("Stands in front of a model server and measures how good each model version really is.")
     .version(version)
     .exitOverride()
-    .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) });
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+    });
   const run: Run = {
     io,
     end: (ended) => {

@@ -39,7 +39,10 @@ function portIn(line: string): number {
 /** Starts this program again as the model server. */
 export async function startDemoServer(io: CliIo): Promise<DemoServerProcess> {
   const [executable, ...args] = io.observerCommand;
-  const child = spawn(executable, [...args.slice(0, -1), "demo-server"], { stdio: ["pipe", "pipe", "inherit"], env: { ...io.env } });
+  const child = spawn(executable, [...args.slice(0, -1), "demo-server"], {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...io.env },
+  });
   const gone = new Promise<void>((resolve) => {
     child.once("close", () => resolve());
   });

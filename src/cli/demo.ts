@@ -36,14 +36,23 @@ async function startAll(io: CliIo, undo: UndoStack): Promise<Running> {
   const server = await startDemoServer(io);
   undo.push("demo model server", (ms) => server.stop(ms));
   const flags = { upstream: `http://127.0.0.1:${server.port}`, "store.path": folder };
-  const { config } = loadConfig({ file: null, flags, env: { ...io.env, OUTRIDER_CONFIG: undefined }, cwd: folder });
+  const { config } = loadConfig({
+    file: null,
+    flags,
+    env: { ...io.env, OUTRIDER_CONFIG: undefined },
+    cwd: folder,
+  });
   const env = { ...io.env, LOG_LEVEL: io.env["LOG_LEVEL"] ?? "warn" };
   const app = createApp(config, { clock, log, env, observerCommand: io.observerCommand });
   undo.push("sidecar", (ms) => app.stop(ms));
   await app.start();
-  if (!(await app.observed(10_000))) throw new Problem("demo_failed", "the observer did not start within 10 s");
+  if (!(await app.observed(10_000)))
+    throw new Problem("demo_failed", "the observer did not start within 10 s");
   const urls = { proxyUrl: urlOf(app.addresses.traffic), apiUrl: urlOf(app.addresses.api) };
-  const traffic = createDemoTraffic({ ...urls, requestsPerSecond: REQUESTS_PER_SECOND }, { clock, chance, log, demo: loadDemo() });
+  const traffic = createDemoTraffic(
+    { ...urls, requestsPerSecond: REQUESTS_PER_SECOND },
+    { clock, chance, log, demo: loadDemo() },
+  );
   undo.push("traffic", (ms) => traffic.stop(ms));
   await traffic.start();
   return { app, startedAtMs: clock.monotonicMs() };

@@ -14,7 +14,8 @@ const code = (text: string): string => (text === "" ? "" : `\`${cell(text)}\``);
 
 function configurationPage(): string {
   const rows = configTable().map(
-    (row) => `| ${code(row.key)} | ${code(row.default ?? "")} | ${code(row.env ?? "")} | ${cell(row.description)} |`,
+    (row) =>
+      `| ${code(row.key)} | ${code(row.default ?? "")} | ${code(row.env ?? "")} | ${cell(row.description)} |`,
   );
   return [
     "# Configuration",

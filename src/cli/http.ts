@@ -9,10 +9,14 @@ export async function getText(url: string, token: string | null): Promise<string
   try {
     const { statusCode, body } = await request(url, { headers, headersTimeout: 10_000, bodyTimeout: 10_000 });
     const text = await body.text();
-    if (statusCode !== 200) throw new Problem("api_refused", `${url} answered ${statusCode}: ${text.slice(0, 500)}`);
+    if (statusCode !== 200)
+      throw new Problem("api_refused", `${url} answered ${statusCode}: ${text.slice(0, 500)}`);
     return text;
   } catch (thrown) {
     if (thrown instanceof Problem) throw thrown;
-    throw new Problem("api_unreachable", `${url}: ${messageOf(thrown)}; is the sidecar running, and is this its API address?`);
+    throw new Problem(
+      "api_unreachable",
+      `${url}: ${messageOf(thrown)}; is the sidecar running, and is this its API address?`,
+    );
   }
 }

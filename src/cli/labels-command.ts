@@ -17,5 +17,8 @@ export async function labelsImport(request: LabelsRequest, io: CliIo): Promise<n
   const progress = io.stderr.isTTY === true ? io.stderr : null;
   const token = readToken(tokenFile, io.env);
   const { stdout, stderr, stdin } = io;
-  return await importLabels({ files, apis, token, json, progress }, { clock: systemClock, stdout, stderr, stdin });
+  return await importLabels(
+    { files, apis, token, json, progress },
+    { clock: systemClock, stdout, stderr, stdin },
+  );
 }

@@ -8,5 +8,7 @@ export function parseQuality(value: unknown): Group[] {
   if (typeof value !== "object" || value === null || !("groups" in value) || !Array.isArray(value.groups)) {
     throw new Problem("api_refused", "the answer has no groups: is this an Outrider API?");
   }
-  return value.groups.filter((group: unknown): group is Group => typeof group === "object" && group !== null && "metrics" in group);
+  return value.groups.filter(
+    (group: unknown): group is Group => typeof group === "object" && group !== null && "metrics" in group,
+  );
 }

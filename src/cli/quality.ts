@@ -45,7 +45,15 @@ function block(names: readonly string[], groups: readonly Group[]): string {
     ...names.map((name) => cell(g.metrics[name])),
   ]);
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
-  return [head, ...rows].map((row) => `${row.map((text, i) => text.padEnd(widths[i] ?? 0)).join("  ").trimEnd()}\n`).join("");
+  return [head, ...rows]
+    .map(
+      (row) =>
+        `${row
+          .map((text, i) => text.padEnd(widths[i] ?? 0))
+          .join("  ")
+          .trimEnd()}\n`,
+    )
+    .join("");
 }
 
 export async function quality(request: QualityRequest, io: CliIo): Promise<number> {

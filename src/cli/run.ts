@@ -25,7 +25,10 @@ export function urlOf(address: { readonly host: string; readonly port: number } 
 export function startProblem(thrown: unknown): unknown {
   const code = codeOf(thrown);
   if (code === "EADDRINUSE" || code === "EACCES" || code === "EADDRNOTAVAIL") {
-    const hint = code === "EADDRINUSE" ? "another program listens there; choose another with --listen, --telemetry-listen or --api-listen" : "choose an address and port that this user may open";
+    const hint =
+      code === "EADDRINUSE"
+        ? "another program listens there; choose another with --listen, --telemetry-listen or --api-listen"
+        : "choose an address and port that this user may open";
     return new Problem("listen_failed", `cannot listen: ${messageOf(thrown)}: ${hint}`);
   }
   return thrown;
@@ -35,7 +38,12 @@ export async function runSidecar(request: ConfigRequest, io: CliIo): Promise<num
   const { config, warnings } = loadConfig({ ...request, env: io.env, cwd: io.cwd });
   const log = createLogger("traffic", io.env["LOG_LEVEL"] ?? "info");
   for (const warning of warnings) log.warn({}, warning);
-  const app = createApp(config, { clock: systemClock, log, env: io.env, observerCommand: io.observerCommand });
+  const app = createApp(config, {
+    clock: systemClock,
+    log,
+    env: io.env,
+    observerCommand: io.observerCommand,
+  });
   const signalled = new Promise<string>((resolve) => {
     io.onSignal(resolve);
   });
@@ -45,7 +53,10 @@ export async function runSidecar(request: ConfigRequest, io: CliIo): Promise<num
     throw startProblem(thrown);
   }
   const { traffic, telemetry } = app.addresses;
-  log.info({ traffic: urlOf(traffic), metrics: `${urlOf(telemetry)}/metrics`, upstream: config.upstream.http }, "ready");
+  log.info(
+    { traffic: urlOf(traffic), metrics: `${urlOf(telemetry)}/metrics`, upstream: config.upstream.http },
+    "ready",
+  );
   const alive = keepAlive();
   const signal = await signalled;
   log.info({ signal, drainMs: config.proxy.drainTimeoutMs }, "stopping");

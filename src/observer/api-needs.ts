@@ -25,8 +25,35 @@ export interface ApiParts {
 }
 
 function viewOf(found: FoundPrediction): PredictionView {
-  const { id, aliases, model, version: of, slice, ts, prediction, score, scores, traceId, exchange, labels } = found;
-  return { id, aliases, model, version: of, slice, ts, prediction, score, scores, traceId, exchange, labels, registered: false };
+  const {
+    id,
+    aliases,
+    model,
+    version: of,
+    slice,
+    ts,
+    prediction,
+    score,
+    scores,
+    traceId,
+    exchange,
+    labels,
+  } = found;
+  return {
+    id,
+    aliases,
+    model,
+    version: of,
+    slice,
+    ts,
+    prediction,
+    score,
+    scores,
+    traceId,
+    exchange,
+    labels,
+    registered: false,
+  };
 }
 
 function modelViews({ measure, book }: ApiParts): ModelView[] {
@@ -47,7 +74,14 @@ function modelViews({ measure, book }: ApiParts): ModelView[] {
 }
 
 function windowsOf(parts: ApiParts, config: Config): ReadonlySet<string> {
-  return new Set(["1h", "24h", "7d", "all", ...config.models.flatMap((m) => m.windows), ...parts.book.all().flatMap((s) => s.windows)]);
+  return new Set([
+    "1h",
+    "24h",
+    "7d",
+    "all",
+    ...config.models.flatMap((m) => m.windows),
+    ...parts.book.all().flatMap((s) => s.windows),
+  ]);
 }
 
 export function createApiNeeds(config: Config, parts: ApiParts): ApiNeeds {
@@ -62,7 +96,11 @@ export function createApiNeeds(config: Config, parts: ApiParts): ApiNeeds {
     quality: ({ model, version: of, window, slice, basis }) => {
       const known = windowsOf(parts, config);
       if (window !== undefined && !known.has(window)) {
-        throw new Problem("unknown_window", `window is not measured; it is one of ${[...known].join(", ")}`, "window");
+        throw new Problem(
+          "unknown_window",
+          `window is not measured; it is one of ${[...known].join(", ")}`,
+          "window",
+        );
       }
       if (basis !== undefined && basis !== "all") {
         throw new Problem("unknown_basis", `basis is "all"`, "basis");

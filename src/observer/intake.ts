@@ -17,7 +17,9 @@ export interface ReadExchange {
   readonly failure: { readonly reason: string; readonly detail: string } | null;
 }
 
-export type Stored = { readonly kind: "kept"; readonly conflicts: number } | { readonly kind: "refused"; readonly cause: string };
+export type Stored =
+  | { readonly kind: "kept"; readonly conflicts: number }
+  | { readonly kind: "refused"; readonly cause: string };
 
 export interface IntakeNeeds {
   readonly clock: Clock;
@@ -90,7 +92,13 @@ class ExchangeIntake implements Intake {
     if (this.#told.has(key) || this.#told.size >= EXAMPLES_MAX) return;
     this.#told.add(key);
     this.#needs.log.warn(
-      { model, ...failure, method: exchange.method, path: exchange.target.split("?")[0]?.slice(0, 200), status: exchange.status },
+      {
+        model,
+        ...failure,
+        method: exchange.method,
+        path: exchange.target.split("?")[0]?.slice(0, 200),
+        status: exchange.status,
+      },
       "no prediction could be read; further ones of this kind are only counted (outrider_prediction_extract_failures_total)",
     );
   }

@@ -85,12 +85,21 @@ class Rooms implements Observer {
       { asOf: clock.wallMs() },
       {
         specOf: (model) => this.#book.specOf(model),
-        versionsOf: (model) => this.#ledger.stats().series.flatMap((series) => (series.model === model ? [series.version] : [])),
+        versionsOf: (model) =>
+          this.#ledger.stats().series.flatMap((series) => (series.model === model ? [series.version] : [])),
         scan: (range, visit) => this.#ledger.scan(range, visit),
       },
     );
     const { ledger, measure, book, served } = this.#rooms();
-    this.#telemetry = createObserverTelemetry(this.#config, { clock, log, env, ledger, measure, book, served });
+    this.#telemetry = createObserverTelemetry(this.#config, {
+      clock,
+      log,
+      env,
+      ledger,
+      measure,
+      book,
+      served,
+    });
     this.#telemetry.stats(opening.stats);
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
@@ -216,12 +225,15 @@ class Rooms implements Observer {
   #onStoreOpen(): void {
     const saved = this.#ledger.loadState("models");
     if (saved !== null) this.#book.restore(JSON.parse(saved));
-    for (const model of new Set(this.#ledger.stats().series.map((series) => series.model))) this.#measure.rebuild(model);
+    for (const model of new Set(this.#ledger.stats().series.map((series) => series.model)))
+      this.#measure.rebuild(model);
     this.#live = true;
     if (this.#apiOpen) return;
     this.#apiOpen = true;
     this.#undo.push("api", (ms) => this.#api.stop(ms));
-    const opened = this.#api.start().then(() => this.#needs.log.info({ api: urlOf(this.#api.address) }, "api open"));
+    const opened = this.#api
+      .start()
+      .then(() => this.#needs.log.info({ api: urlOf(this.#api.address) }, "api open"));
     opened.catch((thrown: unknown) => {
       const why = thrown instanceof Error ? thrown.message : String(thrown);
       this.#states.set("api", "degraded", why);
@@ -250,7 +262,10 @@ class Rooms implements Observer {
         this.#tell();
       },
     });
-    for (const part of [...createWatch(this.#config, { clock, log, recorder, states: this.#states }), poller]) {
+    for (const part of [
+      ...createWatch(this.#config, { clock, log, recorder, states: this.#states }),
+      poller,
+    ]) {
       this.#undo.push("watch", (ms) => part.stop(ms));
       await part.start();
     }

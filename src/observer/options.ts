@@ -15,7 +15,19 @@ const DAY_MS = 86_400_000;
 function specOf(model: Model): ModelSpec {
   const { name, task, classes, positive, threshold, scoreKind, labelOffset } = model;
   const { minSamples, maxClasses, labelHorizonMs, windows } = model;
-  return { name, task, classes, positive, threshold, scoreKind, labelOffset, minSamples, maxClasses, labelHorizonMs, windows };
+  return {
+    name,
+    task,
+    classes,
+    positive,
+    threshold,
+    scoreKind,
+    labelOffset,
+    minSamples,
+    maxClasses,
+    labelHorizonMs,
+    windows,
+  };
 }
 
 export function modelBookOptions(config: Config): {
@@ -63,7 +75,10 @@ export function ledgerOptions(config: Config): LedgerOptions {
   return {
     path: config.store.path,
     retentionMs: config.store.retentionMs,
-    labelHorizonMs: Math.max(...config.models.map((model) => model.labelHorizonMs), config.models.length === 0 ? 7 * DAY_MS : 0),
+    labelHorizonMs: Math.max(
+      ...config.models.map((model) => model.labelHorizonMs),
+      config.models.length === 0 ? 7 * DAY_MS : 0,
+    ),
     groupCommitMs: GROUP_COMMIT_MS,
     sizeMaxBytes: config.store.maxSizeBytes,
   };

@@ -12,7 +12,8 @@ export interface ParsedOpening {
 type Fields = Readonly<Record<string, unknown>>;
 
 function parseFields(value: unknown, what: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new TypeError(`${what} is no object`);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new TypeError(`${what} is no object`);
   return value as Fields;
 }
 
@@ -27,7 +28,8 @@ function parseText(value: unknown): string {
 export function parseStats(value: unknown): TrafficStats {
   const fields = parseFields(value, "stats");
   const dropped: Record<string, number> = {};
-  for (const [key, count] of Object.entries(parseFields(fields["dropped"] ?? {}, "dropped"))) dropped[key] = parseNumber(count);
+  for (const [key, count] of Object.entries(parseFields(fields["dropped"] ?? {}, "dropped")))
+    dropped[key] = parseNumber(count);
   return {
     seen: parseNumber(fields["seen"]),
     recorded: parseNumber(fields["recorded"]),

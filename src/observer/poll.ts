@@ -30,21 +30,25 @@ export interface PollNeeds {
 function fetchText(url: string): Promise<string> {
   const getter = url.startsWith("https:") ? getTls : get;
   return new Promise((resolve, reject) => {
-    const request = getter(url, { agent: false, timeout: TIMEOUT_MS, headers: { accept: "application/json" } }, (response) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      response.on("data", (chunk: Buffer) => {
-        chunks.push(chunk);
-        bytes += chunk.length;
-        if (bytes > BODY_BYTES_MAX) request.destroy(new Error("the answer is longer than 1 MiB"));
-      });
-      response.on("error", reject);
-      response.on("end", () => {
-        const status = response.statusCode ?? 0;
-        if (status >= 200 && status < 300) resolve(Buffer.concat(chunks).toString());
-        else reject(new Error(`status ${status}`));
-      });
-    });
+    const request = getter(
+      url,
+      { agent: false, timeout: TIMEOUT_MS, headers: { accept: "application/json" } },
+      (response) => {
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        response.on("data", (chunk: Buffer) => {
+          chunks.push(chunk);
+          bytes += chunk.length;
+          if (bytes > BODY_BYTES_MAX) request.destroy(new Error("the answer is longer than 1 MiB"));
+        });
+        response.on("error", reject);
+        response.on("end", () => {
+          const status = response.statusCode ?? 0;
+          if (status >= 200 && status < 300) resolve(Buffer.concat(chunks).toString());
+          else reject(new Error(`status ${status}`));
+        });
+      },
+    );
     request.on("timeout", () => request.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
     request.on("error", reject);
   });
@@ -96,7 +100,10 @@ class VersionPoller implements Part {
   #failed(model: PolledModel, error: string): void {
     if (this.#failing.has(model.model)) return;
     this.#failing.add(model.model);
-    this.#needs.log.warn({ model: model.model, url: model.url, error }, "version could not be polled; the last known one stays");
+    this.#needs.log.warn(
+      { model: model.model, url: model.url, error },
+      "version could not be polled; the last known one stays",
+    );
   }
 }
 

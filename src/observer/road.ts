@@ -63,7 +63,9 @@ class SocketRoad implements Road {
   #onQuestion(payload: Buffer): void {
     const question = parseQuestion(JSON.parse(payload.toString()));
     this.#handlers.stats(question.stats);
-    void this.#handlers.metrics(question.accept, question.acceptEncoding).then((rendered) => this.#answer(question.id, rendered));
+    void this.#handlers
+      .metrics(question.accept, question.acceptEncoding)
+      .then((rendered) => this.#answer(question.id, rendered));
   }
 
   #answer(id: number, rendered: Rendered): void {

@@ -80,9 +80,16 @@ class ServedBook implements Served {
   }
 
   versions(model: string, nowMs: number): ServedVersion[] {
-    const all = [...(this.#models.get(model) ?? [])].map(([version, seen]) => ({ version, seen, count: seen.hour.count(nowMs) }));
+    const all = [...(this.#models.get(model) ?? [])].map(([version, seen]) => ({
+      version,
+      seen,
+      count: seen.hour.count(nowMs),
+    }));
     const total = all.reduce((sum, { count }) => sum + count, 0);
-    const shown = total > 0 ? all.filter(({ count }) => count > 0) : all.toSorted((a, b) => b.seen.lastTs - a.seen.lastTs).slice(0, 1);
+    const shown =
+      total > 0
+        ? all.filter(({ count }) => count > 0)
+        : all.toSorted((a, b) => b.seen.lastTs - a.seen.lastTs).slice(0, 1);
     return shown
       .toSorted((a, b) => b.count - a.count || (a.version < b.version ? -1 : 1))
       .map(({ version, seen, count }) => ({

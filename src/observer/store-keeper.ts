@@ -55,10 +55,16 @@ class Keeper implements StoreKeeper {
       return;
     }
     if (opened.kind === "quarantined") {
-      log.error({ file: opened.file, why: opened.why }, "the store was damaged: it was set aside and a new one begun");
+      log.error(
+        { file: opened.file, why: opened.why },
+        "the store was damaged: it was set aside and a new one begun",
+      );
       states.set("store", "degraded", `a damaged store was set aside as ${opened.file}`);
     } else {
-      log.info({ rows: opened.rows, waiting: opened.waiting, tookMs: Math.round(opened.tookMs) }, "store open");
+      log.info(
+        { rows: opened.rows, waiting: opened.waiting, tookMs: Math.round(opened.tookMs) },
+        "store open",
+      );
       states.set("store", "ok");
     }
     onOpen();

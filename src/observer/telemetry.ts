@@ -62,11 +62,19 @@ class Telemetry implements ObserverTelemetry {
     const { clock, log, env } = parts;
     this.recorder = createRecorder({ catalogue, clock, log });
     for (const model of config.models) this.recorder.reserve(model.name);
-    const resource = resourceOf({ serviceName: `${targetOf(config)}-outrider`, serviceVersion: version, instanceId: randomUUID(), env, log });
+    const resource = resourceOf({
+      serviceName: `${targetOf(config)}-outrider`,
+      serviceVersion: version,
+      instanceId: randomUUID(),
+      env,
+      log,
+    });
     this.#exposition = createExposition({ recorder: this.recorder, resource });
     this.otlp = createOtlp({ ...config.otlp, resource, version, env, recorder: this.recorder, clock, log });
     this.#exchanges = createExchangeMetrics(this.recorder, { upstream: upstreamOf(config.upstream.http) });
-    this.recorder.gauge("outrider_build_info").set({ version, revision: "", node_version: process.version }, 1);
+    this.recorder
+      .gauge("outrider_build_info")
+      .set({ version, revision: "", node_version: process.version }, 1);
     this.#registerQuality();
     this.recorder.onCollect(() => this.#collectStore());
     this.recorder.onCollect(() => this.#collectSeries());
@@ -75,9 +83,15 @@ class Telemetry implements ObserverTelemetry {
   #registerQuality(): void {
     const { clock, measure, book } = this.#parts;
     const specOf = (model: string): ReturnType<ModelBook["specOf"]> => book.specOf(model);
-    createQualityMetrics(this.recorder, { groups: () => measure.groups(clock.wallMs(), { slice: "" }), specOf });
+    createQualityMetrics(this.recorder, {
+      groups: () => measure.groups(clock.wallMs(), { slice: "" }),
+      specOf,
+    });
     createWindowMetrics(this.recorder, {
-      windows: () => measure.windowStats(clock.wallMs(), { slice: "" }).map((stats) => ({ ...stats, basis: "all" as const })),
+      windows: () =>
+        measure
+          .windowStats(clock.wallMs(), { slice: "" })
+          .map((stats) => ({ ...stats, basis: "all" as const })),
     });
     createArrivalMetrics(this.recorder, { arrivals: () => this.#arrivals(), specOf });
   }
@@ -94,7 +108,9 @@ class Telemetry implements ObserverTelemetry {
     this.recorder.gauge("outrider_store_size_bytes").set({}, stats.sizeBytes);
     this.recorder.counter("outrider_store_write_errors_total").set({}, stats.writeErrors);
     this.recorder.gauge("outrider_queue_length").set({ queue: "store" }, stats.queuedItems);
-    this.recorder.counter("outrider_labels_total").set({ model: "", version: "", result: "expired" }, stats.waitingExpired);
+    this.recorder
+      .counter("outrider_labels_total")
+      .set({ model: "", version: "", result: "expired" }, stats.waitingExpired);
     const pending = stats.series.map((series) => ({
       labels: { model: series.model, version: series.version },
       value: series.pending,
@@ -106,14 +122,20 @@ class Telemetry implements ObserverTelemetry {
   }
 
   #collectSeries(): void {
-    for (const { model, version: of, lastPredictionTs, lastLabelReceivedAt } of this.#parts.measure.series()) {
+    for (const {
+      model,
+      version: of,
+      lastPredictionTs,
+      lastLabelReceivedAt,
+    } of this.#parts.measure.series()) {
       const labels = { model, version: of };
       this.recorder.gauge("outrider_last_prediction_timestamp_seconds").set(labels, lastPredictionTs / 1000);
       if (lastLabelReceivedAt !== null) {
         this.recorder.gauge("outrider_last_label_timestamp_seconds").set(labels, lastLabelReceivedAt / 1000);
       }
       const first = this.#parts.served.firstSeen(model, of);
-      if (first !== null) this.recorder.gauge("outrider_model_version_first_seen_timestamp_seconds").set(labels, first / 1000);
+      if (first !== null)
+        this.recorder.gauge("outrider_model_version_first_seen_timestamp_seconds").set(labels, first / 1000);
     }
   }
 
@@ -126,7 +148,8 @@ class Telemetry implements ObserverTelemetry {
     if (this.#begun.has(key)) return;
     if (this.#begun.size > 1000) this.#begun = new Set();
     this.#begun.add(key);
-    for (const result of RESULTS) this.recorder.counter("outrider_labels_total").zero({ model, version: of, result });
+    for (const result of RESULTS)
+      this.recorder.counter("outrider_labels_total").zero({ model, version: of, result });
     this.recorder.counter("outrider_prediction_id_conflicts_total").zero({ model, version: of });
   }
 

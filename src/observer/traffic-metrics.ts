@@ -15,12 +15,16 @@ export function recordTrafficStats(recorder: Recorder, stats: TrafficStats): voi
   recorder.counter("outrider_exchanges_seen_total").set({}, stats.seen);
   recorder.counter("outrider_exchanges_recorded_total").set({}, stats.recorded);
   for (const [queue, what] of LOSSES) {
-    recorder.counter("outrider_queue_dropped_total").set({ queue, what }, stats.dropped[`${queue}/${what}`] ?? 0);
+    recorder
+      .counter("outrider_queue_dropped_total")
+      .set({ queue, what }, stats.dropped[`${queue}/${what}`] ?? 0);
   }
   recorder.gauge("outrider_queue_length").set({ queue: "observer" }, stats.queuedFacts);
   recorder.gauge("outrider_proxy_connections").set({}, stats.openConnections);
   recorder.counter("outrider_proxy_connections_refused_total").set({}, stats.refusedConnections);
   recorder.counter("outrider_proxy_client_errors_total").set({}, stats.clientErrors);
   recorder.gauge("outrider_proxy_loop_delay_seconds").set({}, stats.loopDelayMs / 1000);
-  recorder.gauge("http_server_active_requests").set({ http_request_method: "_OTHER", url_scheme: "http" }, stats.activeRequests);
+  recorder
+    .gauge("http_server_active_requests")
+    .set({ http_request_method: "_OTHER", url_scheme: "http" }, stats.activeRequests);
 }

@@ -17,15 +17,19 @@ export function createProbeMetrics(recorder: Recorder, probes: readonly string[]
   return {
     record: (result) => {
       const probe = result.name;
-      const outcome = result.up ? { result: "success", reason: "" } : { result: "failure", reason: result.reason };
+      const outcome = result.up
+        ? { result: "success", reason: "" }
+        : { result: "failure", reason: result.reason };
       const failed = result.up ? 0 : (failures.get(probe) ?? 0) + 1;
       failures.set(probe, failed);
       recorder.counter("outrider_probe_attempts_total").inc({ probe, ...outcome });
       recorder.gauge("outrider_probe_up").set({ probe }, result.up ? 1 : 0);
       recorder.histogram("outrider_probe_duration_seconds").observe({ probe }, result.durationMs / 1000);
       recorder.gauge("outrider_probe_consecutive_failures").set({ probe }, failed);
-      if (result.up) recorder.gauge("outrider_probe_last_success_timestamp_seconds").set({ probe }, result.at / 1000);
-      if (result.status !== null) recorder.gauge("outrider_probe_http_status_code").set({ probe }, result.status);
+      if (result.up)
+        recorder.gauge("outrider_probe_last_success_timestamp_seconds").set({ probe }, result.at / 1000);
+      if (result.status !== null)
+        recorder.gauge("outrider_probe_http_status_code").set({ probe }, result.status);
       if (result.certExpiresAtMs !== null) {
         recorder
           .gauge("outrider_probe_tls_certificate_expiry_timestamp_seconds")
@@ -35,7 +39,11 @@ export function createProbeMetrics(recorder: Recorder, probes: readonly string[]
   };
 }
 
-function setIfKnown(recorder: Recorder, gauge: { name: string; labels?: Record<string, string> }, value: number | null): void {
+function setIfKnown(
+  recorder: Recorder,
+  gauge: { name: string; labels?: Record<string, string> },
+  value: number | null,
+): void {
   const family = recorder.gauge(gauge.name);
   if (value === null) family.remove(gauge.labels ?? {});
   else family.set(gauge.labels ?? {}, value);
@@ -44,15 +52,24 @@ function setIfKnown(recorder: Recorder, gauge: { name: string; labels?: Record<s
 /** Null: the process could not be found; its gauges go, its counters stay. */
 export function recordTarget(recorder: Recorder, sample: TargetSample | null): void {
   if (sample === null) {
-    for (const name of ["outrider_target_cpu_utilization_ratio", "outrider_target_memory_usage_bytes"]) recorder.gauge(name).replace([]);
+    for (const name of ["outrider_target_cpu_utilization_ratio", "outrider_target_memory_usage_bytes"])
+      recorder.gauge(name).replace([]);
     recorder.gauge("outrider_target_processes").set({}, 0);
     return;
   }
   const { source } = sample;
   recorder.counter("outrider_target_cpu_time_seconds_total").set({ source }, sample.cpuSecondsTotal);
-  setIfKnown(recorder, { name: "outrider_target_cpu_utilization_ratio", labels: { source } }, sample.cpuUtilization);
+  setIfKnown(
+    recorder,
+    { name: "outrider_target_cpu_utilization_ratio", labels: { source } },
+    sample.cpuUtilization,
+  );
   setIfKnown(recorder, { name: "outrider_target_cpu_limit" }, sample.cpuLimit);
-  setIfKnown(recorder, { name: "outrider_target_memory_usage_bytes", labels: { source, kind: "rss" } }, sample.memoryBytes.rss);
+  setIfKnown(
+    recorder,
+    { name: "outrider_target_memory_usage_bytes", labels: { source, kind: "rss" } },
+    sample.memoryBytes.rss,
+  );
   setIfKnown(
     recorder,
     { name: "outrider_target_memory_usage_bytes", labels: { source, kind: "working_set" } },

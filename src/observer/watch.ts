@@ -21,7 +21,10 @@ export interface WatchParts {
 
 /** Parts to be started in order. */
 export function createWatch(config: Config, { clock, log, recorder, states }: WatchParts): readonly Part[] {
-  const metrics = createProbeMetrics(recorder, config.probes.map(({ name }) => name));
+  const metrics = createProbeMetrics(
+    recorder,
+    config.probes.map(({ name }) => name),
+  );
   const probes = createProbes(config.probes, {
     clock,
     log,

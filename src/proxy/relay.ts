@@ -6,7 +6,7 @@
 
 import type { Outcome, RawHeaders } from "../facts/exchange.ts";
 import { messageOf } from "../kernel/problem.ts";
-import { Draft, outcomeOfStatus } from "./draft.ts";
+import { outcomeOfStatus, type Draft } from "./draft.ts";
 import {
   describeFailure,
   outcomeOf,
@@ -15,12 +15,12 @@ import {
   statusOf,
   type Failure,
 } from "./failures.ts";
-import { peerOf, waitForDrain, type ClientSide, type RelayRequest, type RelayResponse } from "./messages.ts";
-import { readRequestHead, upstreamTarget, type RequestHead } from "./request-head.ts";
-import { plainLines, readResponseHead } from "./response-head.ts";
+import { waitForDrain, type ClientSide, type RelayRequest, type RelayResponse } from "./messages.ts";
+import { openExchange } from "./opening.ts";
+import { upstreamTarget, type RequestHead } from "./request-head.ts";
+import { plainLines, readResponseHead, reasonPhrase } from "./response-head.ts";
 import type { Road, Underway } from "./road.ts";
-import { copyBytesMax, routeOf, versionOf, type Route, type Rules } from "./rules.ts";
-import { BodyTap } from "./tap.ts";
+import { versionOf, type Route, type Rules } from "./rules.ts";
 import type { UpstreamCall, UpstreamHandler } from "./upstream.ts";
 
 /** Bytes of a request body gathered within one turn of the loop before it is streamed after all. */
@@ -62,30 +62,10 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     this.#request = request;
     this.#response = response;
     this.#rules = road.rules;
-    const { snapshot } = road.rules;
-    const target = request.url ?? "";
-    this.#route = routeOf(road.rules, target);
-    const limits = {
-      bodyBytesMax: copyBytesMax(road.rules, this.#route),
-      totalBytesMax: snapshot.capture.totalBytesMax,
-    };
-    this.#head = readRequestHead(request.rawHeaders, {
-      httpVersion: request.httpVersion,
-      peer: peerOf(request),
-      upstreamHost: road.upstreamHost,
-      traceSampleRatio: snapshot.traceSampleRatio,
-    });
-    this.#draft = new Draft({
-      clock: road.clock,
-      method: request.method ?? "",
-      target,
-      httpVersion: request.httpVersion,
-      requestHeaders: request.rawHeaders,
-      predictionId: this.#head.predictionId,
-      trace: this.#head.tracing.trace,
-      request: new BodyTap(road.budget, limits),
-      response: new BodyTap(road.budget, limits),
-    });
+    const { route, head, draft } = openExchange(road, request);
+    this.#route = route;
+    this.#head = head;
+    this.#draft = draft;
   }
 
   /** The client's connection, to find the exchange that a broken message belongs to. */
@@ -414,9 +394,4 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       this.#request.socket.destroy();
     }
   }
-}
-
-/** A reason phrase as it may stand in a status line; undici hands it over as UTF-8. */
-function reasonPhrase(reason: string): string {
-  return /^[\t -~]*$/.test(reason) ? reason : "";
 }

@@ -139,3 +139,8 @@ export function plainLines(raw: RawHeaders): [string, string][] {
   }
   return kept;
 }
+
+/** A reason phrase as it may stand in a status line; undici hands it over as UTF-8. */
+export function reasonPhrase(reason: string): string {
+  return /^[\t -~]*$/.test(reason) ? reason : "";
+}

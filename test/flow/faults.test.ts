@@ -25,7 +25,11 @@ function startLoad(url: string, connections = 8): { stop: () => Promise<LoadRepo
       const startedAt = performance.now();
       sent += 1;
       try {
-        const answer = await request(`${url}/invocations`, { method: "POST", body: '{"x":1}', dispatcher: agent });
+        const answer = await request(`${url}/invocations`, {
+          method: "POST",
+          body: '{"x":1}',
+          dispatcher: agent,
+        });
         const text = await answer.body.text();
         if (answer.statusCode !== 200 || text !== '{"predictions":[1.5]}') failed += 1;
       } catch {
@@ -48,7 +52,10 @@ function startLoad(url: string, connections = 8): { stop: () => Promise<LoadRepo
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** seen = recorded + dropped facts, once nothing is queued any more. */
-async function settled(sidecar: Sidecar, sent: number): Promise<{ seen: number; recorded: number; dropped: number }> {
+async function settled(
+  sidecar: Sidecar,
+  sent: number,
+): Promise<{ seen: number; recorded: number; dropped: number }> {
   let figures = { seen: 0, recorded: 0, dropped: 0 };
   await until(async () => {
     const text = await sidecar.metrics();
@@ -57,9 +64,15 @@ async function settled(sidecar: Sidecar, sent: number): Promise<{ seen: number; 
       recorded: sampleSum(text, "outrider_exchanges_recorded_total"),
       dropped: sampleSum(text, "outrider_queue_dropped_total", { what: "fact" }),
     };
-    return sampleSum(text, "outrider_observer_up") === 1 && figures.seen === sent && figures.recorded + figures.dropped === sent;
+    return (
+      sampleSum(text, "outrider_observer_up") === 1 &&
+      figures.seen === sent &&
+      figures.recorded + figures.dropped === sent
+    );
   }, 30_000).catch((thrown: unknown) => {
-    throw new Error(`${JSON.stringify({ ...figures, sent })} ${sidecar.log().slice(-2000)}`, { cause: thrown });
+    throw new Error(`${JSON.stringify({ ...figures, sent })} ${sidecar.log().slice(-2000)}`, {
+      cause: thrown,
+    });
   });
   return figures;
 }
@@ -72,7 +85,11 @@ test("an observer that is killed under load fails no request, comes back, and th
     for (let round = 0; round < 3; round++) {
       await pause(500);
       process.kill(sidecar.observerPid(), "SIGKILL");
-      await until(async () => (await sidecar.metric("outrider_observer_restarts_total")) === round + 1 && (await sidecar.metric("outrider_observer_up")) === 1);
+      await until(
+        async () =>
+          (await sidecar.metric("outrider_observer_restarts_total")) === round + 1 &&
+          (await sidecar.metric("outrider_observer_up")) === 1,
+      );
     }
     const report = await load.stop();
     assert.equal(report.failed, 0);
@@ -109,7 +126,10 @@ test("an observer that is stopped makes no request wait, and goes on where it wa
 });
 
 test("after kill -9 of everything every acknowledged label is there, and the windows equal a recompute", async () => {
-  const model = await startModelServer(({ x }) => ({ predictions: [Number(x) * 1.1 + 0.01], model_version: "1" }));
+  const model = await startModelServer(({ x }) => ({
+    predictions: [Number(x) * 1.1 + 0.01],
+    model_version: "1",
+  }));
   const store = mkdtempSync(join(tmpdir(), "outrider-kill-"));
   const rounds = Number(process.env["OUTRIDER_TEST_KILLS"] ?? 4);
   const acknowledged = new Map<string, number>();
@@ -141,7 +161,10 @@ test("after kill -9 of everything every acknowledged label is there, and the win
     for (const [id, label] of acknowledged) {
       const found = await getJson(`${sidecar.api}/v1/labels/${id}`);
       assert.equal(found.status, 200, `${id} was acknowledged`);
-      assert.ok(JSON.stringify(found.body).includes(`"label":${label}`), `${id}: ${JSON.stringify(found.body)}`);
+      assert.ok(
+        JSON.stringify(found.body).includes(`"label":${label}`),
+        `${id}: ${JSON.stringify(found.body)}`,
+      );
     }
     const labelled: { y: number; f: number }[] = [];
     for (const [id, f] of predicted) {
@@ -172,8 +195,12 @@ test("a dead model server is a clear 502 at once, and the sidecar stays ready", 
     assert.equal(answer.headers["x-outrider-error"], "connection_refused");
     assert.equal(answer.headers["content-type"], "application/problem+json");
     assert.equal((await getJson(`${sidecar.telemetry}/readyz`)).status, 200);
-    await until(async () => (await sidecar.metric("outrider_requests_total", { outcome: "connect_error" })) === 1);
-    await until(async () => (await sidecar.metric("outrider_probe_attempts_total", { result: "failure" })) >= 1);
+    await until(
+      async () => (await sidecar.metric("outrider_requests_total", { outcome: "connect_error" })) === 1,
+    );
+    await until(
+      async () => (await sidecar.metric("outrider_probe_attempts_total", { result: "failure" })) >= 1,
+    );
   } finally {
     await sidecar.stop();
   }

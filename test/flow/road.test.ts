@@ -43,7 +43,11 @@ test("a prediction is followed from the socket to the rolling metric", async () 
 });
 
 test("the prediction, its labels, the quality and the served version can be asked for", async () => {
-  const answer = await postJson(`${sidecar.traffic}/invocations`, { x: 3 }, { "x-prediction-id": "mine-1", "x-request-id": "req-9" });
+  const answer = await postJson(
+    `${sidecar.traffic}/invocations`,
+    { x: 3 },
+    { "x-prediction-id": "mine-1", "x-request-id": "req-9" },
+  );
   assert.equal(answer.headers["x-prediction-id"], "mine-1");
   await postJson(`${sidecar.api}/v1/labels`, { id: "req-9", label: 4 });
   await until(async () => (await getJson(`${sidecar.api}/v1/predictions/mine-1`)).status === 200);

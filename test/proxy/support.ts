@@ -21,7 +21,8 @@ export interface Running {
 export async function eventually(holds: () => boolean, withinMs = 3000): Promise<void> {
   const endsAt = performance.now() + withinMs;
   while (!holds()) {
-    if (performance.now() > endsAt) throw new Error(`did not come true within ${withinMs} ms: ${holds}`);
+    if (performance.now() > endsAt)
+      throw new Error(`did not come true within ${withinMs} ms: ${holds.toString()}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

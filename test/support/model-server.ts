@@ -8,7 +8,11 @@ export interface ModelServer {
   close(): Promise<void>;
 }
 
-export type Answer = (body: Record<string, unknown>, request: IncomingMessage, response: ServerResponse) => unknown;
+export type Answer = (
+  body: Record<string, unknown>,
+  request: IncomingMessage,
+  response: ServerResponse,
+) => unknown;
 
 export async function startModelServer(answer: Answer): Promise<ModelServer> {
   let count = 0;
@@ -18,7 +22,11 @@ export async function startModelServer(answer: Answer): Promise<ModelServer> {
     request.on("end", () => {
       count += 1;
       const text = Buffer.concat(chunks).toString();
-      const said = answer(text === "" ? {} : (JSON.parse(text) as Record<string, unknown>), request, response);
+      const said = answer(
+        text === "" ? {} : (JSON.parse(text) as Record<string, unknown>),
+        request,
+        response,
+      );
       if (response.writableEnded) return;
       response.setHeader("content-type", "application/json");
       response.end(JSON.stringify(said));

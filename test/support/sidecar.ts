@@ -35,7 +35,8 @@ export interface Sidecar {
 export async function until(ready: () => Promise<boolean> | boolean, withinMs = 10_000): Promise<void> {
   const endsAt = performance.now() + withinMs;
   while (!(await ready())) {
-    if (performance.now() > endsAt) throw new Error(`not within ${withinMs} ms: ${ready.toString().slice(0, 200)}`);
+    if (performance.now() > endsAt)
+      throw new Error(`not within ${withinMs} ms: ${ready.toString().slice(0, 200)}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -80,7 +81,8 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   });
   const urls = new Map<string, string>();
   await until(() => {
-    for (const [, name = "", url = ""] of text.matchAll(/"(traffic|metrics|api)":"(http:[^"]+)"/g)) urls.set(name, url);
+    for (const [, name = "", url = ""] of text.matchAll(/"(traffic|metrics|api)":"(http:[^"]+)"/g))
+      urls.set(name, url);
     if (child.exitCode !== null) throw new Error(`the sidecar ended with ${child.exitCode}: ${text}`);
     return urls.size === 3;
   }, 20_000).catch((thrown: unknown) => {
@@ -115,16 +117,28 @@ export interface JsonAnswer {
   readonly body: Record<string, unknown>;
 }
 
-export async function postJson(url: string, body: unknown, headers: Record<string, string> = {}): Promise<JsonAnswer> {
+export async function postJson(
+  url: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<JsonAnswer> {
   const answer = await request(url, {
     method: "POST",
     body: JSON.stringify(body),
     headers: { "content-type": "application/json", ...headers },
   });
-  return { status: answer.statusCode, headers: answer.headers, body: (await answer.body.json()) as Record<string, unknown> };
+  return {
+    status: answer.statusCode,
+    headers: answer.headers,
+    body: (await answer.body.json()) as Record<string, unknown>,
+  };
 }
 
 export async function getJson(url: string): Promise<JsonAnswer> {
   const answer = await request(url);
-  return { status: answer.statusCode, headers: answer.headers, body: (await answer.body.json()) as Record<string, unknown> };
+  return {
+    status: answer.statusCode,
+    headers: answer.headers,
+    body: (await answer.body.json()) as Record<string, unknown>,
+  };
 }

@@ -1,0 +1,42 @@
+// The beginning of an exchange: what its head says, which route it is, and the draft of what will be sealed.
+
+import { Draft } from "./draft.ts";
+import { peerOf, type RelayRequest } from "./messages.ts";
+import { readRequestHead, type RequestHead } from "./request-head.ts";
+import type { Road } from "./road.ts";
+import { copyBytesMax, routeOf, type Route } from "./rules.ts";
+import { BodyTap } from "./tap.ts";
+
+export interface Opening {
+  readonly route: Route | null;
+  readonly head: RequestHead;
+  readonly draft: Draft;
+}
+
+export function openExchange(road: Road, request: RelayRequest): Opening {
+  const { snapshot } = road.rules;
+  const target = request.url ?? "";
+  const route = routeOf(road.rules, target);
+  const limits = {
+    bodyBytesMax: copyBytesMax(road.rules, route),
+    totalBytesMax: snapshot.capture.totalBytesMax,
+  };
+  const head = readRequestHead(request.rawHeaders, {
+    httpVersion: request.httpVersion,
+    peer: peerOf(request),
+    upstreamHost: road.upstreamHost,
+    traceSampleRatio: snapshot.traceSampleRatio,
+  });
+  const draft = new Draft({
+    clock: road.clock,
+    method: request.method ?? "",
+    target,
+    httpVersion: request.httpVersion,
+    requestHeaders: request.rawHeaders,
+    predictionId: head.predictionId,
+    trace: head.tracing.trace,
+    request: new BodyTap(road.budget, limits),
+    response: new BodyTap(road.budget, limits),
+  });
+  return { route, head, draft };
+}
