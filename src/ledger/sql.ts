@@ -24,7 +24,7 @@ INSERT INTO meta VALUES (1, 0, 1, 1);
 CREATE TABLE series (id INTEGER PRIMARY KEY, model TEXT NOT NULL, version TEXT NOT NULL);
 CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE prediction (
-  row INTEGER PRIMARY KEY, pos INTEGER, n INTEGER, series INTEGER, id TEXT, ts INTEGER, value, score REAL, scores TEXT,
+  row INTEGER PRIMARY KEY, pos INTEGER, n INTEGER, series INTEGER, id TEXT, ts INTEGER, value, score, scores TEXT,
   slice INTEGER, aliases TEXT, trace TEXT, route INTEGER, status INTEGER, duration REAL, ttfb REAL);
 CREATE TABLE label (
   seq INTEGER PRIMARY KEY, row INTEGER, prev INTEGER, ts INTEGER, received INTEGER, first INTEGER, state INTEGER, value);

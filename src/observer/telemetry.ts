@@ -21,6 +21,7 @@ import { createQualityMetrics } from "../telemetry/quality-metrics.ts";
 import { createRecorder, type Recorder } from "../telemetry/recorder.ts";
 import { resourceOf } from "../telemetry/resource.ts";
 import { createWindowMetrics } from "../telemetry/window-metrics.ts";
+import { createFlowCounters, type FlowCounters } from "./flow-counters.ts";
 import type { ReadExchange } from "./intake.ts";
 import type { Rendered } from "./road.ts";
 import type { Served } from "./served.ts";
@@ -46,16 +47,13 @@ export interface ObserverTelemetry {
   render(accept: string, acceptEncoding: string): Promise<Rendered>;
 }
 
-/** The first label's result words, begun at 0 so that the first increment is not lost to `increase()`. */
-const RESULTS = ["joined", "waiting", "duplicate", "corrected", "stale", "retracted", "rejected"] as const;
-
 class Telemetry implements ObserverTelemetry {
   readonly recorder: Recorder;
   readonly otlp: Otlp;
   readonly #parts: TelemetryParts;
   readonly #exposition: ReturnType<typeof createExposition>;
   readonly #exchanges: ReturnType<typeof createExchangeMetrics>;
-  #begun = new Set<string>();
+  readonly #flow: FlowCounters;
 
   constructor(config: Config, parts: TelemetryParts) {
     this.#parts = parts;
@@ -69,6 +67,7 @@ class Telemetry implements ObserverTelemetry {
       env,
       log,
     });
+    this.#flow = createFlowCounters(this.recorder);
     this.#exposition = createExposition({ recorder: this.recorder, resource });
     this.otlp = createOtlp({ ...config.otlp, resource, version, env, recorder: this.recorder, clock, log });
     this.#exchanges = createExchangeMetrics(this.recorder, { upstream: upstreamOf(config.upstream.http) });
@@ -143,32 +142,12 @@ class Telemetry implements ObserverTelemetry {
     this.#exchanges.observe(exchange, read);
   }
 
-  #begin(model: string, of: string): void {
-    const key = `${model}\n${of}`;
-    if (this.#begun.has(key)) return;
-    if (this.#begun.size > 1000) this.#begun = new Set();
-    this.#begun.add(key);
-    for (const result of RESULTS)
-      this.recorder.counter("outrider_labels_total").zero({ model, version: of, result });
-    this.recorder.counter("outrider_prediction_id_conflicts_total").zero({ model, version: of });
-  }
-
   label(outcome: LabelOutcome): void {
-    const { model, version: of, result } = outcome;
-    this.recorder.counter("outrider_labels_total").inc({ model: model ?? "", version: of ?? "", result });
+    this.#flow.label(outcome);
   }
 
-  /** Only changes that happen now; what was read back from disk is not counted again. */
   change(change: Change): void {
-    const { model, version: of, ts } = change.prediction;
-    const labels = { model, version: of };
-    if (change.kind === "predicted") {
-      this.#begin(model, of);
-      this.recorder.counter("outrider_predictions_total").inc(labels);
-    } else if (change.kind === "truth" && change.before === null && change.after !== null) {
-      const delayMs = Math.max(0, change.after.firstReceivedAt - ts);
-      this.recorder.histogram("outrider_label_delay_seconds").observe(labels, delayMs / 1000);
-    }
+    this.#flow.change(change);
   }
 
   stats(stats: TrafficStats): void {
@@ -181,7 +160,7 @@ class Telemetry implements ObserverTelemetry {
   }
 }
 
-/** The one model's name, or the upstream's host: never the model server's own service name. */
+/** The one model's name, or a word for several: never the model server's own service name. */
 function targetOf(config: Config): string {
   const [only, ...others] = config.models;
   return only !== undefined && others.length === 0 ? only.name : "models";

@@ -18,22 +18,18 @@ import {
 import { waitForDrain, type ClientSide, type RelayRequest, type RelayResponse } from "./messages.ts";
 import { openExchange } from "./opening.ts";
 import { upstreamTarget, type RequestHead } from "./request-head.ts";
-import { plainLines, readResponseHead, reasonPhrase } from "./response-head.ts";
+import { plainLines, readResponseHead, reasonPhrase, type WaitingHead } from "./response-head.ts";
 import type { Road, Underway } from "./road.ts";
 import { versionOf, type Route, type Rules } from "./rules.ts";
 import type { UpstreamCall, UpstreamHandler } from "./upstream.ts";
 
-/** Bytes of a request body gathered within one turn of the loop before it is streamed after all. */
+/** Bytes of a request body gathered within one turn before it is streamed after all. */
 const COLLECT_BYTES_MAX = 256 * 1024;
 
-type State = "collecting" | "asked" | "answering" | "over";
+/** Head and body up to this leave as one string, by a plain write; latin-1 keeps every byte. */
+const ONE_WRITE_BYTES_MAX = 8 * 1024;
 
-/** A response head that waits, within the same turn, for its first chunk. */
-interface WaitingHead {
-  readonly status: number;
-  readonly reason: string;
-  readonly lines: string[];
-}
+type State = "collecting" | "asked" | "answering" | "over";
 
 export class Relay implements ClientSide, UpstreamHandler, Underway {
   slot = -1;
@@ -71,10 +67,6 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
   /** The client's connection, to find the exchange that a broken message belongs to. */
   get socket(): unknown {
     return this.#request.socket;
-  }
-
-  get requestComplete(): boolean {
-    return this.#request.complete;
   }
 
   begin(expectsContinue: boolean): void {
@@ -253,11 +245,10 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     if (this.#state !== "answering") return;
     try {
       this.#call = null;
-      const chunk = this.#firstChunk;
-      this.#firstChunk = null;
-      this.#writeHead();
+      const chunk = this.#takeFirstChunk();
       if (trailers.length > 0) this.#response.addTrailers(plainLines(trailers));
       if (chunk === null) this.#response.end();
+      else if (chunk.length <= ONE_WRITE_BYTES_MAX) this.#response.end(chunk.toString("latin1"), "latin1");
       else this.#response.end(chunk);
     } catch (thrown) {
       this.#bug(thrown);
@@ -268,14 +259,20 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
   flush(): void {
     if (this.#waitingHead === null || this.#state !== "answering") return;
     try {
-      const chunk = this.#firstChunk;
-      this.#firstChunk = null;
-      this.#writeHead();
+      const chunk = this.#takeFirstChunk();
       if (chunk === null) this.#response.flushHeaders();
       else this.#write(chunk);
     } catch (thrown) {
       this.#bug(thrown);
     }
+  }
+
+  /** Writes the head that waits; gives the chunk that waited with it. */
+  #takeFirstChunk(): Buffer | null {
+    const chunk = this.#firstChunk;
+    this.#firstChunk = null;
+    this.#writeHead();
+    return chunk;
   }
 
   #writeHead(): void {

@@ -140,6 +140,13 @@ export function plainLines(raw: RawHeaders): [string, string][] {
   return kept;
 }
 
+/** A response head that waits, within the same turn, for its first chunk. */
+export interface WaitingHead {
+  readonly status: number;
+  readonly reason: string;
+  readonly lines: string[];
+}
+
 /** A reason phrase as it may stand in a status line; undici hands it over as UTF-8. */
 export function reasonPhrase(reason: string): string {
   return /^[\t -~]*$/.test(reason) ? reason : "";

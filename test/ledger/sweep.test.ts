@@ -15,7 +15,7 @@ function sweepAll({ ledger, clock }: Bench): number {
   throw new Error("the sweep does not end");
 }
 
-/** Ten days in hours, as a running program sees them. */
+/** Time as a running program sees it: a sweep every hour. */
 function pass({ ledger, clock }: Bench, ms: number): void {
   for (let left = ms; left > 0; left -= HOUR_MS) {
     clock.advance(Math.min(HOUR_MS, left));
@@ -54,7 +54,7 @@ test("many rows are forgotten in short steps that leave nothing behind", async (
   );
   await bench.record(exchange("first"), ...old, exchange("last"));
   const first = bench.ledger.sweep(NOW);
-  assert.ok(first.more && first.forgotten > 0 && first.forgotten <= 4096 + 64, JSON.stringify(first));
+  assert.ok(first.more && first.forgotten > 0 && first.forgotten <= 4096 + 256, JSON.stringify(first));
   sweepAll(bench);
   assert.deepEqual(Object.keys(bench.listener.truths()), ["m/1/first", "m/1/last"]);
   assert.equal(bench.ledger.find("first").length, 1);
@@ -65,7 +65,7 @@ test("many rows are forgotten in short steps that leave nothing behind", async (
 test("early labels are given up after the horizon; a revision keeps its label waiting", async (t) => {
   const path = tempFolder(t);
   const bench = openBench(path, { labelHorizonMs: 2 * DAY_MS });
-  const { say, record, listener, ledger, clock } = bench;
+  const { say, ledger, clock } = bench;
   await say(label("a", 1, { ts: 1 }), label("b", 1));
   pass(bench, DAY_MS);
   await say(label("a", 2, { ts: 2, receivedAt: clock.wallMs() }));
@@ -82,8 +82,6 @@ test("early labels are given up after the horizon; a revision keeps its label wa
   await again.record(exchange("a"), exchange("b"));
   assert.deepEqual(again.listener.truths(), { "m/1/a": 2, "m/1/b": null });
   await again.ledger.close();
-  void record;
-  void listener;
 });
 
 test("a clock that jumps a year ahead deletes nothing, and nothing is lost when it comes back", async (t) => {

@@ -1,0 +1,35 @@
+// The process that a crash test kills: writes predictions and labels as fast as it can and says what was acknowledged.
+
+import { writeSync } from "node:fs";
+
+import { systemClock } from "../../src/kernel/clock.ts";
+import { silentLog } from "../../src/kernel/log.ts";
+import { createLedger } from "../../src/ledger/ledger.ts";
+import { DAY_MS, exchange, label, normalise } from "./support.ts";
+
+const [, , path = "", round = ""] = process.argv;
+const now = Date.now();
+
+const ledger = createLedger(
+  { path, retentionMs: 30 * DAY_MS, labelHorizonMs: 7 * DAY_MS, groupCommitMs: 2 },
+  { clock: systemClock, log: silentLog, normalise, onChanges: () => undefined },
+);
+const opened = ledger.open();
+if (opened.kind !== "open") throw new Error(JSON.stringify(opened));
+writeSync(1, `open ${Math.round(opened.tookMs)}\n`);
+
+for (let batch = 1; ; batch++) {
+  const ids = Array.from({ length: 5 }, (_, i) => `${round}-${batch}-${i}`);
+  const early = ids.slice(0, 2).map((id) => label(id, batch, { ts: now, receivedAt: now }));
+  const late = ids.slice(2, 4).map((id) => label(id, batch, { ts: now, receivedAt: now }));
+  const first = ledger.label(early);
+  const kept = ledger.record(
+    ids.map((id) => exchange(id, { ts: now })),
+    { session: round, batch },
+  );
+  const second = ledger.label(late);
+  // oxlint-disable-next-line no-await-in-loop -- what is said must have been acknowledged
+  const results = await Promise.all([first, kept, second]);
+  if (results.some((result) => result.kind !== "kept")) throw new Error(JSON.stringify(results));
+  writeSync(1, `kept ${batch}\n`);
+}
