@@ -1,0 +1,18 @@
+// `npm run test:real`: installs the real systems once, then runs the tests against them, one file after the other. Fails when it cannot.
+
+import { spawnSync } from "node:child_process";
+import { globSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ensurePrometheus, ensurePython } from "./support/install.ts";
+
+await ensurePython();
+await ensurePrometheus();
+const here = dirname(fileURLToPath(import.meta.url));
+const files = globSync("**/*.test.ts", { cwd: here }).map((file) => join(here, file));
+const { status } = spawnSync(
+  process.execPath,
+  ["--test", "--test-concurrency=1", "--test-reporter=spec", ...files],
+  { stdio: "inherit" },
+);
+process.exitCode = status ?? 1;
