@@ -28,7 +28,6 @@ for (let batch = 1; ; batch++) {
     { session: round, batch },
   );
   const second = ledger.label(late);
-  // oxlint-disable-next-line no-await-in-loop -- what is said must have been acknowledged
   const results = await Promise.all([first, kept, second]);
   if (results.some((result) => result.kind !== "kept")) throw new Error(JSON.stringify(results));
   writeSync(1, `kept ${batch}\n`);

@@ -1,7 +1,7 @@
 // Broken, taken, newer, full: the ledger starts all the same or says why not, and never loses what it could keep.
 
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import {
   copyFileSync,
   existsSync,
@@ -151,73 +151,4 @@ test("a path that cannot be a directory is refused with its name", async (t) => 
     result.kind === "refused" && result.message.includes(join(folder, "file", "data")),
     JSON.stringify(result),
   );
-});
-
-/** A small file system of its own; null where we may not mount one. */
-function smallDisk(t: TestContext): string | null {
-  const folder = tempFolder(t);
-  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]).status === 0;
-  if (!mounted) return null;
-  t.after(() => spawnSync("umount", ["-l", folder]));
-  return folder;
-}
-
-test("a full disk refuses labels and predictions, keeps what it acknowledged, and recovers by itself", async (t) => {
-  const disk = smallDisk(t);
-  if (disk === null) {
-    t.skip("no right to mount");
-    return;
-  }
-  const path = join(disk, "data");
-  const { ledger, listener, say } = openBench(path);
-  const sent: string[] = [];
-  let refusal = "";
-  for (let batch = 0; batch < 200 && refusal === ""; batch++) {
-    const ids = Array.from({ length: 200 }, (_, i) => `${batch}-${i}`);
-    const pending = ledger.record(
-      ids.map((id) => exchange(id)),
-      { session: "s", batch },
-    );
-    const labels = ledger.label(ids.map((id) => label(id, batch)));
-    const [kept, result] = await Promise.all([pending, labels]);
-    if (kept.kind === "kept") sent.push(...ids);
-    else refusal = kept.cause;
-    if (kept.kind === "kept") assert.equal(result.kind, "kept");
-  }
-  assert.equal(refusal, "disk-full");
-  assert.ok(ledger.stats().writeErrors > 0);
-  assert.notEqual(ledger.stats().trouble, null);
-  assert.equal(listener.rows.size, sent.length, "nothing was told that is not on disk");
-  assert.equal(ledger.find(sent[0] ?? "").length, 1, "reading goes on");
-  assert.equal(spawnSync("mount", ["-o", "remount,size=16m", disk]).status, 0);
-  assert.deepEqual(await say(label("after", 1)), ["waiting"]);
-  assert.equal(ledger.stats().trouble, null);
-  await ledger.close();
-  const again = openBench(path);
-  assert.deepEqual(again.listener.truths(), listener.truths());
-  await again.ledger.close();
-  assert.equal(Object.keys(again.listener.truths()).length, sent.length);
-});
-
-test("a disk that turns read-only is told as such, and recovers when it can be written again", async (t) => {
-  const disk = smallDisk(t);
-  if (disk === null) {
-    t.skip("no right to mount");
-    return;
-  }
-  const { ledger, say, record, listener, clock } = openBench(join(disk, "data"));
-  await record(exchange("a"));
-  // A file held open for writing keeps a file system from turning read-only: bind the mount and turn that.
-  if (spawnSync("mount", ["-o", "remount,ro", disk]).status !== 0) {
-    await ledger.close();
-    t.skip("the file system is busy");
-    return;
-  }
-  const refused = await ledger.label([label("a", 1)]);
-  assert.ok(refused.kind === "refused" && refused.cause === "read-only", JSON.stringify(refused));
-  assert.equal(spawnSync("mount", ["-o", "remount,rw", disk]).status, 0);
-  clock.advance(1000);
-  assert.deepEqual(await say(label("a", 1)), ["joined"]);
-  assert.deepEqual(listener.truths(), { "m/1/a": 1 });
-  await ledger.close();
 });

@@ -116,7 +116,6 @@ async function run(steps: readonly Step[]): Promise<Ran> {
     for (const one of steps) {
       if (one.kind === "flush") bench.ledger.flushNow();
       else if (one.kind === "restart") {
-        // oxlint-disable-next-line no-await-in-loop -- a restart comes between the events
         await bench.ledger.close();
         bench = openBench(path);
       } else if (isLabel(one.event)) {

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { request } from "undici";
+import { startModelServer } from "../support/model-server.ts";
+import { postJson, startSidecar } from "../support/sidecar.ts";
+
+const main = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "src", "main.ts");
+
+async function outrider(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, [main, ...args], { cwd: tmpdir(), env: { ...process.env, ...env } });
+  let out = "";
+  let err = "";
+  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
+  const timer = setTimeout(() => child.kill("SIGKILL"), 10_000);
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  clearTimeout(timer);
+  return { code, out, err };
+}
+
+test("bad configuration: every mistake at once, each with its path and the fix, exit code 2, no stack", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "outrider-config-"));
+  const file = join(folder, "outrider.yaml");
+  writeFileSync(
+    file,
+    "upstream: http://127.0.0.1:8000\nproxy: { drainTimeot: 3s, connectTimeout: soon }\nmodels: [{ name: m, task: binry }]\n",
+  );
+  const { code, err } = await outrider(["check", "--config", file]);
+  assert.equal(code, 2);
+  assert.match(err, /drainTimeot.*drainTimeout/);
+  assert.match(err, /proxy\.connectTimeout/);
+  assert.match(err, /models\[0\]\.task/);
+  assert.doesNotMatch(err, /\n\s+at /);
+  assert.equal((await outrider(["run"])).code, 2);
+  const secret = await outrider(["config", "--upstream", "http://127.0.0.1:8000"], {
+    OUTRIDER_OTLP: '{"endpoint":"http://127.0.0.1:1","headers":{"authorization":"s3cret"}}',
+  });
+  assert.equal(secret.code, 0);
+  assert.doesNotMatch(secret.out, /s3cret/);
+  rmSync(folder, { recursive: true });
+});
+
+test("a port that is taken is named, with what to do, exit code 1", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const { code, err } = await outrider([
+    "run",
+    "--upstream",
+    "http://127.0.0.1:9",
+    "--listen",
+    `127.0.0.1:${port}`,
+    "--telemetry-listen",
+    "127.0.0.1:0",
+  ]);
+  assert.equal(code, 1);
+  assert.match(err, new RegExp(`${port}.*--listen`));
+  server.close();
+});
+
+test("SIGTERM lets a request in flight finish, ends with 0, and leaves no process", async () => {
+  const model = createServer((_, response) => {
+    setTimeout(() => response.end("[1.5]"), 1500);
+  }).listen(0, "127.0.0.1");
+  await new Promise((resolve) => model.once("listening", resolve));
+  const address = model.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const sidecar = await startSidecar({ upstream: `http://127.0.0.1:${port}` });
+  const observer = sidecar.observerPid();
+  const slow = request(`${sidecar.traffic}/predict`, { method: "POST", body: "{}" });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const stopped = sidecar.stop("SIGTERM");
+  const answer = await slow;
+  assert.equal(answer.statusCode, 200);
+  await answer.body.dump();
+  assert.equal(await stopped, 0);
+  assert.throws(() => process.kill(observer, 0));
+  model.close();
+});
+
+test("labels that are wrong are refused one by one, with a code; the good ones of the batch are kept", async () => {
+  const model = await startModelServer(({ x }) => ({ predictions: [Number(x) + 0.5] }));
+  const sidecar = await startSidecar({ upstream: model.url });
+  try {
+    await postJson(`${sidecar.traffic}/invocations`, { x: 1 }, { "x-prediction-id": "p1" });
+    const answer = await postJson(`${sidecar.api}/v1/labels`, [
+      { id: "p1", label: 2 },
+      { id: "p1" },
+      { label: 3 },
+      { id: "p1", label: 1, ts: "soon" },
+    ]);
+    assert.equal(answer.status, 200);
+    assert.equal(answer.body["received"], 4);
+    assert.equal(answer.body["rejected"], 3);
+    const codes = (answer.body["errors"] as { line: number; code: string }[]).map(({ line, code }) => [
+      line,
+      code,
+    ]);
+    assert.deepEqual(codes, [
+      [2, "missing_label"],
+      [3, "invalid_id"],
+      [4, "invalid_ts"],
+    ]);
+    const refused = await postJson(`${sidecar.api}/v1/labels`, { id: "", label: 1 });
+    assert.equal(refused.status, 422);
+  } finally {
+    await sidecar.stop();
+    await model.close();
+  }
+});
