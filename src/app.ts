@@ -9,6 +9,7 @@ import type { ObserverState, PartState } from "./facts/road.ts";
 import type { Clock } from "./kernel/clock.ts";
 import { UndoStack, type Part } from "./kernel/lifecycle.ts";
 import type { Log } from "./kernel/log.ts";
+import { Problem } from "./kernel/problem.ts";
 import { version } from "./kernel/version.ts";
 import { createProxy, type Proxy } from "./proxy/proxy.ts";
 
@@ -163,5 +164,12 @@ class Application implements App {
 
 /** `config` is frozen and whole; nothing visible happens before `start`. */
 export function createApp(config: Config, needs: AppNeeds): App {
+  if (config.proxy.tls !== null) {
+    throw new Problem(
+      "config_unsupported",
+      "TLS on the traffic listener is not supported yet: remove it",
+      "proxy.tls",
+    );
+  }
   return new Application(config, needs);
 }

@@ -35,6 +35,7 @@ export function createWatch(config: Config, { clock, log, recorder, states }: Wa
     },
     onJob: (name, result, seconds) => {
       recorder.counter("outrider_job_runs_total").inc({ job_name: name, result });
+      if (result === "overlap" || result === "missed") return;
       recorder.histogram("outrider_job_duration_seconds").observe({ job_name: name }, seconds);
     },
   });

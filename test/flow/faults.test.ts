@@ -131,7 +131,7 @@ test("after kill -9 of everything every acknowledged label is there, and the win
     model_version: "1",
   }));
   const store = mkdtempSync(join(tmpdir(), "outrider-kill-"));
-  const rounds = Number(process.env["OUTRIDER_TEST_KILLS"] ?? 4);
+  const rounds = Number(process.env["FLOW_KILLS"] ?? 4);
   const acknowledged = new Map<string, number>();
   const predicted = new Map<string, number>();
   try {

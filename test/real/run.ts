@@ -9,10 +9,12 @@ import { ensurePrometheus, ensurePython } from "./support/install.ts";
 await ensurePython();
 await ensurePrometheus();
 const here = dirname(fileURLToPath(import.meta.url));
+// The flow's crash test again, with more rounds than a quick run can afford.
+const crashes = join(here, "..", "flow", "faults.test.ts");
 const files = globSync("**/*.test.ts", { cwd: here }).map((file) => join(here, file));
 const { status } = spawnSync(
   process.execPath,
-  ["--test", "--test-concurrency=1", "--test-reporter=spec", ...files],
-  { stdio: "inherit" },
+  ["--test", "--test-concurrency=1", "--test-reporter=spec", ...files, crashes],
+  { stdio: "inherit", env: { ...process.env, FLOW_KILLS: "20" } },
 );
 process.exitCode = status ?? 1;
