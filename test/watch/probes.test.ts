@@ -239,7 +239,8 @@ suite("probes on their schedule", { concurrency: true }, () => {
     await part.stop(1000);
     const missed = jobs.filter(([, result]) => result === "missed").length;
     assert.ok(missed >= 3 && missed <= 4, `${missed} missed`);
-    assert.ok(results.length - before <= 2, `${results.length - before} runs after the block`);
+    // One catches up for the four that were missed; two more may be due in 1.2 s, and one be under way at the count before.
+    assert.ok(results.length - before <= 3, `${results.length - before} runs after the block`);
   });
 
   test("a wall clock that is set, back or forth, does not stop the ticks", async () => {
