@@ -2,13 +2,20 @@
 
 import type { Request, Response } from "express";
 import type { z } from "zod";
-import { labelHistory, measuredVersions, modelsDocument, oneModel, onePrediction } from "./answers.ts";
+import {
+  comparisonDocument,
+  labelHistory,
+  measuredVersions,
+  modelsDocument,
+  oneModel,
+  onePrediction,
+} from "./answers.ts";
 import type { ApiNeeds, ApiOptions } from "./contract.ts";
 import { openApiDocument, overviewText } from "./openapi.ts";
 import type { LabelsPost } from "./post-labels.ts";
 import { ApiProblem, sendJson } from "./problems.ts";
 import type { Operation } from "./routes.ts";
-import { narrowing, ofModel, qualityQuery } from "./schemas.ts";
+import { comparisonQuery, narrowing, ofModel, qualityQuery } from "./schemas.ts";
 import { rfc3339 } from "./timestamp.ts";
 
 export type Handler = (request: Request, response: Response) => void | Promise<void>;
@@ -46,7 +53,13 @@ function readHandlers(
   needs: ApiNeeds,
 ): Pick<
   Record<Operation, Handler>,
-  "getPrediction" | "getLabels" | "getQuality" | "getModels" | "getVersions" | "getModelVersion"
+  | "getPrediction"
+  | "getLabels"
+  | "getQuality"
+  | "getComparison"
+  | "getModels"
+  | "getVersions"
+  | "getModelVersion"
 > {
   return {
     getPrediction: (request, response) => {
@@ -61,6 +74,9 @@ function readHandlers(
     getQuality: (request, response) => {
       const { at, groups } = needs.quality(parseQuery(qualityQuery, request));
       sendJson(response, { at: rfc3339(at), groups });
+    },
+    getComparison: (request, response) => {
+      sendJson(response, comparisonDocument(needs.compare(parseQuery(comparisonQuery, request))));
     },
     getModels: (_request, response) => sendJson(response, modelsDocument(needs.models())),
     getVersions: (request, response) => {

@@ -21,6 +21,7 @@ export interface ApiParts {
   readonly book: ModelBook;
   readonly states: StateBook;
   readonly countLabel: (outcome: LabelOutcome) => void;
+  readonly compare: ApiNeeds["compare"];
   readonly versionModels: () => readonly VersionModel[];
 }
 
@@ -111,6 +112,7 @@ export function createApiNeeds(config: Config, parts: ApiParts): ApiNeeds {
       );
       return { at, groups: measure.groups(at, filter) };
     },
+    compare: parts.compare,
     models: () => modelViews(parts),
     version: () => ({ outrider: version, models: parts.versionModels() }),
     health: () => ({ live: true, ready: true, body: { status: "ready", parts: parts.states.all() } }),

@@ -18,6 +18,7 @@ import { normaliseLabel } from "../measure/semantics.ts";
 import { createExtractor } from "../observe/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds } from "./api-needs.ts";
+import { createComparing, type Comparing } from "./comparing.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
 import { extractorRules, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
 import type { ParsedOpening } from "./parse-road.ts";
@@ -46,6 +47,7 @@ export interface Observer extends Part {
 const HINTS_MAX = 100;
 /** The windows move on with each question; a long silence would have to be caught up with at the next scrape. */
 const KEEP_WARM_MS = 30_000;
+const SAVE_COMPARISONS_MS = 5 * 60_000;
 
 function urlOf(address: { readonly host: string; readonly port: number } | null): string {
   if (address === null) return "";
@@ -60,6 +62,7 @@ class Rooms implements Observer {
   readonly #book: ModelBook;
   readonly #ledger: Ledger;
   readonly #measure: Measure;
+  readonly #comparing: Comparing;
   readonly #telemetry: ObserverTelemetry;
   readonly #served = createServed();
   readonly #states;
@@ -91,6 +94,8 @@ class Rooms implements Observer {
       },
     );
     const { ledger, measure, book, served } = this.#rooms();
+    this.#comparing = createComparing({ clock, log, ledger, measure, book });
+    const { comparisons } = this.#comparing;
     this.#telemetry = createObserverTelemetry(this.#config, {
       clock,
       log,
@@ -99,6 +104,7 @@ class Rooms implements Observer {
       measure,
       book,
       served,
+      comparisons,
     });
     this.#telemetry.stats(opening.stats);
     this.#intake = this.#createIntake();
@@ -181,6 +187,7 @@ class Rooms implements Observer {
       states: this.#states,
       countLabel: this.#telemetry.label.bind(this.#telemetry),
       versionModels: () => this.#versionModels(),
+      compare: this.#comparing.compare.bind(this.#comparing),
     };
     const { listen, tokens } = this.#config.api;
     const options = { listen, tokens, limits: DEFAULT_LIMITS, softwareVersion: version };
@@ -196,6 +203,7 @@ class Rooms implements Observer {
     this.#needs.log.info({ model, task: spec?.task }, "the model's task follows from its predictions");
     this.#saveBook();
     this.#measure.rebuild(model);
+    this.#comparing.rebuild(model);
   }
 
   #saveBook(): void {
@@ -218,6 +226,7 @@ class Rooms implements Observer {
     if (change.kind === "predicted" && this.#served.add(model, of, ts) === "new") this.#tell();
     if (!this.#live) return;
     this.#measure.apply(change);
+    this.#comparing.apply(change);
     this.#telemetry.change(change);
   }
 
@@ -225,8 +234,11 @@ class Rooms implements Observer {
   #onStoreOpen(): void {
     const saved = this.#ledger.loadState("models");
     if (saved !== null) this.#book.restore(JSON.parse(saved));
-    for (const model of new Set(this.#ledger.stats().series.map((series) => series.model)))
+    this.#comparing.load();
+    for (const model of new Set(this.#ledger.stats().series.map((series) => series.model))) {
       this.#measure.rebuild(model);
+      this.#comparing.rebuild(model);
+    }
     this.#live = true;
     if (this.#apiOpen) return;
     this.#apiOpen = true;
@@ -246,6 +258,7 @@ class Rooms implements Observer {
     const { recorder, otlp } = this.#telemetry;
     this.#undo.push("store", async () => {
       this.#saveBook();
+      this.#comparing.save();
       await this.#ledger.close();
     });
     // Stopped after recording, so that the last push tells everything.
@@ -271,6 +284,8 @@ class Rooms implements Observer {
     }
     const warm = clock.every(KEEP_WARM_MS, () => this.#measure.groups(clock.wallMs()));
     this.#undo.push("windows", () => warm.cancel());
+    const saving = clock.every(SAVE_COMPARISONS_MS, () => this.#comparing.save());
+    this.#undo.push("comparisons", () => saving.cancel());
     road.ready(this.#ledger.lastMark(this.#session));
     this.#tell();
   }

@@ -154,6 +154,16 @@ export class Comparisons {
     return comparisonOf(known, { baseline, candidate, metrics: this.#metrics(known, first, second) });
   }
 
+  /** Models with versions under comparison. */
+  models(): string[] {
+    return [...this.#models.keys()];
+  }
+
+  /** In the order in which they were first seen. */
+  versionsOf(model: string): string[] {
+    return this.#models.get(model)?.arms.map(({ version }) => version) ?? [];
+  }
+
   counters(): ComparisonCounters {
     let versions = 0;
     let unmatched = 0;
