@@ -1,0 +1,25 @@
+// Keys that are accepted but have no effect in this version: the user is told, so that nobody waits for it.
+
+interface Sections {
+  readonly capture: { readonly storeInputs: boolean; readonly redact: readonly string[] } | null;
+  readonly models:
+    | readonly { readonly version: object | null; readonly baseline?: object | null | undefined }[]
+    | null;
+  readonly registries: readonly object[] | null;
+  readonly otlp: { readonly value: { readonly traces?: object | null | undefined } | null };
+}
+
+/** One warning per key that is set and does nothing yet. */
+export function unusedKeys(sections: Sections): string[] {
+  const { capture, models, registries, otlp } = sections;
+  const keys: string[] = [];
+  if ((registries ?? []).length > 0) keys.push("registries");
+  for (const [index, { version, baseline }] of (models ?? []).entries()) {
+    if (version !== null && "registry" in version) keys.push(`models[${index}].version.registry`);
+    if (baseline !== null && baseline !== undefined) keys.push(`models[${index}].baseline`);
+  }
+  if (capture?.storeInputs === true) keys.push("capture.storeInputs");
+  if ((capture?.redact ?? []).length > 0) keys.push("capture.redact");
+  if (otlp.value?.traces !== null && otlp.value?.traces !== undefined) keys.push("otlp.traces");
+  return keys.map((key) => `${key}: accepted, but without effect in this version`);
+}
