@@ -6,7 +6,7 @@ import type { Config } from "../config/config.ts";
 import type { Exchange } from "../facts/exchange.ts";
 import type { Change } from "../facts/pair.ts";
 import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
-import type { ObserverState, TrafficStats, VersionModel } from "../facts/road.ts";
+import type { ObserverState, TrafficStats } from "../facts/road.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { UndoStack, type Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
@@ -27,6 +27,7 @@ import { createServed } from "./served.ts";
 import { createStateBook } from "./state-book.ts";
 import { createStoreKeeper, type StoreKeeper } from "./store-keeper.ts";
 import { createObserverTelemetry, type ObserverTelemetry } from "./telemetry.ts";
+import { createObserverVersions, type ObserverVersions } from "./version-desk.ts";
 import { createWatch } from "./watch.ts";
 
 export interface ObserverNeeds {
@@ -64,6 +65,7 @@ class Rooms implements Observer {
   readonly #served = createServed();
   readonly #states;
   readonly #external = new Map<string, string>();
+  readonly #versions: ObserverVersions;
   readonly #intake: Intake;
   readonly #keeper: StoreKeeper;
   readonly #api: Api;
@@ -91,6 +93,15 @@ class Rooms implements Observer {
       },
     );
     const { ledger, measure, book, served } = this.#rooms();
+    this.#versions = createObserverVersions({
+      clock,
+      log,
+      storePath: this.#config.store.path,
+      measure,
+      served,
+      states: this.#states,
+      onChange: () => this.#tell(),
+    });
     this.#telemetry = createObserverTelemetry(this.#config, {
       clock,
       log,
@@ -99,6 +110,7 @@ class Rooms implements Observer {
       measure,
       book,
       served,
+      versions: this.#versions,
     });
     this.#telemetry.stats(opening.stats);
     this.#intake = this.#createIntake();
@@ -180,7 +192,7 @@ class Rooms implements Observer {
       ...this.#rooms(),
       states: this.#states,
       countLabel: this.#telemetry.label.bind(this.#telemetry),
-      versionModels: () => this.#versionModels(),
+      versions: this.#versions,
     };
     const { listen, tokens } = this.#config.api;
     const options = { listen, tokens, limits: DEFAULT_LIMITS, softwareVersion: version };
@@ -215,7 +227,10 @@ class Rooms implements Observer {
   /** What happens now is measured and counted; what is read back at the start is only remembered as served. */
   #onChange(change: Change): void {
     const { model, version: of, ts } = change.prediction;
-    if (change.kind === "predicted" && this.#served.add(model, of, ts) === "new") this.#tell();
+    if (change.kind === "predicted" && this.#served.add(model, of, ts) === "new") {
+      this.#versions.seen(model, of);
+      this.#tell();
+    }
     if (!this.#live) return;
     this.#measure.apply(change);
     this.#telemetry.change(change);
@@ -227,6 +242,8 @@ class Rooms implements Observer {
     if (saved !== null) this.#book.restore(JSON.parse(saved));
     for (const model of new Set(this.#ledger.stats().series.map((series) => series.model)))
       this.#measure.rebuild(model);
+    this.#versions.open();
+    for (const series of this.#ledger.stats().series) this.#versions.seen(series.model, series.version);
     this.#live = true;
     if (this.#apiOpen) return;
     this.#apiOpen = true;
@@ -247,6 +264,7 @@ class Rooms implements Observer {
     this.#undo.push("store", async () => {
       this.#saveBook();
       await this.#ledger.close();
+      this.#versions.close();
     });
     // Stopped after recording, so that the last push tells everything.
     this.#undo.push("otlp", (ms) => otlp.stop(ms));
@@ -301,21 +319,11 @@ class Rooms implements Observer {
     });
   }
 
-  #versionModels(): VersionModel[] {
-    const now = this.#needs.clock.wallMs();
-    return this.#served.models().map((name) => ({
-      name,
-      served: this.#served.versions(name, now),
-      declared: null,
-      mismatch: false,
-    }));
-  }
-
   state(): ObserverState {
     const otlp = this.#telemetry.otlp.state();
     return {
       parts: { ...this.#states.all(), otlp },
-      models: this.#versionModels(),
+      models: this.#versions.models(),
       external: Object.fromEntries(this.#external),
       api: this.#api.address,
     };

@@ -9,6 +9,7 @@ import type { Change } from "../facts/pair.ts";
 import type { TrafficStats } from "../facts/road.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
+import { isLoss } from "../kernel/metric-sense.ts";
 import { version } from "../kernel/version.ts";
 import type { Ledger } from "../ledger/types.ts";
 import type { ArrivalTotals, Measure } from "../measure/measure.ts";
@@ -20,11 +21,13 @@ import { createOtlp, type Otlp } from "../telemetry/otlp.ts";
 import { createQualityMetrics } from "../telemetry/quality-metrics.ts";
 import { createRecorder, type Recorder } from "../telemetry/recorder.ts";
 import { resourceOf } from "../telemetry/resource.ts";
+import { createVersionMetrics } from "../telemetry/version-metrics.ts";
 import { createWindowMetrics } from "../telemetry/window-metrics.ts";
 import { createFlowCounters, type FlowCounters } from "./flow-counters.ts";
 import type { ReadExchange } from "./intake.ts";
 import type { Rendered } from "./road.ts";
 import type { Served } from "./served.ts";
+import type { ObserverVersions } from "./version-desk.ts";
 import { recordTrafficStats } from "./traffic-metrics.ts";
 
 export interface TelemetryParts {
@@ -35,6 +38,7 @@ export interface TelemetryParts {
   readonly measure: Measure;
   readonly book: ModelBook;
   readonly served: Served;
+  readonly versions: ObserverVersions;
 }
 
 export interface ObserverTelemetry {
@@ -92,7 +96,19 @@ class Telemetry implements ObserverTelemetry {
           .windowStats(clock.wallMs(), { slice: "" })
           .map((stats) => ({ ...stats, basis: "all" as const })),
     });
+    this.#registerVersions();
     createArrivalMetrics(this.recorder, { arrivals: () => this.#arrivals(), specOf });
+  }
+
+  #registerVersions(): void {
+    const { clock, measure, served, versions } = this.#parts;
+    createVersionMetrics(this.recorder, {
+      models: () => versions.models(),
+      records: () => versions.records(),
+      seen: () => served.models().map((model) => ({ model, versions: served.byFirstSeen(model) })),
+      groups: () => measure.groups(clock.wallMs(), { slice: "" }),
+      isLoss,
+    });
   }
 
   *#arrivals(): Generator<{ model: string; version: string; totals: Readonly<ArrivalTotals> }> {

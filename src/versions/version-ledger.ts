@@ -3,6 +3,7 @@
 import type { QualityThen, Registration, Stage, VersionEvent, VersionRecord } from "../facts/version.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
+import { isLoss } from "../kernel/metric-sense.ts";
 import { canonicalJson } from "./canonical.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { parseEntry } from "./parse-event.ts";
@@ -111,19 +112,6 @@ type Draft = Omit<VersionEvent, "seq" | "at" | "model" | "quality" | "registrati
 
 /** Relative slack within which live quality counts as good as the registered evaluation. */
 const GOOD_WITHIN = 0.1;
-/** Metrics of which less is better; of the others more is. */
-const LOSSES = new Set([
-  "mse",
-  "rmse",
-  "mae",
-  "mape",
-  "wape",
-  "log_loss",
-  "brier",
-  "ece",
-  "max_error",
-  "medae",
-]);
 
 function refuse(code: RefusalCode, message: string, details: Record<string, unknown> = {}): VersionRefusal {
   return { kind: "refused", code, message, details };
@@ -318,7 +306,7 @@ class JournalledLedger implements VersionLedger {
       const live = then.findLast((group) => typeof group.metrics[metric] === "number")?.metrics[metric];
       if (live === undefined || live === null) return true;
       const slack = Math.abs(value) * GOOD_WITHIN;
-      return LOSSES.has(metric) ? live <= value + slack : live >= value - slack;
+      return isLoss(metric) ? live <= value + slack : live >= value - slack;
     });
   }
 
