@@ -6,12 +6,11 @@ interface Sections {
     | readonly { readonly version: object | null; readonly baseline?: object | null | undefined }[]
     | null;
   readonly registries: readonly object[] | null;
-  readonly otlp: { readonly value: { readonly traces?: object | null | undefined } | null };
 }
 
 /** One warning per key that is set and does nothing yet. */
 export function unusedKeys(sections: Sections): string[] {
-  const { capture, models, registries, otlp } = sections;
+  const { capture, models, registries } = sections;
   const keys: string[] = [];
   if ((registries ?? []).length > 0) keys.push("registries");
   for (const [index, { version, baseline }] of (models ?? []).entries()) {
@@ -20,6 +19,5 @@ export function unusedKeys(sections: Sections): string[] {
   }
   if (capture?.storeInputs === true) keys.push("capture.storeInputs");
   if ((capture?.redact ?? []).length > 0) keys.push("capture.redact");
-  if (otlp.value?.traces !== null && otlp.value?.traces !== undefined) keys.push("otlp.traces");
   return keys.map((key) => `${key}: accepted, but without effect in this version`);
 }

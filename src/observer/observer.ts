@@ -260,7 +260,7 @@ class Rooms implements Observer {
 
   async start(): Promise<void> {
     const { clock, log, road } = this.#needs;
-    const { recorder, otlp } = this.#telemetry;
+    const { recorder, otlp, spans } = this.#telemetry;
     this.#undo.push("store", async () => {
       this.#saveBook();
       await this.#ledger.close();
@@ -269,6 +269,8 @@ class Rooms implements Observer {
     // Stopped after recording, so that the last push tells everything.
     this.#undo.push("otlp", (ms) => otlp.stop(ms));
     await otlp.start();
+    this.#undo.push("traces", (ms) => spans.stop(ms));
+    await spans.start();
     this.#undo.push("recording", () => this.#intake.idle());
     this.#undo.push("store keeper", (ms) => this.#keeper.stop(ms));
     await this.#keeper.start();

@@ -18,9 +18,11 @@ import { createArrivalMetrics } from "../telemetry/arrival-metrics.ts";
 import { createExchangeMetrics } from "../telemetry/exchange-metrics.ts";
 import { createExposition } from "../telemetry/exposition.ts";
 import { createOtlp, type Otlp } from "../telemetry/otlp.ts";
+import { settleTraces } from "../telemetry/otlp-settings.ts";
 import { createQualityMetrics } from "../telemetry/quality-metrics.ts";
 import { createRecorder, type Recorder } from "../telemetry/recorder.ts";
 import { resourceOf } from "../telemetry/resource.ts";
+import { createSpans, type Destination, type Spans } from "../telemetry/spans.ts";
 import { createVersionMetrics } from "../telemetry/version-metrics.ts";
 import { createWindowMetrics } from "../telemetry/window-metrics.ts";
 import { createFlowCounters, type FlowCounters } from "./flow-counters.ts";
@@ -44,6 +46,7 @@ export interface TelemetryParts {
 export interface ObserverTelemetry {
   readonly recorder: Recorder;
   readonly otlp: Otlp;
+  readonly spans: Spans;
   exchange(exchange: Exchange, read: ReadExchange): void;
   label(outcome: LabelOutcome): void;
   change(change: Change): void;
@@ -54,6 +57,7 @@ export interface ObserverTelemetry {
 class Telemetry implements ObserverTelemetry {
   readonly recorder: Recorder;
   readonly otlp: Otlp;
+  readonly spans: Spans;
   readonly #parts: TelemetryParts;
   readonly #exposition: ReturnType<typeof createExposition>;
   readonly #exchanges: ReturnType<typeof createExchangeMetrics>;
@@ -74,6 +78,8 @@ class Telemetry implements ObserverTelemetry {
     this.#flow = createFlowCounters(this.recorder);
     this.#exposition = createExposition({ recorder: this.recorder, resource });
     this.otlp = createOtlp({ ...config.otlp, resource, version, env, recorder: this.recorder, clock, log });
+    const destinations = traceDestinations(config, env);
+    this.spans = createSpans({ destinations, resource, version, recorder: this.recorder, clock, log });
     this.#exchanges = createExchangeMetrics(this.recorder, { upstream: upstreamOf(config.upstream.http) });
     this.recorder
       .gauge("outrider_build_info")
@@ -156,6 +162,7 @@ class Telemetry implements ObserverTelemetry {
 
   exchange(exchange: Exchange, read: ReadExchange): void {
     this.#exchanges.observe(exchange, read);
+    this.spans.observe(exchange, read);
   }
 
   label(outcome: LabelOutcome): void {
@@ -174,6 +181,12 @@ class Telemetry implements ObserverTelemetry {
     const { contentType, contentEncoding, body } = await this.#exposition.render(accept, acceptEncoding);
     return { contentType, contentEncoding, body };
   }
+}
+
+function traceDestinations(config: Config, env: TelemetryParts["env"]): Destination[] {
+  if (config.otlp === null || config.otlp.traces === null) return [];
+  const settings = settleTraces(config.otlp, env);
+  return settings === null ? [] : [{ name: "otlp", settings }];
 }
 
 /** The one model's name, or a word for several: never the model server's own service name. */
