@@ -111,7 +111,13 @@ export type LabelsKept =
   | { readonly kind: "refused"; readonly cause: string; readonly message: string };
 
 export type VersionDecision =
-  | { readonly kind: "done"; readonly changed: boolean; readonly record: VersionRecord }
+  | {
+      readonly kind: "done";
+      readonly changed: boolean;
+      /** Asked of the registry that decides; it holds when it is read back. */
+      readonly pending?: boolean;
+      readonly record: VersionRecord;
+    }
   | {
       readonly kind: "refused";
       readonly code:
@@ -122,6 +128,7 @@ export type VersionDecision =
         | "unknown_model"
         | "unknown_version"
         | "versions_full"
+        | "registry_decides"
         | "store_unavailable";
       readonly message: string;
       readonly details: Readonly<Record<string, unknown>>;

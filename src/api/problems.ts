@@ -29,6 +29,7 @@ export const PROBLEM_STATUS = Object.freeze({
   not_current: 409,
   gate_closed: 409,
   nothing_before: 409,
+  registry_decides: 409,
   body_too_large: 413,
   unsupported_media_type: 415,
   unsupported_content_encoding: 415,

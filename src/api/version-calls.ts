@@ -118,6 +118,7 @@ class VersionCalls {
       registered,
       since: rfc3339(since),
       changed: decision.changed,
+      pending: decision.pending ?? false,
       production,
     });
   }

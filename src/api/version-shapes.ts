@@ -70,7 +70,12 @@ export const decisionAnswer = z.object({
   stage,
   registered: z.boolean(),
   since: time,
-  changed: z.boolean().describe("false: it was so already"),
+  changed: z.boolean().describe("false: it was so already, or is pending"),
+  pending: z
+    .boolean()
+    .describe(
+      "true: asked of the registry that decides; it holds, and is in the history, when read back from there",
+    ),
   production: z.string().nullable().describe("the version in production after this call"),
 });
 

@@ -32,6 +32,27 @@ export const versionFamilies: readonly Descriptor[] = [
     help: "1 while the version that served most of the last hour is not the declared one, else 0; absent when none is declared.",
   },
   {
+    name: "outrider_registry_calls_total",
+    otel: { name: "outrider.registry.calls", unit: "{call}" },
+    type: "counter",
+    labels: ["registry", "operation", "result"],
+    help: "Calls to model registries by outcome: ok, none, failed, retried, unsupported, dropped.",
+  },
+  {
+    name: "outrider_registry_last_answer_timestamp_seconds",
+    otel: { name: "outrider.registry.last_answer.timestamp", unit: "s" },
+    type: "gauge",
+    labels: ["registry", "model"],
+    help: "Unix time at which the registry last said which version is in production.",
+  },
+  {
+    name: "outrider_registry_writes_waiting",
+    otel: { name: "outrider.registry.writes.waiting", unit: "{write}" },
+    type: "gauge",
+    labels: ["registry"],
+    help: "Writes that wait for the registry.",
+  },
+  {
     name: "outrider_registered_quality",
     otel: { name: "outrider.registered_quality", unit: "" },
     type: "gauge",

@@ -2,19 +2,14 @@
 
 interface Sections {
   readonly capture: { readonly storeInputs: boolean; readonly redact: readonly string[] } | null;
-  readonly models:
-    | readonly { readonly version: object | null; readonly baseline?: object | null | undefined }[]
-    | null;
-  readonly registries: readonly object[] | null;
+  readonly models: readonly { readonly baseline?: object | null | undefined }[] | null;
 }
 
 /** One warning per key that is set and does nothing yet. */
 export function unusedKeys(sections: Sections): string[] {
-  const { capture, models, registries } = sections;
+  const { capture, models } = sections;
   const keys: string[] = [];
-  if ((registries ?? []).length > 0) keys.push("registries");
-  for (const [index, { version, baseline }] of (models ?? []).entries()) {
-    if (version !== null && "registry" in version) keys.push(`models[${index}].version.registry`);
+  for (const [index, { baseline }] of (models ?? []).entries()) {
     if (baseline !== null && baseline !== undefined) keys.push(`models[${index}].baseline`);
   }
   if (capture?.storeInputs === true) keys.push("capture.storeInputs");

@@ -4,7 +4,7 @@ import { createApi, type Api } from "../api/api.ts";
 import { DEFAULT_LIMITS } from "../api/contract.ts";
 import type { Config } from "../config/config.ts";
 import type { Exchange } from "../facts/exchange.ts";
-import type { Change } from "../facts/pair.ts";
+import type { Change, Truth } from "../facts/pair.ts";
 import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
 import type { ObserverState, TrafficStats } from "../facts/road.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -28,6 +28,7 @@ import { createStateBook } from "./state-book.ts";
 import { createStoreKeeper, type StoreKeeper } from "./store-keeper.ts";
 import { createObserverTelemetry, type ObserverTelemetry } from "./telemetry.ts";
 import { createObserverVersions, type ObserverVersions } from "./version-desk.ts";
+import { TracedPredictions } from "./traced.ts";
 import { createWatch } from "./watch.ts";
 
 export interface ObserverNeeds {
@@ -70,6 +71,7 @@ class Rooms implements Observer {
   readonly #keeper: StoreKeeper;
   readonly #api: Api;
   readonly #hinted = new Set<string>();
+  readonly #traced: TracedPredictions;
   #live = false;
   #telling = false;
   #apiOpen = false;
@@ -80,6 +82,9 @@ class Rooms implements Observer {
     this.#needs = needs;
     const { clock, log, env } = needs;
     this.#undo = new UndoStack(clock, log);
+    this.#traced = new TracedPredictions(
+      this.#config.registries.some(({ write }) => write.includes("labels")),
+    );
     this.#states = createStateBook(clock, () => this.#tell());
     this.#book = createModelBook(modelBookOptions(this.#config));
     this.#ledger = this.#createLedger();
@@ -96,7 +101,12 @@ class Rooms implements Observer {
     this.#versions = createObserverVersions({
       clock,
       log,
-      storePath: this.#config.store.path,
+      config: this.#config,
+      recorder: () => this.#telemetry.recorder,
+      onExternal: (model, of) => {
+        this.#external.set(model, of);
+        this.#tell();
+      },
       measure,
       served,
       states: this.#states,
@@ -162,7 +172,10 @@ class Rooms implements Observer {
       log,
       read: (exchange) => extractor.read(exchange),
       learn: (model, predictions) => this.#learn(model, predictions),
-      count: (exchange, read) => this.#telemetry.exchange(exchange, read),
+      count: (exchange, read) => {
+        this.#telemetry.exchange(exchange, read);
+        if (read.predictions.length > 0) this.#traced.add(exchange);
+      },
       countUnreadable: (model, reason) => failures.inc({ model, reason }),
       record: (records, batch) => this.#record(records, batch),
       acknowledge: (batch, notStored) => road.acknowledge(batch, notStored),
@@ -234,6 +247,14 @@ class Rooms implements Observer {
     if (!this.#live) return;
     this.#measure.apply(change);
     this.#telemetry.change(change);
+    if (change.kind === "truth") this.#tellTruth(change.prediction, change.after);
+  }
+
+  /** Ground truth also goes to the trace of its prediction, where a registry wants it. */
+  #tellTruth({ model, id }: Prediction, truth: Truth | null): void {
+    const traceId = truth === null ? null : this.#traced.traceOf(id);
+    if (truth === null || traceId === null) return;
+    this.#versions.registries.label(model, { predictionId: id, traceId, value: truth.value, at: truth.ts });
   }
 
   /** The store is open (at the start, or after it had refused): the windows are built from its rows. */
@@ -285,6 +306,7 @@ class Rooms implements Observer {
     for (const part of [
       ...createWatch(this.#config, { clock, log, recorder, states: this.#states }),
       poller,
+      this.#versions.registries,
     ]) {
       this.#undo.push("watch", (ms) => part.stop(ms));
       await part.start();

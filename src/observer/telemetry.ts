@@ -18,11 +18,10 @@ import { createArrivalMetrics } from "../telemetry/arrival-metrics.ts";
 import { createExchangeMetrics } from "../telemetry/exchange-metrics.ts";
 import { createExposition } from "../telemetry/exposition.ts";
 import { createOtlp, type Otlp } from "../telemetry/otlp.ts";
-import { settleTraces } from "../telemetry/otlp-settings.ts";
 import { createQualityMetrics } from "../telemetry/quality-metrics.ts";
 import { createRecorder, type Recorder } from "../telemetry/recorder.ts";
 import { resourceOf } from "../telemetry/resource.ts";
-import { createSpans, type Destination, type Spans } from "../telemetry/spans.ts";
+import { createSpans, type Spans } from "../telemetry/spans.ts";
 import { createVersionMetrics } from "../telemetry/version-metrics.ts";
 import { createWindowMetrics } from "../telemetry/window-metrics.ts";
 import { createFlowCounters, type FlowCounters } from "./flow-counters.ts";
@@ -30,6 +29,7 @@ import type { ReadExchange } from "./intake.ts";
 import type { Rendered } from "./road.ts";
 import type { Served } from "./served.ts";
 import type { ObserverVersions } from "./version-desk.ts";
+import { traceDestinations } from "./trace-destinations.ts";
 import { recordTrafficStats } from "./traffic-metrics.ts";
 
 export interface TelemetryParts {
@@ -87,6 +87,7 @@ class Telemetry implements ObserverTelemetry {
     this.#registerQuality();
     this.recorder.onCollect(() => this.#collectStore());
     this.recorder.onCollect(() => this.#collectSeries());
+    this.recorder.onCollect(() => parts.versions.collect(this.recorder));
   }
 
   #registerQuality(): void {
@@ -181,12 +182,6 @@ class Telemetry implements ObserverTelemetry {
     const { contentType, contentEncoding, body } = await this.#exposition.render(accept, acceptEncoding);
     return { contentType, contentEncoding, body };
   }
-}
-
-function traceDestinations(config: Config, env: TelemetryParts["env"]): Destination[] {
-  if (config.otlp === null || config.otlp.traces === null) return [];
-  const settings = settleTraces(config.otlp, env);
-  return settings === null ? [] : [{ name: "otlp", settings }];
 }
 
 /** The one model's name, or a word for several: never the model server's own service name. */

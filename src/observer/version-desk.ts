@@ -7,15 +7,22 @@ import type { QualityThen, VersionRecord } from "../facts/version.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import { messageOf } from "../kernel/problem.ts";
+import type { Config } from "../config/config.ts";
 import type { Measure } from "../measure/measure.ts";
+import type { Recorder } from "../telemetry/recorder.ts";
+import type { Registries } from "../versions/registries.ts";
 import { createVersionLedger, type VersionLedger } from "../versions/version-ledger.ts";
+import { createRegistryDesk, type RegistryDesk } from "./registry-desk.ts";
 import type { Served } from "./served.ts";
 import type { StateBook } from "./state-book.ts";
 
 export interface VersionDeskNeeds {
   readonly clock: Clock;
   readonly log: Log;
-  readonly storePath: string;
+  readonly config: Config;
+  /** Asked for when something is counted. */
+  readonly recorder: () => Recorder;
+  readonly onExternal: (model: string, version: string) => void;
   readonly measure: Measure;
   readonly served: Served;
   readonly states: StateBook;
@@ -25,6 +32,9 @@ export interface VersionDeskNeeds {
 
 export interface ObserverVersions {
   readonly desk: VersionDesk;
+  readonly registries: Registries;
+  /** Figures about the registries, into the snapshot being taken. */
+  collect(recorder: Recorder): void;
   /** Opens the journal; a failure is told as the state of the part `versions`, and asked for again by `open`. */
   open(): void;
   /** A version appeared in traffic. */
@@ -40,13 +50,14 @@ class Desk implements ObserverVersions {
   readonly desk: VersionDesk;
   readonly #needs: VersionDeskNeeds;
   readonly #ledger: VersionLedger;
+  readonly #registryDesk: RegistryDesk;
   #open = false;
 
   constructor(needs: VersionDeskNeeds) {
     this.#needs = needs;
     const { clock, log } = needs;
     this.#ledger = createVersionLedger(
-      { path: join(needs.storePath, "versions.ndjson") },
+      { path: join(needs.config.store.path, "versions.ndjson") },
       {
         clock,
         log,
@@ -55,13 +66,23 @@ class Desk implements ObserverVersions {
       },
     );
     const ledger = this.#ledger;
+    this.#registryDesk = createRegistryDesk(needs.config, { ...needs, ledger });
+    const registryDesk = this.#registryDesk;
     this.desk = {
       register: (asked) => this.#told(ledger.register(asked)),
-      promote: (asked) => this.#told(ledger.promote(asked)),
-      rollBack: (asked) => this.#told(ledger.rollBack(asked)),
+      promote: (asked) => this.#told(registryDesk.decide(asked) ?? ledger.promote(asked)),
+      rollBack: (asked) => this.#told(registryDesk.decide(asked) ?? ledger.rollBack(asked)),
       history: (model) => ledger.history(model),
       productionAt: (model, at) => (at === null ? ledger.production(model) : ledger.productionAt(model, at)),
     };
+  }
+
+  get registries(): Registries {
+    return this.#registryDesk.registries;
+  }
+
+  collect(recorder: Recorder): void {
+    this.#registryDesk.collect(recorder);
   }
 
   #told<T extends { readonly kind: string }>(decision: T): T {
@@ -86,6 +107,7 @@ class Desk implements ObserverVersions {
     try {
       const { events, damaged, copy } = this.#ledger.open();
       this.#open = true;
+      this.#registryDesk.opened();
       if (damaged > 0)
         log.error(
           { damaged, copy },
@@ -104,6 +126,7 @@ class Desk implements ObserverVersions {
   }
 
   seen(model: string, version: string): void {
+    this.registries.model(model);
     if (!this.#open || this.#ledger.seen(model, version) !== "new") return;
     this.#needs.log.info({ model, version }, "a version that was never registered appeared in traffic");
   }
@@ -124,14 +147,26 @@ class Desk implements ObserverVersions {
   }
 
   #modelOf(name: string, served: readonly ServedVersion[]): VersionModel {
-    const production = this.#ledger.production(name);
-    const declared =
-      production === null
-        ? null
-        : { version: production.version, source: "ledger", since: new Date(production.since).toISOString() };
+    const declared = this.#declaredOf(name);
     // The first is the one that serves most.
     const mismatch = declared !== null && served[0] !== undefined && served[0].version !== declared.version;
     return { name, served, declared, mismatch };
+  }
+
+  /** The registry that decides speaks for itself, also when it is silent; without one our ledger does. */
+  #declaredOf(name: string): VersionModel["declared"] {
+    if (this.registries.decider(name) !== null) {
+      const declared = this.registries.declared(name);
+      if (declared !== null) {
+        const { version, source, trouble } = declared;
+        const since = new Date(declared.since).toISOString();
+        return { version, source, since, checkedAt: new Date(declared.checkedAt).toISOString(), trouble };
+      }
+    }
+    const production = this.#ledger.production(name);
+    return production === null
+      ? null
+      : { version: production.version, source: "ledger", since: new Date(production.since).toISOString() };
   }
 
   close(): void {

@@ -45,6 +45,7 @@ export type RefusalCode =
   | "unknown_model"
   | "unknown_version"
   | "versions_full"
+  | "registry_decides"
   | "store_unavailable";
 
 export interface VersionRefusal {
@@ -57,8 +58,10 @@ export interface VersionRefusal {
 export type Decision =
   | {
       readonly kind: "done";
-      /** False: it was so already, nothing was written. */
+      /** False: it was so already (or is only asked for), nothing was written. */
       readonly changed: boolean;
+      /** True: asked of the registry that decides; it holds when it is read back from there. */
+      readonly pending?: boolean;
       readonly record: VersionRecord;
     }
   | VersionRefusal;
@@ -80,6 +83,15 @@ export interface Promoting {
   readonly ifCurrent: string | null | undefined;
 }
 
+/** What somebody else has decided, and we take note of: no gate, no compare-and-set. */
+export interface Adopting {
+  readonly model: string;
+  readonly version: string;
+  readonly actor: string;
+  readonly reason: string | null;
+  readonly action: "promoted" | "rolled_back";
+}
+
 export interface RollingBack {
   readonly model: string;
   readonly actor: string;
@@ -95,6 +107,10 @@ export interface VersionLedger {
   register(asked: Registering): Decision;
   promote(asked: Promoting): Decision;
   rollBack(asked: RollingBack): Decision;
+  /** What `promote` or `rollBack` would say and do, without doing it. */
+  weigh(asked: Promoting | RollingBack): Decision;
+  /** Notes that the version is in production by another's decision. */
+  adopt(asked: Adopting): Decision;
   /** A version appeared in traffic: recorded once as not registered. Does nothing when it is known, or there is no room. */
   seen(model: string, version: string): "new" | "known" | "full";
   models(): readonly string[];
@@ -180,49 +196,72 @@ class JournalledLedger implements VersionLedger {
     return this.#write(model, [draft], version);
   }
 
-  promote(asked: Promoting): Decision {
-    const { model, version, stage, actor, reason } = asked;
+  weigh(asked: Promoting | RollingBack): Decision {
+    return "stage" in asked ? this.#weighPromotion(asked) : this.#weighRollback(asked);
+  }
+
+  #weighPromotion({ model, version, stage, ifCurrent }: Promoting): Decision {
     const record = this.#shelf.record(model, version);
     if (record === null) return this.#unknown(model, version);
-    const stale = this.#stale(model, asked.ifCurrent);
+    const stale = this.#stale(model, ifCurrent);
     if (stale !== null) return stale;
-    if (record.stage === stage) return { kind: "done", changed: false, record };
     const current = this.#shelf.production(model)?.version ?? null;
-    if (stage === "production" && current !== null) {
+    if (record.stage !== stage && stage === "production" && current !== null) {
       const gate = this.#needs.gate(model, current, version);
       if (gate !== null && !gate.allowed)
         return refuse("gate_closed", gate.message, { figures: gate.figures });
     }
+    return { kind: "done", changed: false, record };
+  }
+
+  promote(asked: Promoting): Decision {
+    const weighed = this.#weighPromotion(asked);
+    if (weighed.kind === "refused" || weighed.record.stage === asked.stage) return weighed;
+    const { model, version, stage, actor, reason } = asked;
+    if (stage === "production") return this.#enthrone({ model, version, actor, reason, action: "promoted" });
     const action = stage === "archived" ? "archived" : "promoted";
-    const drafts: Draft[] = [{ version, actor, action, from: record.stage, to: stage, reason }];
-    if (stage === "production" && current !== null)
-      drafts.unshift(this.#leaving(model, { current, actor, reason: `replaced by ${version}` }));
-    return this.#write(model, drafts, version);
+    const draft: Draft = { version, actor, action, from: weighed.record.stage, to: stage, reason };
+    return this.#write(model, [draft], version);
+  }
+
+  #weighRollback({ model, to, ifCurrent }: RollingBack): Decision {
+    if (!this.#shelf.models().includes(model))
+      return refuse("unknown_model", "no version of this model is known");
+    const stale = this.#stale(model, ifCurrent);
+    if (stale !== null) return stale;
+    const before = this.#shelf.predecessors(model);
+    const target = to === "good" ? before.find((version) => this.#wasGood(model, version)) : before[0];
+    const record = target === undefined ? null : this.#shelf.record(model, target);
+    if (record !== null) return { kind: "done", changed: false, record };
+    const which =
+      to === "good"
+        ? "no earlier production version left with good quality"
+        : "no version was in production before";
+    return refuse("nothing_before", which, { before });
   }
 
   rollBack(asked: RollingBack): Decision {
+    const weighed = this.#weighRollback(asked);
+    if (weighed.kind === "refused") return weighed;
     const { model, actor, reason } = asked;
-    if (!this.#shelf.models().includes(model))
-      return refuse("unknown_model", "no version of this model is known");
-    const stale = this.#stale(model, asked.ifCurrent);
-    if (stale !== null) return stale;
-    const before = this.#shelf.predecessors(model);
-    const target = asked.to === "good" ? before.find((version) => this.#wasGood(model, version)) : before[0];
-    if (target === undefined) {
-      const which =
-        asked.to === "good"
-          ? "no earlier production version left with good quality"
-          : "no version was in production before";
-      return refuse("nothing_before", which, { before });
-    }
+    const { version } = weighed.record;
+    return this.#enthrone({ model, version, actor, reason, action: "rolled_back" });
+  }
+
+  adopt(asked: Adopting): Decision {
+    const record = this.#shelf.record(asked.model, asked.version);
+    if (record?.stage === "production") return { kind: "done", changed: false, record };
+    return this.#enthrone(asked);
+  }
+
+  /** The version comes into production, the one before it leaves: one entry. */
+  #enthrone({ model, version, actor, reason, action }: Adopting): Decision {
+    const from = this.#shelf.record(model, version)?.stage ?? "none";
     const current = this.#shelf.production(model)?.version ?? null;
-    const from = this.#shelf.record(model, target)?.stage ?? "none";
-    const drafts: Draft[] = [
-      { version: target, actor, action: "rolled_back", from, to: "production", reason },
-    ];
-    if (current !== null)
-      drafts.unshift(this.#leaving(model, { current, actor, reason: `rolled back to ${target}` }));
-    return this.#write(model, drafts, target);
+    const drafts: Draft[] = [{ version, actor, action, from, to: "production", reason }];
+    const why = action === "rolled_back" ? `rolled back to ${version}` : `replaced by ${version}`;
+    if (current !== null) drafts.unshift(this.#leaving(model, { current, actor, reason: why }));
+    return this.#write(model, drafts, version);
   }
 
   seen(model: string, version: string): "new" | "known" | "full" {
