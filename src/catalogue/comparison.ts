@@ -45,7 +45,7 @@ export const comparisonFamilies: readonly Descriptor[] = [
     otel: { name: "outrider.comparison.rows_left_out", unit: "{prediction}" },
     type: "counter",
     labels: ["reason"],
-    help: "Labelled predictions that no comparison counted: late (the label came after its time had been counted), crowded (no room), unmatched (forgotten before another version answered the same request).",
+    help: "Labelled predictions that no comparison counted: late (the label came after its time had been counted), crowded (no room).",
   },
   {
     name: "outrider_comparison_versions_dropped_total",

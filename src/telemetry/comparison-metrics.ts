@@ -22,7 +22,6 @@ export interface ComparisonMetricsNeeds {
   counters(): {
     readonly late: number;
     readonly crowded: number;
-    readonly unmatched: number;
     readonly droppedVersions: number;
   };
 }
@@ -56,11 +55,10 @@ export function createComparisonMetrics(recorder: Recorder, needs: ComparisonMet
       }
     }
     for (const [name, series] of sheet) recorder.gauge(name).replace(series);
-    const { late, crowded, unmatched, droppedVersions } = needs.counters();
+    const { late, crowded, droppedVersions } = needs.counters();
     const left = recorder.counter("outrider_comparison_rows_left_out_total");
     left.set({ reason: "late" }, late);
     left.set({ reason: "crowded" }, crowded);
-    left.set({ reason: "unmatched" }, unmatched);
     recorder.counter("outrider_comparison_versions_dropped_total").set({}, droppedVersions);
   });
 }

@@ -68,8 +68,6 @@ export interface ComparisonCounters {
   readonly late: number;
   /** Labelled rows that found no room. */
   readonly crowded: number;
-  /** Rows forgotten before another version answered the same request. */
-  readonly unmatched: number;
 }
 
 /** `known`: told again, nothing has just arrived. */
@@ -166,17 +164,12 @@ export class Comparisons {
 
   counters(): ComparisonCounters {
     let versions = 0;
-    let unmatched = 0;
-    for (const { arms, matcher } of this.#models.values()) {
-      versions += arms.length;
-      unmatched += matcher.left;
-    }
+    for (const { arms } of this.#models.values()) versions += arms.length;
     return {
       versions,
       droppedVersions: this.#droppedVersions,
       late: this.#late,
       crowded: this.#crowded,
-      unmatched,
     };
   }
 
@@ -219,7 +212,7 @@ export class Comparisons {
     const end = paneEnd(ts, paneStep(lag));
     // By the label's own clock: read again after a restart, the same rows must be late that were late then.
     if (end <= truth.firstReceivedAt - lag || (news === "arriving" && end <= known.watermark)) {
-      this.#late++;
+      if (news === "arriving") this.#late++;
       return;
     }
     if (arm.timeline.isFull) this.#advance(known);

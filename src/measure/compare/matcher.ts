@@ -1,6 +1,29 @@
-// Rows remembered for a while. Requests that two versions answered under the same id (a shadow version): their costs meet here.
+// Rows remembered for a while: requests that two versions answered under the same id (a shadow version) meet here.
 
 import type { Costs } from "./losses.ts";
+
+/** Keeps at least the last `max` keys, at most twice as many. Dropping half at a time costs nothing per key. */
+class Recent<K, V> {
+  readonly #max: number;
+  #young = new Map<K, V>();
+  #old = new Map<K, V>();
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get(key: K): V | undefined {
+    return this.#young.get(key) ?? this.#old.get(key);
+  }
+
+  set(key: K, value: V): void {
+    if (this.#young.size >= this.#max) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(key, value);
+  }
+}
 
 export interface Answered {
   readonly version: string;
@@ -8,56 +31,42 @@ export interface Answered {
   readonly costs: Costs;
 }
 
-/** Labelled rows remembered for a partner. A label joins the rows of all versions at once, so few are enough. */
-export const IDS_MAX = 20_000;
+/**
+ * Labelled rows remembered for a partner. A label joins the rows of all versions at once, so few are enough; a row whose partner
+ * comes later than that is compared unpaired.
+ */
+export const IDS_MAX = 10_000;
 /** Versions that may answer one request. */
 const VERSIONS_MAX = 8;
 
 export class Matcher {
-  readonly #known = new Map<string, Answered[]>();
-  #left = 0;
-
-  /** Rows that left for want of room before another version answered their id. */
-  get left(): number {
-    return this.#left;
-  }
+  readonly #known = new Recent<string, Answered[]>(IDS_MAX);
 
   /** The other versions that answered this id and have their label. */
   meet(id: string, answer: Answered): readonly Answered[] {
     const known = this.#known.get(id);
     if (known === undefined) {
-      if (this.#known.size >= IDS_MAX) this.#leave();
       this.#known.set(id, [answer]);
       return [];
     }
-    const others = known.filter(({ version }) => version !== answer.version);
-    if (others.length === known.length && known.length < VERSIONS_MAX) known.push(answer);
+    if (known.some(({ version }) => version === answer.version)) return [];
+    const others = [...known];
+    if (known.length < VERSIONS_MAX) known.push(answer);
     return others;
-  }
-
-  #leave(): void {
-    const [oldest] = this.#known.keys();
-    if (oldest === undefined) return;
-    if (this.#known.get(oldest)?.length === 1) this.#left++;
-    this.#known.delete(oldest);
   }
 }
 
-/** Rows that are remembered; beyond, the oldest is forgotten. */
-const ROWS_MAX = 10_000;
+/** Rows whose label was taken back: another label would be their second. */
+const RETRACTED_MAX = 10_000;
 
 export class RecentRows {
-  readonly #rows = new Set<number>();
+  readonly #rows = new Recent<number, true>(RETRACTED_MAX);
 
   add(row: number): void {
-    if (this.#rows.size >= ROWS_MAX) {
-      const [oldest] = this.#rows;
-      if (oldest !== undefined) this.#rows.delete(oldest);
-    }
-    this.#rows.add(row);
+    this.#rows.set(row, true);
   }
 
   has(row: number): boolean {
-    return this.#rows.has(row);
+    return this.#rows.get(row) === true;
   }
 }
