@@ -158,7 +158,7 @@ export const narrowing = z.strictObject({ model: text, version: text });
 export const ofModel = z.strictObject({ model: text });
 export const comparisonQuery = z.strictObject({
   model: text.describe("may be left out when there is only one"),
-  baseline: text.describe("default: the version before the candidate"),
+  baseline: text.describe("default: the one in production, else the version before the candidate"),
   candidate: text.describe("default: the newest version"),
 });
 export const qualityQuery = z.strictObject({

@@ -119,7 +119,10 @@ function addClients(program: Command, run: Run): void {
   withApiFlags(program.command("compare"), run.io)
     .description("Is one version better than another? Holds however often it is asked.")
     .option("--model <name>", "The model (default: the only one).")
-    .option("--baseline <version>", "Compared against (default: the version before the candidate).")
+    .option(
+      "--baseline <version>",
+      "Compared against (default: production, else the version before the candidate).",
+    )
     .option("--candidate <version>", "The version in question (default: the newest).")
     .action(async (options: Flags) => {
       const { compare } = await import("./compare.ts");

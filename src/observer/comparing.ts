@@ -19,6 +19,7 @@ export interface ComparingParts {
   readonly ledger: Ledger;
   readonly measure: Measure;
   readonly book: ModelBook;
+  readonly productionOf: (model: string) => string | null;
 }
 
 export interface Comparing {
@@ -39,10 +40,11 @@ class LiveComparing implements Comparing {
 
   constructor(parts: ComparingParts) {
     this.#parts = parts;
-    const { clock, ledger, book } = parts;
+    const { clock, ledger, book, productionOf } = parts;
     this.comparisons = new Comparisons({
       specOf: (model) => book.specOf(model),
       now: () => clock.wallMs(),
+      productionOf,
       // Rows wait until the labels that come at all are in.
       lagOf: (_model, measuredMs) => measuredMs,
       scan: (range, visit) => ledger.scan(range, visit),
@@ -78,7 +80,7 @@ class LiveComparing implements Comparing {
     const model = this.#modelOf(query.model);
     const versions = this.comparisons.versionsOf(model);
     const candidate = query.candidate ?? versions.at(-1);
-    const baseline = query.baseline ?? before(versions, candidate);
+    const baseline = query.baseline ?? this.#usualBaseline(model, { versions, candidate });
     for (const version of [baseline, candidate]) {
       if (version === undefined)
         throw new Problem("unknown_version", `${model} has no two versions to compare yet`);
@@ -103,6 +105,17 @@ class LiveComparing implements Comparing {
     if (model === undefined || !known.includes(model))
       throw new Problem("unknown_model", "no model of this name is compared");
     return model;
+  }
+
+  /** What is in production, or else the version before it. */
+  #usualBaseline(
+    model: string,
+    known: { readonly versions: readonly string[]; readonly candidate: string | undefined },
+  ): string | undefined {
+    const { versions, candidate } = known;
+    const production = this.#parts.productionOf(model);
+    const usable = production !== null && production !== candidate && versions.includes(production);
+    return usable ? production : before(versions, candidate);
   }
 
   /** From the widest window that both versions have. */

@@ -101,8 +101,7 @@ class Rooms implements Observer {
       },
     );
     const { ledger, measure, book, served } = this.#rooms();
-    this.#comparing = createComparing({ clock, log, ledger, measure, book });
-    const { comparisons } = this.#comparing;
+    this.#comparing = this.#createComparing();
     this.#versions = createObserverVersions({
       clock,
       log,
@@ -125,7 +124,7 @@ class Rooms implements Observer {
       measure,
       book,
       served,
-      comparisons,
+      comparisons: this.#comparing.comparisons,
       versions: this.#versions,
     });
     this.#telemetry.stats(opening.stats);
@@ -157,6 +156,13 @@ class Rooms implements Observer {
         for (const change of changes) this.#onChange(change);
       },
     });
+  }
+
+  #createComparing(): Comparing {
+    const { clock, log } = this.#needs;
+    const productionOf = (model: string): string | null =>
+      this.#versions.models().find(({ name }) => name === model)?.declared?.version ?? null;
+    return createComparing({ clock, log, ...this.#rooms(), productionOf });
   }
 
   #createIntake(): Intake {

@@ -3,7 +3,7 @@
 import type { Delays } from "./delays.ts";
 import type { LossReader } from "./losses.ts";
 import type { Matcher, RecentRows } from "./matcher.ts";
-import type { PairTest, SavedLoss, Timelines } from "./pair-test.ts";
+import { PairTest, type SavedLoss, type Timelines } from "./pair-test.ts";
 import type { Timeline } from "./timeline.ts";
 
 export interface SavedModel {
@@ -23,8 +23,8 @@ export interface SavedPair {
 export interface Arm {
   readonly version: string;
   readonly timeline: Timeline;
-  /** Against the version before it; begun anew when that one is dropped. */
-  test: PairTest;
+  /** By baseline: the version before it, and production when that is another one. */
+  readonly tests: Map<string, PairTest>;
   /** Unix ms of the latest prediction. */
   lastTs: number;
 }
@@ -57,23 +57,28 @@ export function timelinesOf(known: ModelArms, baseline: Arm, candidate: Arm): Ti
   };
 }
 
+/** What a version is compared with all the time: the version before it, and an older one that is in production. */
+export function baselinesOf(known: ModelArms, candidate: number, production: string | null): Arm[] {
+  const before = known.arms[candidate - 1];
+  const declared = known.arms.slice(0, candidate).find(({ version }) => version === production);
+  if (before === undefined) return [];
+  return declared === undefined || declared === before ? [before] : [before, declared];
+}
+
 export function savedPairs(known: ModelArms): SavedPair[] {
   const pairs: SavedPair[] = [];
-  for (const [i, { version, test }] of known.arms.entries()) {
-    const baseline = known.arms[i - 1];
-    if (baseline === undefined || !Number.isFinite(test.foldedTo)) continue;
-    pairs.push({
-      baseline: baseline.version,
-      candidate: version,
-      foldedTo: test.foldedTo,
-      losses: test.save(),
-    });
+  for (const { version, tests } of known.arms) {
+    for (const [baseline, test] of tests) {
+      if (!Number.isFinite(test.foldedTo)) continue;
+      pairs.push({ baseline, candidate: version, foldedTo: test.foldedTo, losses: test.save() });
+    }
   }
   return pairs;
 }
 
-/** The pair goes on from its saved sums, unless another version came between. */
+/** The pair goes on from its saved sums; it is dropped at the next look if it is none any more. */
 export function resume(known: ModelArms, pair: SavedPair): void {
-  const at = known.arms.findIndex(({ version }) => version === pair.candidate);
-  if (known.arms[at - 1]?.version === pair.baseline) known.arms[at]?.test.load(pair.losses, pair.foldedTo);
+  const candidate = known.arms.find(({ version }) => version === pair.candidate);
+  const test = new PairTest(known.reader.losses);
+  if (test.load(pair.losses, pair.foldedTo)) candidate?.tests.set(pair.baseline, test);
 }

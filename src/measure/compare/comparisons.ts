@@ -1,4 +1,5 @@
-// Comparison of two versions while people keep looking: every version against the one before it, any two on request.
+// Comparison of two versions while people keep looking: every version against the one before it and against production,
+// any two on request.
 // A row counts once, with the first label that joins, in the order of the predictions behind a watermark; what comes later, and
 // corrections, do not move it. Order of arrival would: slow positives would make one version look better than it is.
 
@@ -7,6 +8,7 @@ import type { Change, Truth } from "../../facts/pair.ts";
 import type { Prediction } from "../../facts/prediction.ts";
 import {
   type Arm,
+  baselinesOf,
   type ModelArms,
   resume,
   type SavedModel,
@@ -48,6 +50,8 @@ export interface ComparisonNeeds {
   ): void;
   /** Versions with retained rows, in the order in which they were first seen. */
   versionsOf(model: string): Iterable<string>;
+  /** The version declared to be in production; null: none is. */
+  productionOf(model: string): string | null;
 }
 
 /** One pair of versions, now. Times in Unix ms. */
@@ -117,17 +121,12 @@ export class Comparisons {
     for (const pair of saved?.pairs ?? []) resume(known, pair);
   }
 
-  /** Every version against the one before it. */
+  /** Every version against the one before it, and against production. */
   all(): Comparison[] {
     const found: Comparison[] = [];
     for (const known of this.#models.values()) {
       this.#advance(known);
-      for (const [i, candidate] of known.arms.entries()) {
-        const baseline = known.arms[i - 1];
-        if (baseline === undefined) continue;
-        const metrics = candidate.test.look(timelinesOf(known, baseline, candidate));
-        found.push(comparisonOf(known, { baseline, candidate, metrics }));
-      }
+      for (const candidate of known.arms) found.push(...lookAll(known, candidate));
     }
     return found;
   }
@@ -210,9 +209,9 @@ export class Comparisons {
     if (costs === null || arm === undefined) return;
     const lag = this.#lag(known);
     const end = paneEnd(ts, paneStep(lag));
-    // By the label's own clock: read again after a restart, the same rows must be late that were late then.
-    if (end <= truth.firstReceivedAt - lag || (news === "arriving" && end <= known.watermark)) {
-      if (news === "arriving") this.#late++;
+    // Read again at a start, a row counts whatever its delay: how far the watermark was when its label came is not known any more.
+    if (news === "arriving" && end <= Math.max(known.watermark, truth.firstReceivedAt - lag)) {
+      this.#late++;
       return;
     }
     if (arm.timeline.isFull) this.#advance(known);
@@ -273,7 +272,7 @@ export class Comparisons {
     const fresh = {
       version,
       timeline: new Timeline(losses.length),
-      test: new PairTest(losses),
+      tests: new Map<string, PairTest>(),
       lastTs: Number.NEGATIVE_INFINITY,
     };
     known.arms.push(fresh);
@@ -292,8 +291,6 @@ export class Comparisons {
     if (versions < VERSIONS_MAX || quietest === null) return;
     const { known, at } = quietest;
     const [gone] = known.arms.splice(at, 1);
-    const next = known.arms[at];
-    if (next !== undefined) next.test = new PairTest(known.reader.losses);
     for (const other of known.arms) known.shadows.delete(shadowKey(gone?.version ?? "", other.version));
     this.#droppedVersions++;
   }
@@ -307,10 +304,17 @@ export class Comparisons {
     known.watermark = Math.max(known.watermark, this.#needs.now() - this.#lag(known));
     for (const { timeline } of known.arms) timeline.close(known.watermark);
     for (const timeline of known.shadows.values()) timeline.close(known.watermark);
+    const production = this.#needs.productionOf(known.name);
     for (const [i, candidate] of known.arms.entries()) {
-      const baseline = known.arms[i - 1];
-      if (baseline !== undefined)
-        candidate.test.fold(timelinesOf(known, baseline, candidate), known.watermark);
+      const baselines = baselinesOf(known, i, production);
+      for (const version of candidate.tests.keys()) {
+        if (!baselines.some((each) => each.version === version)) candidate.tests.delete(version);
+      }
+      for (const baseline of baselines) {
+        const test = candidate.tests.get(baseline.version) ?? new PairTest(known.reader.losses);
+        candidate.tests.set(baseline.version, test);
+        test.fold(timelinesOf(known, baseline, candidate), known.watermark);
+      }
     }
   }
 
@@ -328,11 +332,24 @@ export class Comparisons {
     const candidate = known.arms[second];
     if (baseline === undefined || candidate === undefined) return [];
     const timelines = timelinesOf(known, baseline, candidate);
-    if (second === first + 1) return candidate.test.look(timelines);
+    const standing = candidate.tests.get(baseline.version);
+    if (standing !== undefined) return standing.look(timelines);
     const test = new PairTest(known.reader.losses);
     test.fold(timelines, known.watermark);
     return test.look(timelines);
   }
+}
+
+/** The candidate against each of its baselines. */
+function lookAll(known: ModelArms, candidate: Arm): Comparison[] {
+  const found: Comparison[] = [];
+  for (const [version, test] of candidate.tests) {
+    const baseline = known.arms.find((each) => each.version === version);
+    if (baseline === undefined) continue;
+    const metrics = test.look(timelinesOf(known, baseline, candidate));
+    found.push(comparisonOf(known, { baseline, candidate, metrics }));
+  }
+  return found;
 }
 
 function comparisonOf(

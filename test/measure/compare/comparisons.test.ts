@@ -25,6 +25,7 @@ interface Row {
 
 interface Table {
   now: number;
+  production: string | null;
   readonly rows: { prediction: Prediction; truth: Truth | null }[];
   readonly comparisons: Comparisons;
 }
@@ -36,10 +37,12 @@ function predictionOf({ version, id, ts, value, score }: Row): Prediction {
 function createTable(task: Task = "binary", rows: Table["rows"] = []): Table {
   const table: Table = {
     now: START,
+    production: null,
     rows,
     comparisons: new Comparisons({
       specOf: () => (task === "binary" ? binarySpec("m") : specFor("m", { task })),
       now: () => table.now,
+      productionOf: () => table.production,
       lagOf: () => LAG,
       scan: ({ version }, visit) => {
         for (const [i, { prediction, truth }] of rows.entries())
@@ -281,6 +284,22 @@ test("any two versions can be compared, the ones in between left aside", () => {
   assert.equal(table.comparisons.between("m", { baseline: "v1", candidate: "v1" }), null);
   assert.equal(table.comparisons.between("m", { baseline: "v1", candidate: "v9" }), null);
   assert.equal(table.comparisons.between("x", { baseline: "v1", candidate: "v2" }), null);
+});
+
+test("newer versions are compared with the one in production too, as long as it is", () => {
+  const table = createTable();
+  feed(table, traffic(4000, { v1: 0.1, v2: 0.1, v3: 0.3 }));
+  finish(table);
+  const pairs = (): string[] =>
+    table.comparisons.all().map(({ baseline, candidate }) => `${baseline} ${candidate}`);
+  assert.deepEqual(pairs(), ["v1 v2", "v2 v3"]);
+  table.production = "v1";
+  assert.deepEqual(pairs(), ["v1 v2", "v2 v3", "v1 v3"]);
+  const asked = table.comparisons.between("m", { baseline: "v1", candidate: "v3" });
+  assert.deepEqual(table.comparisons.all()[2], asked);
+  assert.equal(asked?.metrics[0]?.verdict, "worse");
+  table.production = "v3";
+  assert.deepEqual(pairs(), ["v1 v2", "v2 v3"]);
 });
 
 test("the p-value only ever falls", () => {
