@@ -8,7 +8,13 @@ import { after, test } from "node:test";
 import { startModelServer } from "../support/model-server.ts";
 import { getJson, postJson, startSidecar, type Sidecar } from "../support/sidecar.ts";
 import { seeded } from "./support/labelled.ts";
-import { promtoolCheckRules, startPrometheus, type Prometheus, type Sample } from "./support/prometheus.ts";
+import {
+  promtoolCheckRules,
+  promtoolTestRules,
+  startPrometheus,
+  type Prometheus,
+  type Sample,
+} from "./support/prometheus.ts";
 
 const owner = { after };
 const rulesFile = join(import.meta.dirname, "..", "..", "deploy", "prometheus", "outrider.rules.yml");
@@ -231,6 +237,93 @@ function compareWithQuality({ window, groups }: Fleet): void {
 test("promtool has nothing against the recording rules", async () => {
   const { ok, output } = await promtoolCheckRules(rulesFile);
   assert.ok(ok, output);
+});
+
+/** A counter that stood at 0, then rose to `value` a quarter of an hour ago, scraped every minute. */
+function counter(name: string, labels: Readonly<Record<string, string>>, value: number): unknown {
+  const all = Object.entries({ model: "m", version: "1", ...labels });
+  const series = `${name}{${all.map(([key, text]) => `${key}="${text}"`).join(",")}}`;
+  return { series, values: `0x45 ${value}x15` };
+}
+
+/** What one replica counted of its share of the pairs. */
+function countersOf(job: string, instance: string, pairs: readonly (readonly [number, number])[]): unknown[] {
+  const labels = { job, instance };
+  const sum = (of: (said: number, truth: number) => number): number =>
+    pairs.reduce((total, [said, truth]) => total + of(said, truth), 0);
+  const over = sum((said, truth) => Math.max(0, said - truth));
+  const under = sum((said, truth) => Math.max(0, truth - said));
+  const above = sum((_said, truth) => Math.max(0, truth));
+  const below = sum((_said, truth) => Math.max(0, -truth));
+  const of = (name: string): string => `outrider_regression_${name}_total`;
+  return [
+    counter(of("pairs"), labels, pairs.length),
+    counter(
+      of("squared_error"),
+      labels,
+      sum((said, truth) => (said - truth) ** 2),
+    ),
+    counter(of("absolute_error"), { ...labels, direction: "over" }, over),
+    counter(of("absolute_error"), { ...labels, direction: "under" }, under),
+    counter(of("label_deviation"), { ...labels, sign: "positive" }, above),
+    counter(of("label_deviation"), { ...labels, sign: "negative" }, below),
+    counter(
+      of("label_squared_deviation"),
+      labels,
+      sum((_said, truth) => truth ** 2),
+    ),
+  ];
+}
+
+test("by arrival, too, replicas that are scraped alike give the exact numbers", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "outrider-rules-"));
+  try {
+    const chance = seeded(3);
+    const pairs = Array.from({ length: 60 }, () => {
+      const truth = Math.round(16 * (chance() - 0.4));
+      return [truth + Math.round(8 * chance() - 3) / 4, truth] as const;
+    });
+    const mean = (of: (said: number, truth: number) => number): number =>
+      pairs.reduce((total, [said, truth]) => total + of(said, truth), 0) / pairs.length;
+    const mse = mean((said, truth) => (said - truth) ** 2);
+    const average = mean((_said, truth) => truth);
+    const expected = {
+      mse,
+      rmse: Math.sqrt(mse),
+      mae: mean((said, truth) => Math.abs(said - truth)),
+      bias: mean((said, truth) => said - truth),
+      r2: 1 - mse / mean((_said, truth) => (truth - average) ** 2),
+    };
+    const replicas = [1, 2, 4, 8];
+    const series = replicas.flatMap((size) =>
+      Array.from({ length: size }, (_, at) =>
+        countersOf(
+          `f${size}`,
+          `i${at}`,
+          pairs.filter((_pair, i) => i % size === at),
+        ),
+      ).flat(),
+    );
+    const promqlTests = Object.entries(expected).map(([name, value]) => ({
+      expr: `job_model_version:outrider_${name}:1h`,
+      eval_time: "1h",
+      exp_samples: replicas.map((size) => ({
+        labels: `job_model_version:outrider_${name}:1h{job="f${size}",model="m",version="1"}`,
+        value,
+      })),
+    }));
+    const file = join(folder, "test.yml");
+    const tests = [{ interval: "1m", input_series: series, promql_expr_test: promqlTests }];
+    // JSON is YAML.
+    writeFileSync(
+      file,
+      JSON.stringify({ rule_files: [rulesFile], evaluation_interval: "1m", fuzzy_compare: true, tests }),
+    );
+    const { ok, output } = await promtoolTestRules(file);
+    assert.ok(ok, output);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test("the fleet's numbers are those of one instance, for 1, 2, 4 and 8 replicas", async (t) => {
