@@ -4,8 +4,10 @@ import type { ModelSpec } from "../facts/model.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import { canonicalClass } from "../kernel/classes.ts";
 import { invariant } from "../kernel/problem.ts";
-import { areaUnderRoc, averagePrecision, calibrationError, type RankedCounts } from "./auc.ts";
-import { ExactSum } from "./exact-sum.ts";
+import type { RankedCounts } from "./auc.ts";
+import { evaluateBinary, type ScoreView } from "./binary-metrics.ts";
+import { CalibrationBins } from "./calibration.ts";
+import { LossSums } from "./loss-sums.ts";
 import { scoreBucket, SCORE_BOUNDS, sigmoid } from "./score-bounds.ts";
 import { ScoreHistogram } from "./score-histogram.ts";
 import type {
@@ -20,7 +22,6 @@ import type {
   TotalsLimits,
   Yardstick,
 } from "./totals.ts";
-import { wilson, wilsonF1 } from "./wilson.ts";
 
 /** Probabilities are clipped to [2^-52, 1 - 2^-52] before their logarithm is taken. */
 const CLIP = 2 ** -52;
@@ -52,14 +53,14 @@ interface BinaryRules {
   readonly probability: boolean;
 }
 
-const METRICS = ["accuracy", "precision", "recall", "f1", "roc_auc"];
-
 class BinaryTotals implements Totals {
   readonly #pair: DecisionPair;
   readonly #rules: BinaryRules;
   readonly #scores: ScoreHistogram | null;
-  readonly #squared = new ExactSum();
-  readonly #logLoss = new ExactSum();
+  /** Only beside `#scores`: panes without them are read row by row. */
+  readonly #squared = new LossSums();
+  readonly #logLoss = new LossSums();
+  readonly #bins = new CalibrationBins();
   #tp = 0;
   #fp = 0;
   #fn = 0;
@@ -85,10 +86,12 @@ class BinaryTotals implements Totals {
     else this.#tn += sign;
     if (Number.isNaN(score)) return;
     this.#scored += sign;
-    this.#scores?.add(score, actual, sign);
+    if (this.#scores === null) return;
+    this.#scores.add(score, actual, sign);
     if (!this.#rules.probability) return;
-    this.#squared.add(sign * squared);
-    this.#logLoss.add(sign * logLoss);
+    this.#squared.add(squared, sign);
+    this.#logLoss.add(logLoss, sign);
+    this.#bins.add(score, actual, sign);
   }
 
   merge(other: Totals, sign: Sign): void {
@@ -98,52 +101,17 @@ class BinaryTotals implements Totals {
     this.#fn += sign * other.#fn;
     this.#tn += sign * other.#tn;
     this.#scored += sign * other.#scored;
+    if (this.#scores === null || other.#scored === 0) return;
     this.#squared.merge(other.#squared, sign);
     this.#logLoss.merge(other.#logLoss, sign);
-    if (this.#scores === null || other.#scored === 0) return;
+    this.#bins.merge(other.#bins, sign);
     invariant(other.#scores, "scores to merge");
     this.#scores.merge(other.#scores, sign);
   }
 
-  evaluate(labeled: number): Evaluation {
-    const tp = this.#tp;
-    const fp = this.#fp;
-    const fn = this.#fn;
-    const tn = this.#tn;
-    const confusion = { tp, fp, fn, tn };
-    if (labeled === 0) {
-      return {
-        metrics: Object.fromEntries(METRICS.map((name) => [name, null])),
-        undefined: Object.fromEntries(METRICS.map((name) => [name, "no_labels"])),
-        confusion,
-        extra: {},
-      };
-    }
-    const reasons: Record<string, string> = {};
-    if (tp + fp === 0) reasons["precision"] = "no_predicted_positive";
-    if (tp + fn === 0) reasons["recall"] = "no_actual_positive";
-    if (tp + fp + fn === 0) reasons["f1"] = "no_positive";
-    const extra: Record<string, unknown> = {
-      balanced_accuracy: tp + fn > 0 && tn + fp > 0 ? (tp / (tp + fn) + tn / (tn + fp)) / 2 : null,
-      mcc: matthews(confusion),
-      accuracy_ci: wilson(tp + tn, labeled),
-      precision_ci: wilson(tp, tp + fp),
-      recall_ci: wilson(tp, tp + fn),
-      f1_ci: wilsonF1(tp, fp + fn),
-    };
-    const auc = this.#ranking(extra, reasons);
-    return {
-      metrics: {
-        accuracy: (tp + tn) / labeled,
-        precision: tp + fp === 0 ? null : tp / (tp + fp),
-        recall: tp + fn === 0 ? null : tp / (tp + fn),
-        f1: tp + fp + fn === 0 ? null : (2 * tp) / (2 * tp + fp + fn),
-        roc_auc: auc,
-      },
-      undefined: reasons,
-      confusion,
-      extra,
-    };
+  evaluate(): Evaluation {
+    const counts = { tp: this.#tp, fp: this.#fp, fn: this.#fn, tn: this.#tn };
+    return evaluateBinary(counts, this.#scoreView());
   }
 
   components(): Components {
@@ -172,28 +140,14 @@ class BinaryTotals implements Totals {
     this.#scores?.release();
   }
 
-  #ranking(extra: Record<string, unknown>, reasons: Record<string, string>): number | null {
-    if (this.#scored === 0) {
-      reasons["roc_auc"] = "no_scores";
-      return null;
-    }
-    if (this.#rules.probability) {
-      extra["brier"] = this.#squared.mean(this.#scored);
-      extra["log_loss"] = this.#logLoss.mean(this.#scored);
-    }
-    const ranked = this.#ranked();
-    const area = ranked === null ? null : areaUnderRoc(ranked);
-    if (ranked !== null && this.#scores?.isExact === true) {
-      if (this.#rules.probability) extra["ece10"] = calibrationError(ranked);
-      if (area !== null) extra["average_precision"] = averagePrecision(ranked);
-    }
-    if (area === null) {
-      reasons["roc_auc"] = "single_class";
-      return null;
-    }
-    extra["auc_delong_se"] = area.standardError;
-    if (area.bound > 0) extra["roc_auc_bound"] = area.bound;
-    return area.value;
+  #scoreView(): ScoreView | null {
+    const rows = this.#scored;
+    const ranked = rows === 0 ? null : this.#ranked();
+    if (ranked === null) return null;
+    const probability = this.#rules.probability
+      ? { logLoss: this.#logLoss, brier: this.#squared, calibration: this.#bins.evaluate(rows) }
+      : null;
+    return { rows, positives: ranked.positives.reduce((sum, count) => sum + count, 0), ranked, probability };
   }
 
   #ranked(): RankedCounts | null {
@@ -216,13 +170,6 @@ class BinaryTotals implements Totals {
     }
     return { positive, negative };
   }
-}
-
-/** Matthews' correlation coefficient; 0 where a class is missing on either side. */
-function matthews(counts: { tp: number; fp: number; fn: number; tn: number }): number {
-  const { tp, fp, fn, tn } = counts;
-  const below = Math.sqrt(tp + fp) * Math.sqrt(tp + fn) * Math.sqrt(tn + fp) * Math.sqrt(tn + fn);
-  return below === 0 ? 0 : (tp * tn - fp * fn) / below;
 }
 
 class BinaryYardstick implements Yardstick {

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { areaUnderRoc, averagePrecision, type RankedCounts } from "../../src/measure/auc.ts";
+import { areaUnderRoc, type RankedCounts } from "../../src/measure/auc.ts";
+import { averagePrecisionOf } from "../../src/measure/average-precision.ts";
 import { ScoreHistogram } from "../../src/measure/score-histogram.ts";
 
 interface Row {
@@ -165,8 +166,8 @@ test("average precision of a perfect order is 1, of one tie the prevalence", () 
     { score: 0.9, side: 1 },
     { score: 0.1, side: 0 },
   ];
-  assert.equal(averagePrecision(ranked(filled(perfect))), 1);
+  assert.equal(averagePrecisionOf(ranked(filled(perfect)))?.value, 1);
   const tied = perfect.map((row): Row => ({ ...row, score: 0.4 }));
-  assert.equal(averagePrecision(ranked(filled(tied))), 0.5);
-  assert.equal(averagePrecision(ranked(filled([]))), null);
+  assert.equal(averagePrecisionOf(ranked(filled(tied)))?.value, 0.5);
+  assert.equal(averagePrecisionOf(ranked(filled([]))), null);
 });
