@@ -82,10 +82,13 @@ function viewInfluence(
 }
 
 /** Trials that an average over classes is worth when every row was right. */
-function trialsOf(classes: readonly ClassView[], average: Averaged["average"], rows: number): number {
+function trialsOf(classes: readonly ClassView[], { kind, average }: Averaged, rows: number): number {
   if (average === "weighted") return rows;
   let inverse = 0;
-  for (const { counts, share } of classes) inverse += (share * share) / Math.max(1, counts.actual);
+  for (const { counts, share } of classes) {
+    const trials = kind === "f1" ? Math.max(counts.actual, counts.predicted) : below(kind, counts);
+    inverse += (share * share) / Math.max(1, trials);
+  }
   return inverse > 0 ? 1 / inverse : rows;
 }
 
@@ -97,7 +100,7 @@ export function averageIntervals(matrix: Matrix): Intervals {
     let value = 0;
     for (const { counts, share } of views.values()) value += share * ratioOf(averaged.kind, counts);
     const variance = averageVariance(matrix, views, averaged);
-    const bounds = effectiveWilson(value, variance, trialsOf([...views.values()], averaged.average, rows));
+    const bounds = effectiveWilson(value, variance, trialsOf([...views.values()], averaged, rows));
     return bounds === null ? null : intervalOf(bounds, "delta_wilson");
   };
   for (const average of ["macro", "weighted"] as const) {
