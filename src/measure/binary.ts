@@ -28,6 +28,7 @@ const CLIP = 2 ** -52;
 /** Different scores counted apart; beyond, buckets. */
 const EXACT_SCORES = 50_000;
 const BUCKETS = 4096;
+const SCORE_BUCKETS = SCORE_BOUNDS.length + 1;
 const NEGATIVE = 0;
 const POSITIVE = 1;
 
@@ -42,6 +43,8 @@ interface DecisionPair {
   decided: typeof NEGATIVE | typeof POSITIVE;
   /** NaN: there is none. */
   score: number;
+  /** Among SCORE_BOUNDS. */
+  bucket: number;
   squared: number;
   logLoss: number;
 }
@@ -61,6 +64,8 @@ class BinaryTotals implements Totals {
   readonly #squared = new LossSums();
   readonly #logLoss = new LossSums();
   readonly #bins = new CalibrationBins();
+  /** Per bucket of SCORE_BOUNDS: negatives, then positives. Exact, also where `#scores` no longer is. */
+  readonly #buckets = new Int32Array(2 * SCORE_BUCKETS);
   #tp = 0;
   #fp = 0;
   #fn = 0;
@@ -78,7 +83,7 @@ class BinaryTotals implements Totals {
   }
 
   add(sign: Sign): void {
-    const { actual, decided, score, squared, logLoss } = this.#pair;
+    const { actual, decided, score, bucket, squared, logLoss } = this.#pair;
     if (actual === POSITIVE) {
       if (decided === POSITIVE) this.#tp += sign;
       else this.#fn += sign;
@@ -88,6 +93,8 @@ class BinaryTotals implements Totals {
     this.#scored += sign;
     if (this.#scores === null) return;
     this.#scores.add(score, actual, sign);
+    const at = actual * SCORE_BUCKETS + bucket;
+    this.#buckets[at] = (this.#buckets[at] ?? 0) + sign;
     if (!this.#rules.probability) return;
     this.#squared.add(squared, sign);
     this.#logLoss.add(logLoss, sign);
@@ -105,6 +112,8 @@ class BinaryTotals implements Totals {
     this.#squared.merge(other.#squared, sign);
     this.#logLoss.merge(other.#logLoss, sign);
     this.#bins.merge(other.#bins, sign);
+    for (const [i, count] of other.#buckets.entries())
+      this.#buckets[i] = (this.#buckets[i] ?? 0) + sign * count;
     invariant(other.#scores, "scores to merge");
     this.#scores.merge(other.#scores, sign);
   }
@@ -159,23 +168,25 @@ class BinaryTotals implements Totals {
   }
 
   #scoreCounts(): ScoreCounts | null {
-    const ranked = this.#scored === 0 ? null : this.#ranked();
-    if (ranked === null) return null;
-    const positive = SCORE_BOUNDS.map(() => 0).concat(0);
-    const negative = SCORE_BOUNDS.map(() => 0).concat(0);
-    for (const [i, score] of ranked.scores.entries()) {
-      const at = scoreBucket(this.#rules.probability ? score : sigmoid(score));
-      positive[at] = (positive[at] ?? 0) + (ranked.positives[i] ?? 0);
-      negative[at] = (negative[at] ?? 0) + (ranked.negatives[i] ?? 0);
-    }
-    return { positive, negative };
+    if (this.#scored === 0 || this.#scores === null) return null;
+    return {
+      negative: Array.from(this.#buckets.subarray(0, SCORE_BUCKETS)),
+      positive: Array.from(this.#buckets.subarray(SCORE_BUCKETS)),
+    };
   }
 }
 
 class BinaryYardstick implements Yardstick {
   readonly #rules: BinaryRules;
   readonly #limits: TotalsLimits;
-  readonly #pair: DecisionPair = { actual: 0, decided: 0, score: Number.NaN, squared: 0, logLoss: 0 };
+  readonly #pair: DecisionPair = {
+    actual: 0,
+    decided: 0,
+    score: Number.NaN,
+    bucket: 0,
+    squared: 0,
+    logLoss: 0,
+  };
 
   constructor(spec: ModelSpec, limits: TotalsLimits) {
     const positive = spec.positive ?? "1";
@@ -199,6 +210,7 @@ class BinaryYardstick implements Yardstick {
     const says = value === null ? (score ?? 0) >= threshold : canonicalClass(value) === positive;
     pair.decided = says ? POSITIVE : NEGATIVE;
     pair.score = score ?? Number.NaN;
+    if (score !== null) pair.bucket = scoreBucket(probability ? score : sigmoid(score));
     if (score === null || !probability) return true;
     const miss = score - pair.actual;
     pair.squared = miss * miss;
@@ -215,15 +227,14 @@ class BinaryYardstick implements Yardstick {
 
   arrive(arrival: ArrivalTotals): void {
     const { positive, negative, probability } = this.#rules;
-    const { actual, decided, score, squared, logLoss } = this.#pair;
+    const { actual, decided, score, bucket, squared, logLoss } = this.#pair;
     arrival.pairs++;
     const row = arrival.confusion.get(actual === POSITIVE ? positive : negative);
     const predicted = decided === POSITIVE ? positive : negative;
     row?.set(predicted, (row.get(predicted) ?? 0) + 1);
     if (Number.isNaN(score)) return;
     const counts = actual === POSITIVE ? arrival.scoresPositive : arrival.scoresNegative;
-    const at = scoreBucket(probability ? score : sigmoid(score));
-    counts[at] = (counts[at] ?? 0) + 1;
+    counts[bucket] = (counts[bucket] ?? 0) + 1;
     if (!probability) return;
     arrival.squaredScoreError += squared;
     arrival.logLoss += logLoss;

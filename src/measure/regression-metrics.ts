@@ -19,7 +19,7 @@ const FURTHER = ["me", "medae", "max_error", "mape", "wape"] as const;
 /** Kurtosis of the errors (3 for normal ones) from which the interval of a mean square covers too little. */
 const HEAVY_TAILS = 9;
 /** A difference this much smaller than its terms is rounding noise. */
-const NOISE = 1e-9;
+const NOISE = 1e-13;
 
 /** Labels and |errors| of the same rows. */
 export interface Spreads {
@@ -176,7 +176,7 @@ function intervals(whole: Whole, extra: Record<string, unknown>): Intervals {
     found["max_error"] = null;
   }
   if (typeof extra["mape"] === "number") found["mape"] = mapeInterval(extra["mape"], rows, sums);
-  if (r2 !== null) found["r2"] = determinationInterval(r2, rows, sums);
+  if (r2 !== null) found["r2"] = determinationInterval(r2, rows, { sums, labels: spreads.labels });
   return found;
 }
 
@@ -209,18 +209,36 @@ function wapeInterval(wape: number, rows: number, sums: RegressionSums): MetricI
 
 /**
  * The delta method on 1 - R2 = SSE/SST, on the scale of its logarithm: a row moves it by
- * (error^2 - (1 - R2)(label - mean)^2) / SST. null where rounding would drown the sums: labels that lie within a
- * millionth of their size want `labelOffset` near them.
+ * (error^2 - (1 - R2)(label - mean)^2) / SST. Where rounding drowns the sums (labels within a thousandth of their size and
+ * `labelOffset` far from them) the part that errors and labels share is left out, which can only widen the interval.
  */
-function determinationInterval(r2: number, rows: number, sums: RegressionSums): MetricInterval | null {
+function determinationInterval(
+  r2: number,
+  rows: number,
+  of: { readonly sums: RegressionSums; readonly labels: Spread },
+): MetricInterval | null {
+  const { sums, labels } = of;
   const share = 1 - r2;
   if (rows < 3 || sums.momentOverflow > 0 || share <= 0) return null;
-  const total = sums.labelM2(rows);
+  const centre = sums.label.mean(rows);
+  let spread = influenceSquares(share, rows, sums);
+  const method = spread === null ? "delta_log_wide" : "delta_log";
+  spread ??=
+    (sums.moments[0]?.value() ?? 0) +
+    share * share * rows * meanOver(labels, (label) => (label - centre) ** 4);
+  if (!(spread > 0) || !Number.isFinite(spread)) return null;
+  const deviation = Math.sqrt((spread * rows) / (rows - 1)) / sums.labelM2(rows);
+  const inverted = logInterval(share, deviation, method);
+  return inverted === null ? null : intervalOf([1 - inverted.upper, 1 - inverted.lower], method);
+}
+
+/** Sum of (error^2 - share * (label - mean)^2)^2; null where it is lost in rounding. */
+function influenceSquares(share: number, rows: number, sums: RegressionSums): number | null {
   const [e4 = 0, e2d = 0, e2d2 = 0, d3 = 0, d4 = 0] = sums.moments.map((moment) => moment.value());
   const shift = sums.shift(rows);
   const crossed = [e2d2, -2 * shift * e2d, shift * shift * sums.squared.value()];
-  // The sum of (d - shift)^4, with the sum of d^2 = total + rows * shift^2.
-  const fourths = [d4, -4 * shift * d3, 6 * shift * shift * total, 3 * rows * shift ** 4];
+  // The sum of (d - shift)^4, with the sum of d^2 = SST + rows * shift^2.
+  const fourths = [d4, -4 * shift * d3, 6 * shift * shift * sums.labelM2(rows), 3 * rows * shift ** 4];
   const terms = [
     e4,
     ...crossed.map((term) => -2 * share * term),
@@ -232,9 +250,7 @@ function determinationInterval(r2: number, rows: number, sums: RegressionSums): 
     spread += term;
     size = Math.max(size, Math.abs(term));
   }
-  if (!(spread > NOISE * size) || !Number.isFinite(size)) return null;
-  const inverted = logInterval(share, Math.sqrt((spread * rows) / (rows - 1)) / total, "delta_log");
-  return inverted === null ? null : intervalOf([1 - inverted.upper, 1 - inverted.lower], inverted.method);
+  return spread > NOISE * size ? spread : null;
 }
 
 /** The mean of the labels for squares, their median for absolute errors, the middle of their range for the largest. */

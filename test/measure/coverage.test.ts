@@ -93,6 +93,27 @@ test("normal errors: every interval of a regression holds", () => {
   assertHeld(shares, ["mse", "rmse", "mae", "r2", "me", "medae", "mape", "wape"], LEAST);
 });
 
+test("labels far from 0 and close together: R2 keeps an interval, at the worst a wider one", () => {
+  const draw =
+    (from: number): Draw =>
+    (random) => {
+      const value = from + random.gauss();
+      return { prediction: { value }, label: value + random.gauss() / 2 };
+    };
+  for (const [from, method] of [
+    [500, "delta_log"],
+    [1e6, "delta_log_wide"],
+  ] as const) {
+    assertHeld(coverage({ spec: specFor("m"), rows: 200, draw: draw(from) }), ["r2"], LEAST);
+    const random = createRandom(3);
+    const group = groupOf(specFor("m"), 500, () => draw(from)(random));
+    assert.equal(group.intervals?.["r2"]?.method, method);
+  }
+  const random = createRandom(3);
+  const near = groupOf(specFor("m", { labelOffset: 1e6 }), 500, () => draw(1e6)(random));
+  assert.equal(near.intervals?.["r2"]?.method, "delta_log");
+});
+
 test("errors that lean to one side: the intervals hold, those of the median by construction", () => {
   const draw = linear((random) => -5 * Math.log(1 - random.next()));
   const shares = coverage({ spec: specFor("m"), rows: 300, draw });
