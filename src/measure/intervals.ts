@@ -30,8 +30,9 @@ export function normalInterval(
   standardError: number | null,
   shape: { readonly limits: Limits; readonly method?: string },
 ): MetricInterval | null {
-  if (standardError === null || !Number.isFinite(standardError)) return null;
+  if (standardError === null) return null;
   const half = Z95 * standardError;
+  if (!Number.isFinite(value - half) || !Number.isFinite(value + half)) return null;
   const { min, max } = shape.limits;
   const lower = Math.max(min, value - half);
   const upper = Math.min(max, value + half);
@@ -44,9 +45,9 @@ export function logInterval(
   standardError: number | null,
   method: string,
 ): MetricInterval | null {
-  if (standardError === null || !Number.isFinite(standardError) || value <= 0) return null;
+  if (standardError === null || !(value > 0)) return null;
   const spread = Math.exp((Z95 * standardError) / value);
-  return Number.isFinite(spread) ? intervalOf([value / spread, value * spread], method) : null;
+  return Number.isFinite(value * spread) ? intervalOf([value / spread, value * spread], method) : null;
 }
 
 /** A share on the scale of its log odds; `value` strictly between 0 and 1. */

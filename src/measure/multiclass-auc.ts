@@ -36,20 +36,20 @@ function total(column: Float64Array): number {
   return sum;
 }
 
-/** Rows of `positive` against those of `negatives`, in the order of one class's scores. */
-function ranked(columns: Columns, positive: number, negatives: readonly number[]): RankedCounts {
+/** Rows of one class against those of others, in the order of one class's scores. */
+function ranked(columns: Columns, positive: number, negatives: Float64Array): RankedCounts {
   const { scores, counts, mixed } = columns;
-  const against = new Float64Array(scores.length);
-  for (const side of negatives) {
-    const column = counts[side];
-    for (let i = 0; i < against.length; i++) against[i] = (against[i] ?? 0) + (column?.[i] ?? 0);
+  return { scores, positives: counts[positive] ?? new Float64Array(scores.length), negatives, mixed };
+}
+
+/** Rows of all classes but one. */
+function rest({ scores, counts }: Columns, but: number): Float64Array {
+  const sum = new Float64Array(scores.length);
+  for (const [side, column] of counts.entries()) {
+    if (side === but) continue;
+    for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + (column[i] ?? 0);
   }
-  return {
-    scores,
-    positives: counts[positive] ?? new Float64Array(scores.length),
-    negatives: against,
-    mixed,
-  };
+  return sum;
 }
 
 /** A weighted mean of areas and of the bounds of their intervals. */
@@ -87,8 +87,7 @@ export function classAreas(classes: readonly ClassColumns[]): ClassAreas {
   const found = { macro: mean(), weighted: mean() };
   let bound = 0;
   const perClass = classes.map((columns, side) => {
-    const others = sides.filter((other) => other !== side);
-    const area = areaUnderRoc(ranked(columns, side, others));
+    const area = areaUnderRoc(ranked(columns, side, rest(columns, side)));
     if (area === null) return null;
     bound = Math.max(bound, area.bound);
     found.macro.add(area, 1);
@@ -132,7 +131,9 @@ function pairAreas(
   for (const a of present) {
     for (const b of present) {
       const columns = classes[a];
-      const area = a === b || columns === undefined ? null : areaUnderRoc(ranked(columns, a, [b]));
+      const negatives = columns?.counts[b];
+      if (a === b || columns === undefined || negatives === undefined) continue;
+      const area = areaUnderRoc(ranked(columns, a, negatives));
       if (area === null) continue;
       bound = Math.max(bound, area.bound);
       found.macro.add(area, 1);

@@ -82,7 +82,8 @@ function determination(
   const spread = sums.spread(rows);
   if (spread === 0n) return "constant_target";
   const error = (BigInt(rows) * sums.squared.units()) << UNIT_BITS;
-  return ratio(spread - error, spread);
+  const share = ratio(spread - error, spread);
+  return Number.isFinite(share) ? share : "overflow";
 }
 
 /** Mean error, MAPE and WAPE. */
@@ -92,8 +93,9 @@ function means(rows: number, sums: RegressionSums, reasons: Record<string, strin
   else {
     found["me"] = sums.signed().mean(rows);
     const labels = sums.labelSize.value();
-    found["wape"] = labels > 0 ? sums.absolute().value() / labels : null;
-    if (labels === 0) reasons["wape"] = "zero_target";
+    const wape = sums.absolute().value() / labels;
+    found["wape"] = Number.isFinite(wape) ? wape : null;
+    if (!Number.isFinite(wape)) reasons["wape"] = labels === 0 ? "zero_target" : "overflow";
   }
   found["mape"] = sums.zeroTargets > 0 || sums.relativeOverflow > 0 ? null : sums.relative.mean(rows);
   if (sums.zeroTargets === 0 && sums.relativeOverflow > 0) reasons["mape"] = "overflow";
@@ -256,22 +258,19 @@ function influenceSquares(share: number, rows: number, sums: RegressionSums): nu
 /** The mean of the labels for squares, their median for absolute errors, the middle of their range for the largest. */
 function baseline(rows: number, sums: RegressionSums, labels: Spread): Baseline {
   const mse = sums.labelM2(rows) / rows;
+  const median = medianOf(labels)?.value ?? 0;
+  const mae = meanOver(labels, (label) => Math.abs(label - median));
   const found: Record<string, number | null> = {
     mse,
     rmse: Math.sqrt(mse),
     r2: rows < 2 || mse === 0 ? null : 0,
     me: 0,
-  };
-  const median = medianOf(labels);
-  if (median === null) return found;
-  const mae = meanOver(labels, (label) => Math.abs(label - median.value));
-  const size = sums.labelSize.mean(rows);
-  return {
-    ...found,
     mae,
-    medae: medianDistance(labels, median.value),
-    wape: size > 0 ? mae / size : null,
-    mape: sums.zeroTargets > 0 ? null : meanOver(labels, (label) => Math.abs((label - median.value) / label)),
-    max_error: ((labels.high.at(-1) ?? 0) - (labels.low[0] ?? 0)) / 2,
+    medae: medianDistance(labels, median),
+    wape: mae / sums.labelSize.mean(rows),
+    mape: sums.zeroTargets > 0 ? null : meanOver(labels, (label) => Math.abs((label - median) / label)),
+    max_error: (labels.high.at(-1) ?? 0) / 2 - (labels.low[0] ?? 0) / 2,
   };
+  for (const [name, value] of Object.entries(found)) if (!Number.isFinite(value)) found[name] = null;
+  return found;
 }

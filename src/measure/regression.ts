@@ -10,7 +10,7 @@ import { createErrorPair, type ErrorPair, readErrorPair, RegressionSums } from "
 import { ScoreHistogram } from "./score-histogram.ts";
 import type { ArrivalTotals, Components, Evaluation, Sign, Totals, TotalsKind, Yardstick } from "./totals.ts";
 
-/** Different values counted apart, for medians and extremes; beyond, buckets. About 60 KB a histogram when full. */
+/** Different values counted apart, for medians and extremes; beyond, buckets. At most some 150 KB a histogram. */
 const VALUES_MAX = 2048;
 
 const createHistogram = (): ScoreHistogram =>
