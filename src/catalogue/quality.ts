@@ -328,6 +328,8 @@ export const readyFamilies: readonly Descriptor[] = [
     type: "gauge",
     labels: [...WINDOW, "metric", "bound"],
     help: "Lower and upper end of the 95 % confidence interval of a quality metric.",
+    // Two ends of up to 18 metrics in 4 windows on 2 bases: 288 a version.
+    seriesMax: 6000,
   },
   {
     name: "outrider_quality_bound",
@@ -342,6 +344,7 @@ export const readyFamilies: readonly Descriptor[] = [
     type: "gauge",
     labels: [...WINDOW, "metric"],
     help: "What the best constant prediction would score on the same labels.",
+    seriesMax: 4000,
   },
   {
     name: "outrider_metric_undefined",
