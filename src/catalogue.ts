@@ -7,6 +7,7 @@ import { arrivalFamilies, readyFamilies, windowFamilies } from "./catalogue/qual
 import { runtimeFamilies } from "./catalogue/runtime.ts";
 import { selfFamilies } from "./catalogue/self.ts";
 import { trafficFamilies } from "./catalogue/traffic.ts";
+import { versionFamilies } from "./catalogue/versions.ts";
 import { probeFamilies, targetFamilies } from "./catalogue/watch.ts";
 
 export type { Attribute, AttributeType, Descriptor, FamilyType } from "./catalogue/descriptor.ts";
@@ -28,6 +29,7 @@ export const sections: readonly Section[] = Object.freeze([
   { title: "Quality by arrival of the labels", families: arrivalFamilies },
   { title: "Quality by event time, summable over replicas", families: windowFamilies },
   { title: "Quality by event time, ready-made", families: readyFamilies },
+  { title: "Versions", families: versionFamilies },
   { title: "The sidecar", families: selfFamilies },
   { title: "The sidecar's runtime", families: runtimeFamilies },
 ]);

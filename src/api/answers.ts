@@ -4,15 +4,11 @@ import type { Group } from "../facts/group.ts";
 import type { LabelRevision } from "../facts/label.ts";
 import type { ModelVersionView, ModelView, PredictionView } from "./contract.ts";
 import { ApiProblem } from "./problems.ts";
-import { rfc3339 } from "./timestamp.ts";
+import { rfc3339, timeOrNull } from "./timestamp.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 /** Ids and models that a refusal names. */
 const NAMED_MAX = 100;
-
-function timeOrNull(ms: number | null): string | null {
-  return ms === null ? null : rfc3339(ms);
-}
 
 function predictionDocument(view: PredictionView, others: readonly PredictionView[]): Json {
   const { id, aliases, model, version, slice, prediction, score, scores, traceId, exchange } = view;
@@ -91,8 +87,9 @@ function versionDocument(view: ModelVersionView): Json {
     lastSeen: timeOrNull(view.lastSeen),
     predictions: view.predictions,
     labels: view.labels,
-    stage: view.stage ?? null,
-    metadata: view.metadata ?? null,
+    registered: view.registered,
+    stage: view.stage,
+    metadata: view.metadata,
   };
 }
 

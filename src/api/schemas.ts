@@ -121,8 +121,9 @@ const modelVersion = z.object({
   lastSeen: time.nullable(),
   predictions: count,
   labels: count,
-  stage: z.string().nullable(),
-  metadata: z.unknown(),
+  registered: z.boolean().describe("false: seen in traffic only"),
+  stage: z.enum(["none", "staging", "production", "archived"]).nullable(),
+  metadata: z.unknown().describe("what was registered; null: nothing"),
 });
 const measuredVersion = modelVersion.extend({ quality: z.array(group) });
 

@@ -3,6 +3,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { Problem, Problems } from "../kernel/problem.ts";
 import { EXIT, type CliIo } from "./io.ts";
+import { addVersions } from "./versions-commands.ts";
 
 /** Flags of the sidecar and the configuration keys they set. */
 const CONFIG_FLAGS: readonly (readonly [flag: string, key: string, help: string])[] = [
@@ -203,6 +204,12 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
   };
   addSidecar(program, run);
   addClients(program, run);
+  addVersions(program, {
+    io,
+    end: (ended) => run.end(ended),
+    withApi: (command) => withApiFlags(command, io),
+    client: clientOptions,
+  });
   addFiles(program, run);
   try {
     await program.parseAsync([...argv], { from: "user" });

@@ -44,15 +44,32 @@ const credit: ModelView = {
   name: "credit",
   task: "binary",
   versions: [
-    { version: "1", firstSeen: 1_768_345_800_000, lastSeen: 1_768_345_800_000, predictions: 3, labels: 0 },
+    {
+      version: "1",
+      firstSeen: 1_768_345_800_000,
+      lastSeen: 1_768_345_800_000,
+      predictions: 3,
+      labels: 0,
+      registered: false,
+      stage: null,
+      metadata: null,
+    },
     {
       version: "2/rc",
       firstSeen: null,
       lastSeen: null,
       predictions: 0,
       labels: 0,
+      registered: true,
       stage: "staging",
-      metadata: { a: 1 },
+      metadata: {
+        artifact: null,
+        trainingData: { a: 1 },
+        parameters: {},
+        evaluation: {},
+        tags: {},
+        description: null,
+      },
     },
   ],
 };
@@ -159,7 +176,7 @@ suite("what the API tells", () => {
     assert.equal(versions.json.versions[0].quality.length, 1);
     const one = await call(port, { path: "/v1/models/credit/versions/2%2Frc" });
     shapes.versionAnswer.parse(one.json);
-    assert.deepEqual(one.json.metadata, { a: 1 });
+    assert.deepEqual(one.json.metadata.trainingData, { a: 1 });
     assert.equal(one.json.firstSeen, null);
     assert.equal((await call(port, { path: "/v1/models/nope/versions" })).json.code, "unknown_model");
     assert.equal((await call(port, { path: "/v1/models/credit/versions/9" })).json.code, "unknown_version");
