@@ -47,15 +47,14 @@ export class ScoreHistogram {
   #came: number[] = [];
   #went: number[] = [];
   readonly #free: number[] = [];
-  /** The only score in a bucket, NaN once there are two; unused while exact. */
-  #firsts: Float64Array;
+  /** The only score in a bucket, NaN once there are two; empty while exact, when the key says it. */
+  #firsts = new Float64Array(0);
 
   constructor(shape: HistogramShape, limits: HistogramLimits) {
     this.#shape = shape;
     this.#limits = limits;
     this.#counts = new Int32Array(FIRST_SLOTS * shape.sides);
     this.#keys = new Float64Array(FIRST_SLOTS).fill(Number.NaN);
-    this.#firsts = new Float64Array(FIRST_SLOTS);
   }
 
   /** Leading mantissa bits that are told apart; 52: every score is. */
@@ -184,10 +183,10 @@ export class ScoreHistogram {
       return known;
     }
     const slot = this.#free.pop() ?? this.#slots.size + this.#went.length;
-    if (slot >= this.#firsts.length) this.#grow();
+    if (slot >= this.#keys.length) this.#grow();
     this.#keys[slot] = key;
     this.#slots.insert(this.#keys, slot);
-    this.#firsts[slot] = first;
+    if (!this.isExact) this.#firsts[slot] = first;
     this.#came.push(slot);
     return slot;
   }
@@ -212,7 +211,9 @@ export class ScoreHistogram {
     // Not used again before the order is told: it may still stand there.
     this.#went.push(slot);
     if (this.#went.length > this.#slots.size + FIRST_SLOTS) this.#sort();
-    if (this.#slots.size === 0) this.#bits = MANTISSA_BITS;
+    if (this.#slots.size > 0 || this.isExact) return;
+    this.#bits = MANTISSA_BITS;
+    this.#firsts = new Float64Array(0);
   }
 
   #fit(): void {
