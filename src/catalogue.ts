@@ -1,6 +1,7 @@
 // Every metric family once. The recorder registers from this list; encoders, boards, rules, documentation and tests read it.
 // Families are grouped as the road runs: traffic, watching, predictions and labels, quality, and the sidecar itself.
 
+import { comparisonFamilies } from "./catalogue/comparison.ts";
 import type { Descriptor } from "./catalogue/descriptor.ts";
 import { flowFamilies } from "./catalogue/flow.ts";
 import { arrivalFamilies, readyFamilies, windowFamilies } from "./catalogue/quality.ts";
@@ -29,6 +30,7 @@ export const sections: readonly Section[] = Object.freeze([
   { title: "Quality by arrival of the labels", families: arrivalFamilies },
   { title: "Quality by event time, summable over replicas", families: windowFamilies },
   { title: "Quality by event time, ready-made", families: readyFamilies },
+  { title: "Two versions side by side", families: comparisonFamilies },
   { title: "Versions", families: versionFamilies },
   { title: "The sidecar", families: selfFamilies },
   { title: "The sidecar's runtime", families: runtimeFamilies },

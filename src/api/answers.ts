@@ -2,7 +2,7 @@
 
 import type { Group } from "../facts/group.ts";
 import type { LabelRevision } from "../facts/label.ts";
-import type { ModelVersionView, ModelView, PredictionView } from "./contract.ts";
+import type { ComparisonView, ModelVersionView, ModelView, PredictionView } from "./contract.ts";
 import { ApiProblem } from "./problems.ts";
 import { rfc3339, timeOrNull } from "./timestamp.ts";
 
@@ -78,6 +78,10 @@ export function labelHistory(id: string, found: readonly LabelRevision[], model:
     state: revision.state,
   }));
   return { id, labels };
+}
+
+export function comparisonDocument(view: ComparisonView): Json {
+  return { ...view, at: rfc3339(view.at), countedUntil: timeOrNull(view.countedUntil) };
 }
 
 function versionDocument(view: ModelVersionView): Json {

@@ -105,6 +105,32 @@ export interface QualityQuery {
   readonly basis?: string | undefined;
 }
 
+export interface ComparisonQuery {
+  readonly model?: string | undefined;
+  readonly baseline?: string | undefined;
+  readonly candidate?: string | undefined;
+}
+
+export interface ComparisonView {
+  /** Unix ms, as is `countedUntil`: predictions up to then are counted. */
+  readonly at: number;
+  readonly model: string;
+  readonly baseline: string;
+  readonly candidate: string;
+  readonly countedUntil: number | null;
+  readonly metrics: readonly {
+    readonly metric: string;
+    readonly difference: number | null;
+    readonly lower: number | null;
+    readonly upper: number | null;
+    readonly interval: "always-valid" | "fixed-horizon";
+    readonly p: number | null;
+    readonly rows: { readonly baseline: number; readonly candidate: number };
+    readonly paired: boolean;
+    readonly verdict: "better" | "worse" | "undecided";
+  }[];
+}
+
 export type LabelsKept =
   /** One outcome per event, in order. */
   | { readonly kind: "kept"; readonly outcomes: readonly LabelOutcome[] }
@@ -170,6 +196,8 @@ export interface ApiNeeds {
   labelsOf(id: string): readonly LabelRevision[];
   /** May throw a Problem, e.g. for a window that is not configured. */
   quality(query: QualityQuery): { readonly at: number; readonly groups: readonly Group[] };
+  /** Throws a Problem: `unknown_model`, `unknown_version`, `invalid_parameter`. */
+  compare(query: ComparisonQuery): ComparisonView;
   models(): readonly ModelView[];
   readonly versions: VersionDesk;
   version(): unknown;

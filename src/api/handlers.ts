@@ -1,14 +1,21 @@
 // One handler per operation of the route table; a missing one is a type error.
 
 import type { Request, Response } from "express";
-import { labelHistory, measuredVersions, modelsDocument, oneModel, onePrediction } from "./answers.ts";
+import {
+  comparisonDocument,
+  labelHistory,
+  measuredVersions,
+  modelsDocument,
+  oneModel,
+  onePrediction,
+} from "./answers.ts";
 import type { ApiNeeds, ApiOptions } from "./contract.ts";
 import { openApiDocument, overviewText } from "./openapi.ts";
 import type { LabelsPost } from "./post-labels.ts";
 import { ApiProblem, sendJson } from "./problems.ts";
 import { param, parseQuery } from "./request.ts";
 import type { Operation } from "./routes.ts";
-import { narrowing, ofModel, qualityQuery } from "./schemas.ts";
+import { comparisonQuery, narrowing, ofModel, qualityQuery } from "./schemas.ts";
 import { rfc3339 } from "./timestamp.ts";
 import { versionHandlers } from "./version-calls.ts";
 
@@ -29,7 +36,13 @@ function readHandlers(
   needs: ApiNeeds,
 ): Pick<
   Record<Operation, Handler>,
-  "getPrediction" | "getLabels" | "getQuality" | "getModels" | "getVersions" | "getModelVersion"
+  | "getPrediction"
+  | "getLabels"
+  | "getQuality"
+  | "getComparison"
+  | "getModels"
+  | "getVersions"
+  | "getModelVersion"
 > {
   return {
     getPrediction: (request, response) => {
@@ -44,6 +57,9 @@ function readHandlers(
     getQuality: (request, response) => {
       const { at, groups } = needs.quality(parseQuery(qualityQuery, request));
       sendJson(response, { at: rfc3339(at), groups });
+    },
+    getComparison: (request, response) => {
+      sendJson(response, comparisonDocument(needs.compare(parseQuery(comparisonQuery, request))));
     },
     getModels: (_request, response) => sendJson(response, modelsDocument(needs.models())),
     getVersions: (request, response) => {

@@ -82,6 +82,18 @@ export const ROUTES = [
     refusals: [400, 404],
   },
   {
+    operation: "getComparison",
+    method: "get",
+    path: "/v1/compare",
+    scope: "read",
+    summary:
+      "Is the candidate better than the baseline? Differences of losses since both ran, hour by hour, with intervals and p-values " +
+      "that hold however often one asks. Labels count once, when they first join; corrections move only the descriptive metrics.",
+    query: shapes.comparisonQuery,
+    answer: json(shapes.comparisonAnswer),
+    refusals: [400, 404],
+  },
+  {
     operation: "getModels",
     method: "get",
     path: "/v1/models",

@@ -115,6 +115,36 @@ const group = z.looseObject({
 
 export const qualityAnswer = z.object({ at: time, groups: z.array(group) });
 
+const bound = z.number().nullable();
+export const comparisonAnswer = z.object({
+  at: time,
+  model: z.string(),
+  baseline: z.string(),
+  candidate: z.string(),
+  countedUntil: time
+    .nullable()
+    .describe("predictions up to here are counted; younger ones wait for their labels"),
+  metrics: z.array(
+    z.object({
+      metric: z.string(),
+      difference: bound.describe("candidate minus baseline"),
+      lower: bound,
+      upper: bound.describe(
+        "95 % bounds of the difference; null while there are fewer than 100 rows of each",
+      ),
+      interval: z
+        .enum(["always-valid", "fixed-horizon"])
+        .describe(
+          "always-valid: holds however often one looks. fixed-horizon: holds for one look at a time set beforehand, no verdict follows",
+        ),
+      p: bound.describe("smallest p-value so far; null for descriptive metrics"),
+      rows: z.object({ baseline: count, candidate: count }),
+      paired: z.boolean().describe("both versions answered the same requests: compared request by request"),
+      verdict: z.enum(["better", "worse", "undecided"]).describe("of the candidate"),
+    }),
+  ),
+});
+
 const modelVersion = z.object({
   version: z.string(),
   firstSeen: time.nullable(),
@@ -148,6 +178,11 @@ export const problemAnswer = z.looseObject({
 const text = z.string().min(1).max(512).optional();
 export const narrowing = z.strictObject({ model: text, version: text });
 export const ofModel = z.strictObject({ model: text });
+export const comparisonQuery = z.strictObject({
+  model: text.describe("may be left out when there is only one"),
+  baseline: text.describe("default: the one in production, else the version before the candidate"),
+  candidate: text.describe("default: the newest version"),
+});
 export const qualityQuery = z.strictObject({
   model: text,
   version: text,

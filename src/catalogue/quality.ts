@@ -151,6 +151,27 @@ export const windowFamilies: readonly Descriptor[] = [
     labels: [...WINDOW, "actual", "upper"],
     help: "Labelled predictions of the window whose score is at most `upper`, by outcome.",
   },
+  {
+    name: "outrider_window_scored_pairs",
+    otel: { name: "outrider.window.scored_pairs", unit: "{pair}" },
+    type: "gauge",
+    labels: WINDOW,
+    help: "Labelled predictions of the window that have scores.",
+  },
+  {
+    name: "outrider_window_log_loss",
+    otel: { name: "outrider.window.log_loss", unit: "" },
+    type: "gauge",
+    labels: WINDOW,
+    help: "Sum of -log(probability given to what happened) over the window, natural logarithm.",
+  },
+  {
+    name: "outrider_window_squared_score_error",
+    otel: { name: "outrider.window.squared_score_error", unit: "" },
+    type: "gauge",
+    labels: WINDOW,
+    help: "Sum of (score - outcome)^2 over the window; divided by the scored pairs it is the Brier score.",
+  },
 ];
 
 export const readyFamilies: readonly Descriptor[] = [

@@ -116,6 +116,24 @@ function addClients(program: Command, run: Run): void {
       const filter = { model: textOption(options, "model"), window: textOption(options, "window") };
       run.end(await quality({ ...clientOptions(options), ...filter }, run.io));
     });
+  withApiFlags(program.command("compare"), run.io)
+    .description("Is one version better than another? Holds however often it is asked.")
+    .option("--model <name>", "The model (default: the only one).")
+    .option(
+      "--baseline <version>",
+      "Compared against (default: production, else the version before the candidate).",
+    )
+    .option("--candidate <version>", "The version in question (default: the newest).")
+    .action(async (options: Flags) => {
+      const { compare } = await import("./compare.ts");
+      const pair = {
+        baseline: textOption(options, "baseline"),
+        candidate: textOption(options, "candidate"),
+      };
+      run.end(
+        await compare({ ...clientOptions(options), model: textOption(options, "model"), ...pair }, run.io),
+      );
+    });
 }
 
 function clientOptions(options: Flags): { apis: string[]; tokenFile: string | null; json: boolean } {

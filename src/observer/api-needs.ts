@@ -22,6 +22,7 @@ export interface ApiParts {
   readonly book: ModelBook;
   readonly states: StateBook;
   readonly countLabel: (outcome: LabelOutcome) => void;
+  readonly compare: ApiNeeds["compare"];
   readonly versions: ObserverVersions;
 }
 
@@ -135,6 +136,7 @@ export function createApiNeeds(config: Config, parts: ApiParts): ApiNeeds {
       );
       return { at, groups: measure.groups(at, filter) };
     },
+    compare: parts.compare,
     models: () => modelViews(parts),
     versions: parts.versions.desk,
     version: () => ({ outrider: version, models: parts.versions.models() }),

@@ -18,6 +18,7 @@ import { normaliseLabel } from "../measure/semantics.ts";
 import { createExtractor } from "../observe/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds } from "./api-needs.ts";
+import { createComparing, type Comparing } from "./comparing.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
 import { extractorRules, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
 import type { ParsedOpening } from "./parse-road.ts";
@@ -48,6 +49,7 @@ export interface Observer extends Part {
 const HINTS_MAX = 100;
 /** The windows move on with each question; a long silence would have to be caught up with at the next scrape. */
 const KEEP_WARM_MS = 30_000;
+const SAVE_COMPARISONS_MS = 5 * 60_000;
 
 function urlOf(address: { readonly host: string; readonly port: number } | null): string {
   if (address === null) return "";
@@ -62,6 +64,7 @@ class Rooms implements Observer {
   readonly #book: ModelBook;
   readonly #ledger: Ledger;
   readonly #measure: Measure;
+  readonly #comparing: Comparing;
   readonly #telemetry: ObserverTelemetry;
   readonly #served = createServed();
   readonly #states;
@@ -98,6 +101,7 @@ class Rooms implements Observer {
       },
     );
     const { ledger, measure, book, served } = this.#rooms();
+    this.#comparing = this.#createComparing();
     this.#versions = createObserverVersions({
       clock,
       log,
@@ -120,6 +124,7 @@ class Rooms implements Observer {
       measure,
       book,
       served,
+      comparisons: this.#comparing.comparisons,
       versions: this.#versions,
     });
     this.#telemetry.stats(opening.stats);
@@ -151,6 +156,13 @@ class Rooms implements Observer {
         for (const change of changes) this.#onChange(change);
       },
     });
+  }
+
+  #createComparing(): Comparing {
+    const { clock, log } = this.#needs;
+    const productionOf = (model: string): string | null =>
+      this.#versions.models().find(({ name }) => name === model)?.declared?.version ?? null;
+    return createComparing({ clock, log, ...this.#rooms(), productionOf });
   }
 
   #createIntake(): Intake {
@@ -206,6 +218,7 @@ class Rooms implements Observer {
       states: this.#states,
       countLabel: this.#telemetry.label.bind(this.#telemetry),
       versions: this.#versions,
+      compare: this.#comparing.compare.bind(this.#comparing),
     };
     const { listen, tokens } = this.#config.api;
     const options = { listen, tokens, limits: DEFAULT_LIMITS, softwareVersion: version };
@@ -221,6 +234,7 @@ class Rooms implements Observer {
     this.#needs.log.info({ model, task: spec?.task }, "the model's task follows from its predictions");
     this.#saveBook();
     this.#measure.rebuild(model);
+    this.#comparing.rebuild(model);
   }
 
   #saveBook(): void {
@@ -246,6 +260,7 @@ class Rooms implements Observer {
     }
     if (!this.#live) return;
     this.#measure.apply(change);
+    this.#comparing.apply(change);
     this.#telemetry.change(change);
     if (change.kind === "truth") this.#tellTruth(change.prediction, change.after);
   }
@@ -261,8 +276,11 @@ class Rooms implements Observer {
   #onStoreOpen(): void {
     const saved = this.#ledger.loadState("models");
     if (saved !== null) this.#book.restore(JSON.parse(saved));
-    for (const model of new Set(this.#ledger.stats().series.map((series) => series.model)))
+    this.#comparing.load();
+    for (const model of new Set(this.#ledger.stats().series.map((series) => series.model))) {
       this.#measure.rebuild(model);
+      this.#comparing.rebuild(model);
+    }
     this.#versions.open();
     for (const series of this.#ledger.stats().series) this.#versions.seen(series.model, series.version);
     this.#live = true;
@@ -284,6 +302,7 @@ class Rooms implements Observer {
     const { recorder, otlp, spans } = this.#telemetry;
     this.#undo.push("store", async () => {
       this.#saveBook();
+      this.#comparing.save();
       await this.#ledger.close();
       this.#versions.close();
     });
@@ -313,6 +332,8 @@ class Rooms implements Observer {
     }
     const warm = clock.every(KEEP_WARM_MS, () => this.#measure.groups(clock.wallMs()));
     this.#undo.push("windows", () => warm.cancel());
+    const saving = clock.every(SAVE_COMPARISONS_MS, () => this.#comparing.save());
+    this.#undo.push("comparisons", () => saving.cancel());
     road.ready(this.#ledger.lastMark(this.#session));
     this.#tell();
   }

@@ -12,9 +12,11 @@ import type { Log } from "../kernel/log.ts";
 import { isLoss } from "../kernel/metric-sense.ts";
 import { version } from "../kernel/version.ts";
 import type { Ledger } from "../ledger/types.ts";
+import type { Comparisons } from "../measure/compare/comparisons.ts";
 import type { ArrivalTotals, Measure } from "../measure/measure.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { createArrivalMetrics } from "../telemetry/arrival-metrics.ts";
+import { createComparisonMetrics } from "../telemetry/comparison-metrics.ts";
 import { createExchangeMetrics } from "../telemetry/exchange-metrics.ts";
 import { createExposition } from "../telemetry/exposition.ts";
 import { createOtlp, type Otlp } from "../telemetry/otlp.ts";
@@ -40,6 +42,7 @@ export interface TelemetryParts {
   readonly measure: Measure;
   readonly book: ModelBook;
   readonly served: Served;
+  readonly comparisons: Comparisons;
   readonly versions: ObserverVersions;
 }
 
@@ -102,6 +105,11 @@ class Telemetry implements ObserverTelemetry {
         measure
           .windowStats(clock.wallMs(), { slice: "" })
           .map((stats) => ({ ...stats, basis: "all" as const })),
+    });
+    const { comparisons } = this.#parts;
+    createComparisonMetrics(this.recorder, {
+      comparisons: () => comparisons.all(),
+      counters: () => comparisons.counters(),
     });
     this.#registerVersions();
     createArrivalMetrics(this.recorder, { arrivals: () => this.#arrivals(), specOf });

@@ -191,6 +191,9 @@ const unused = {
   prediction: () => [],
   labelsOf: () => [],
   quality: () => ({ at: 0, groups: [] }),
+  compare: () => {
+    throw new Problem("unknown_model", "unused");
+  },
   models: () => [],
   version: () => null,
   health: () => ({ live: true, ready: true, body: null }),

@@ -104,6 +104,7 @@ export async function running(
       prediction: () => [],
       labelsOf: () => [],
       quality: () => ({ at: 0, groups: [] }),
+      compare: () => ({ at: 0, model: "m", baseline: "1", candidate: "2", countedUntil: null, metrics: [] }),
       models: () => [],
       version: () => ({ outrider: "0.0.0-test", models: [] }),
       versions: noVersions,

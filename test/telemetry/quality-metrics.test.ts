@@ -271,7 +271,7 @@ test("windows become summable parts; scores only where rank metrics are asked fo
     ...regression,
     model: "b",
     regression: null,
-    classification: { confusion, scores },
+    classification: { confusion, scores, logLoss: 1.5, squaredScoreError: 0.75, scored: 5 },
   };
   createWindowMetrics(recorder, { windows: () => [regression, binary, { ...binary, window: "24h" }] });
   const lines = await series();
@@ -287,8 +287,11 @@ test("windows become summable parts; scores only where rank metrics are asked fo
     ],
   );
   assert.ok(lines.includes("outrider_window_confusion b 1 24h matured 1 0 false = 5"));
-  const scored = lines.filter((line) => line.startsWith("outrider_window_score"));
+  const scored = lines.filter((line) => line.startsWith("outrider_window_score "));
   assert.equal(scored.length, 68);
+  assert.ok(lines.includes("outrider_window_scored_pairs b 1 24h matured = 5"));
+  assert.ok(lines.includes("outrider_window_log_loss b 1 24h matured = 1.5"));
+  assert.ok(lines.includes("outrider_window_squared_score_error b 1 24h matured = 0.75"));
   assert.ok(scored.includes("outrider_window_score b 1 24h matured positive 0.000335 = 2"));
   assert.ok(scored.includes("outrider_window_score b 1 24h matured negative 0.999665 = 0"));
   assert.ok(scored.includes("outrider_window_score b 1 24h matured negative +Inf = 3"));
