@@ -156,8 +156,13 @@ export class Connection implements AnswerSink, Carrier {
   onBody(bytes: Buffer, start: number, end: number): void {
     const call = this.#call;
     if (call === null) return;
-    const part = bytes.subarray(start, end);
-    call.handler.onData(this.#shared ? Buffer.from(part) : part);
+    if (!this.#shared) {
+      call.handler.onData(bytes.subarray(start, end));
+      return;
+    }
+    const own = Buffer.allocUnsafe(end - start);
+    bytes.copy(own, 0, start, end);
+    call.handler.onData(own);
   }
 
   #onBytes(bytes: Buffer, length: number, shared: boolean): void {

@@ -120,14 +120,10 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     try {
       if (this.#state === "over") return;
       this.#draft.requestEnded();
-      const trailers = this.#requestTrailers();
+      const trailers = this.#request.trailersToPass();
+      // Trailers need the chunked coding.
+      if (trailers.length > 0) this.stream();
       if (this.#state !== "collecting") {
-        this.#call?.end(trailers);
-        return;
-      }
-      if (trailers.length > 0) {
-        // Trailers need the chunked coding.
-        this.stream();
         this.#call?.end(trailers);
         return;
       }
@@ -140,11 +136,6 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     } catch (thrown) {
       this.#bug(thrown);
     }
-  }
-
-  #requestTrailers(): RawHeaders {
-    const { rawTrailers } = this.#request;
-    return rawTrailers.length === 0 ? rawTrailers : plainLines(rawTrailers).flat();
   }
 
   /** The turn is over and the body is not whole: it is forwarded as it comes. */
