@@ -102,14 +102,21 @@ export function answerClass(
 ): ClassAnswer {
   const { at, matured } = moment;
   decisions.advance(at);
+  // Spans that end at the matured instant serve both as what is learnt from and as what is judged.
+  const ended = new Map<number, Sketch>();
+  const upToMatured = (lengthMs: number): Sketch => {
+    const rows = ended.get(lengthMs) ?? decisions.rows(spanTo(matured, lengthMs), "coarse");
+    ended.set(lengthMs, rows);
+    return rows;
+  };
   const learnt = [
-    decisions.rows(spanTo(matured, LONG_SPAN_MS), "coarse"),
-    decisions.rows(spanTo(matured, SHORT_SPAN_MS), "coarse"),
+    upToMatured(LONG_SPAN_MS),
+    upToMatured(SHORT_SPAN_MS),
     decisions.rows(calibrationThen(moment), "coarse"),
   ];
   const rows = windows.map(({ lengthMs, tier }) => ({
     now: decisions.rows(spanTo(at, lengthMs), tier),
-    matured: decisions.rows(spanTo(matured, lengthMs), "coarse"),
+    matured: upToMatured(lengthMs),
   }));
   alignKeys([...learnt, ...rows.flatMap((one) => [one.now, one.matured])]);
   const [long, short, past] = learnt.map((sketch) => decisions.calibration(sketch));

@@ -9,7 +9,7 @@ import { FINE, HOUR_MS, type Span, type TimedWindow } from "./track.ts";
 
 /** Buckets of a pane; 32 bytes each. A merged window may have more. */
 const FINE_BUCKETS = 256;
-const COARSE_BUCKETS = 1024;
+const COARSE_BUCKETS = 512;
 const MERGED_BUCKETS = 8192;
 const SIDES = 6;
 

@@ -4,15 +4,18 @@
 export const ALL_BITS = 52;
 
 const cell = new Float64Array(1);
-const words = new BigUint64Array(cell.buffer);
-const MASKS = Array.from({ length: ALL_BITS + 1 }, (_, kept) => {
-  const cleared = BigInt(ALL_BITS - kept);
-  return ((1n << 64n) - 1n) ^ ((1n << cleared) - 1n);
-});
+const halves = new Uint32Array(cell.buffer);
+/** Where the low half of a double stands in memory. */
+const LOW = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1;
 
 function cut(value: number, bits: number): number {
+  const cleared = ALL_BITS - bits;
   cell[0] = value;
-  words[0] = (words[0] ?? 0n) & (MASKS[bits] ?? 0n);
+  if (cleared < 32) halves[LOW] = (halves[LOW] ?? 0) & (-1 << cleared);
+  else {
+    halves[LOW] = 0;
+    halves[1 - LOW] = (halves[1 - LOW] ?? 0) & (-1 << (cleared - 32));
+  }
   return cell[0] + 0;
 }
 

@@ -77,30 +77,63 @@ export class Sketch {
     if (other.#size === 0) return;
     if (this.#size === 0) this.#bits = other.#bits;
     while (this.#bits > other.#bits) this.#coarsen();
-    const { sides, mirrored } = this.#shape;
-    const keys = new Float64Array(this.#size + other.#size);
-    const counts = new Int32Array(keys.length * sides);
-    let size = 0;
-    const take = (key: number, from: Int32Array, at: number): void => {
-      if (size === 0 || keys[size - 1] !== key) keys[size++] = key;
+    const keys = this.#bits === other.#bits ? other.#keys : other.#keysAt(this.#bits);
+    const missing = this.#missing(keys, other.#size);
+    if (missing > 0) this.#weave(keys, other.#size, missing);
+    const { sides } = this.#shape;
+    let into = 0;
+    for (let at = 0; at < other.#size; at++) {
+      while (this.#keys[into] !== keys[at]) into++;
       for (let side = 0; side < sides; side++) {
-        const cell = (size - 1) * sides + side;
-        counts[cell] = (counts[cell] ?? 0) + (from[at * sides + side] ?? 0);
+        const cell = into * sides + side;
+        this.#counts[cell] = (this.#counts[cell] ?? 0) + (other.#counts[at * sides + side] ?? 0);
       }
-    };
+    }
+    this.#fit();
+  }
+
+  /** The keys as they are with fewer bits; equal ones stand side by side. */
+  #keysAt(bits: number): Float64Array {
+    const { mirrored } = this.#shape;
+    return Float64Array.from({ length: this.#size }, (_, at) => floatKey(this.key(at), bits, mirrored));
+  }
+
+  /** How many different ones of the first `size` `keys` are not here. */
+  #missing(keys: Float64Array, size: number): number {
+    let missing = 0;
+    let mine = 0;
+    let last = Number.NaN;
+    for (let at = 0; at < size; at++) {
+      const key = keys[at] ?? 0;
+      if (key === last) continue;
+      last = key;
+      while (mine < this.#size && (this.#keys[mine] ?? 0) < key) mine++;
+      if (mine === this.#size || this.#keys[mine] !== key) missing++;
+    }
+    return missing;
+  }
+
+  /** Makes empty buckets for the `missing` keys. */
+  #weave(others: Float64Array, size: number, missing: number): void {
+    const { sides } = this.#shape;
+    const keys = new Float64Array(this.#size + missing);
+    const counts = new Int32Array(keys.length * sides);
     let mine = 0;
     let its = 0;
-    while (mine < this.#size || its < other.#size) {
+    for (let at = 0; at < keys.length; at++) {
       const left = mine < this.#size ? (this.#keys[mine] ?? 0) : Number.POSITIVE_INFINITY;
-      const right =
-        its < other.#size ? floatKey(other.#keys[its] ?? 0, this.#bits, mirrored) : Number.POSITIVE_INFINITY;
-      if (left <= right) take(left, this.#counts, mine++);
-      else take(right, other.#counts, its++);
+      const right = its < size ? (others[its] ?? 0) : Number.POSITIVE_INFINITY;
+      keys[at] = Math.min(left, right);
+      if (left <= right) {
+        for (let side = 0; side < sides; side++)
+          counts[at * sides + side] = this.#counts[mine * sides + side] ?? 0;
+        mine++;
+      }
+      while (its < size && others[its] === keys[at]) its++;
     }
     this.#keys = keys;
     this.#counts = counts;
-    this.#size = size;
-    this.#fit();
+    this.#size = keys.length;
   }
 
   /** Gives up precision until no more than `bits` are told apart: numbers of two sketches are then under the same keys. */
