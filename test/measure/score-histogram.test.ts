@@ -196,6 +196,17 @@ test("with few buckets the exact average precision lies within the told bound", 
   );
 });
 
+test("a positive just above a negative in one bucket: the bound reaches up to the perfect order", () => {
+  const rows: Row[] = [
+    { score: 0.25, side: 0 },
+    { score: 0.25 + 2 ** -40, side: 1 },
+  ];
+  const one = { exact: 1, buckets: 1, purse: { left: 0 } };
+  const found = averagePrecisionOf(ranked(filled(rows, one)));
+  assert.ok(found !== null && found.bound > 0);
+  assert.ok(found.value + found.bound >= 1 && found.value - found.bound <= 0.5);
+});
+
 const anyNumber = fc.oneof(margin, fc.double({ min: -10, max: 10, noNaN: true }));
 
 test("with few buckets the exact median and the largest value lie within their bounds, and all values in their ranges", () => {
