@@ -28,7 +28,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   facts: { rooms: ["kernel"], packages: [] },
   catalogue: { rooms: ["kernel"], packages: [] },
   config: { rooms: ["kernel"], packages: ["zod", "yaml"] },
-  proxy: { rooms: ["kernel", "facts"], packages: ["undici"] },
+  proxy: { rooms: ["kernel", "facts"], packages: [] },
   observe: { rooms: ["kernel", "facts"], packages: [] },
   ledger: { rooms: ["kernel", "facts"], packages: [] },
   measure: { rooms: ["kernel", "facts"], packages: [] },

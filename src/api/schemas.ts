@@ -88,7 +88,29 @@ const group = z.looseObject({
   metrics: z.record(z.string(), z.number().nullable()),
   undefined: z.record(z.string(), z.string()).describe("why a metric is null"),
   confusion: z.record(z.string(), z.unknown()).optional(),
-  extra: z.record(z.string(), z.unknown()),
+  extra: z.record(z.string(), z.unknown()).describe("further metrics; `undefined` says why some are missing"),
+  intervals: z
+    .record(
+      z.string(),
+      z
+        .object({
+          lower: z.number(),
+          upper: z.number(),
+          level: z.literal(0.95),
+          method: z.string(),
+          flag: z
+            .literal("kurtosis")
+            .optional()
+            .describe("errors with such heavy tails that the interval is too narrow"),
+        })
+        .nullable(),
+    )
+    .optional()
+    .describe("95 % confidence intervals by metric; null: none can be given"),
+  baseline: z
+    .record(z.string(), z.number().nullable())
+    .optional()
+    .describe("what the best constant prediction would score on the same labels"),
 });
 
 export const qualityAnswer = z.object({ at: time, groups: z.array(group) });

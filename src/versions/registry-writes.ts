@@ -1,5 +1,5 @@
-// Writes to one registry, one after the other: the newest of each kind wins, trouble is retried with growing pauses, and a full
-// queue gives up its oldest write. Nobody waits for it.
+// Writes to one registry, one after the other: the newest of each key wins; what fails goes to the end of the queue and is tried
+// again after growing pauses; a full queue gives up its oldest write. Nobody waits for it.
 
 import type { Clock, Timer } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
@@ -31,10 +31,11 @@ export interface WriteNeeds {
 
 export class RegistryWrites {
   readonly #needs: WriteNeeds;
-  readonly #waiting = new Map<string, Write>();
+  readonly #waiting = new Map<string, { readonly write: Write; tries: number }>();
   #running = false;
   #stopped = false;
-  #tries = 0;
+  /** Failures since the last success. */
+  #failures = 0;
   #timer: Timer | null = null;
   #saidTrouble = false;
 
@@ -49,7 +50,7 @@ export class RegistryWrites {
   put(write: Write): void {
     if (this.#stopped) return;
     this.#waiting.delete(write.key);
-    this.#waiting.set(write.key, write);
+    this.#waiting.set(write.key, { write, tries: 0 });
     if (this.#waiting.size > WAITING_MAX) this.#dropOldest();
     this.#next();
   }
@@ -62,17 +63,22 @@ export class RegistryWrites {
   #dropOldest(): void {
     const [oldest] = this.#waiting.values();
     if (oldest === undefined) return;
-    this.#waiting.delete(oldest.key);
-    this.#needs.count(oldest.operation, "dropped");
-    oldest.ended?.({ kind: "failed", message: "too many writes waited", retry: false, retryAfterMs: null });
+    this.#waiting.delete(oldest.write.key);
+    this.#needs.count(oldest.write.operation, "dropped");
+    oldest.write.ended?.({
+      kind: "failed",
+      message: "too many writes waited",
+      retry: false,
+      retryAfterMs: null,
+    });
   }
 
   #next(): void {
     if (this.#running || this.#stopped || this.#timer !== null) return;
-    const [write] = this.#waiting.values();
-    if (write === undefined) return;
+    const [next] = this.#waiting.values();
+    if (next === undefined) return;
     this.#running = true;
-    void this.#run(write).then((pauseMs) => {
+    void this.#run(next).then((pauseMs) => {
       this.#running = false;
       if (pauseMs === null) this.#next();
       else this.#pause(pauseMs);
@@ -88,27 +94,33 @@ export class RegistryWrites {
   }
 
   /** How long to wait before the next try; null: go on at once. */
-  async #run(write: Write): Promise<number | null> {
+  async #run(waiting: { readonly write: Write; tries: number }): Promise<number | null> {
+    const { write } = waiting;
     const reply = await write.run().catch((thrown: unknown): Reply<null> => ({
       kind: "failed",
       message: messageOf(thrown),
       retry: false,
       retryAfterMs: null,
     }));
-    if (reply.kind === "failed" && reply.retry && ++this.#tries < TRIES_MAX) {
+    // A newer write of this key may have come meanwhile; that one stays.
+    const newest = this.#waiting.get(write.key) === waiting;
+    if (newest) this.#waiting.delete(write.key);
+    if (reply.kind === "failed" && reply.retry && ++waiting.tries < TRIES_MAX) {
+      if (newest) this.#waiting.set(write.key, waiting);
       this.#needs.count(write.operation, "retried");
       this.#say(write, reply.message);
-      const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (this.#tries - 1));
-      return reply.retryAfterMs ?? pause;
+      return reply.retryAfterMs ?? this.#growingPause();
     }
-    this.#tries = 0;
-    // A newer write of this key may have come meanwhile; that one stays.
-    if (this.#waiting.get(write.key) === write) this.#waiting.delete(write.key);
+    if (reply.kind !== "failed") this.#failures = 0;
     this.#needs.count(write.operation, reply.kind);
     if (reply.kind === "ok") this.#saidTrouble = false;
     else this.#say(write, reply.message);
     write.ended?.(reply);
     return null;
+  }
+
+  #growingPause(): number {
+    return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 16));
   }
 
   /** Once per spell of trouble. */

@@ -184,6 +184,9 @@ export class Mlflow implements Registry {
       trace,
       (json) => traceAnswer.safeParse(json).data?.trace.trace_info.assessments ?? [],
     );
+    // The trace was sent, in a batch: the label may be faster.
+    if (known.kind === "none")
+      return { kind: "failed", message: "its trace is not there yet", retry: true, retryAfterMs: null };
     if (known.kind !== "ok") return known;
     const before = known.value.find(
       ({ assessment_name, source, valid, metadata }) =>
