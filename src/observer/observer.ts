@@ -197,7 +197,8 @@ class Rooms implements Observer {
   async #record(records: readonly ExchangeRecord[], batch: number): Promise<Stored> {
     const kept = await this.#ledger.record(records, { session: this.#session, batch });
     if (kept.kind === "refused") {
-      this.#states.set("store", "degraded", kept.message);
+      // Of a store that is not open the keeper knows why.
+      if (kept.cause !== "closed") this.#states.set("store", "degraded", kept.message);
       return { kind: "refused", cause: kept.cause };
     }
     this.#states.set("store", "ok");

@@ -125,11 +125,46 @@ export interface Call {
   readonly body?: string | Buffer | Iterable<string | Buffer> | AsyncIterable<string | Buffer>;
 }
 
+interface OpenApiOperation {
+  readonly operationId: string;
+  readonly parameters: readonly { readonly name: string }[];
+  readonly requestBody: { readonly content: object };
+  readonly responses: Readonly<Record<string, { readonly description: string }>>;
+  readonly security: unknown;
+}
+
+/** The members of all answers of the API that tests look at, as they are expected to be; the assertions tell if they are not. */
+export interface Body {
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly received: number;
+  readonly waiting: number;
+  readonly kept: number;
+  readonly cause: string;
+  readonly id: string;
+  readonly ids: readonly string[];
+  readonly model: string;
+  readonly models: readonly unknown[];
+  readonly version: string;
+  readonly versions: readonly { readonly quality: readonly unknown[] }[];
+  readonly others: readonly unknown[];
+  readonly ts: string;
+  readonly firstSeen: string | null;
+  readonly metadata: unknown;
+  readonly labels: readonly { readonly receivedAt: string }[];
+  readonly openapi: string;
+  /** Path, method, operation. */
+  readonly paths: Readonly<Record<string, Readonly<Record<string, OpenApiOperation>>>>;
+  readonly rejected: number;
+  readonly errors: readonly { readonly line: number; readonly code: string; readonly message: string }[];
+}
+
 export interface Reply {
   readonly status: number;
   readonly headers: Record<string, string | string[] | undefined>;
   readonly text: string;
-  readonly json: any;
+  readonly json: Body;
 }
 
 /** One request with its own connection. Resolves with the answer even when it comes before the body was sent. */
@@ -152,7 +187,7 @@ export function call(port: number, { method, path, headers, body }: Call): Promi
       response.on("end", () => {
         const text = Buffer.concat(parts).toString();
         const type = String(response.headers["content-type"]);
-        const json: unknown = /json/.test(type) && text !== "" ? JSON.parse(text) : null;
+        const json = JSON.parse(/json/.test(type) && text !== "" ? text : "{}") as Body;
         resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json });
         request.destroy();
       });
