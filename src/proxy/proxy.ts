@@ -71,6 +71,8 @@ export function createProxy(options: ProxyOptions, needs: ProxyNeeds): Proxy {
 const HEAD_BYTES_MAX = 64 * 1024;
 const HEAD_MS_MAX = 60_000;
 const IDLE_MS = 75_000;
+/** Requests that one client connection may have sent ahead of the answer it is waiting for. */
+const PIPELINED_MAX = 100;
 /** How long a client may take to read the answer to something that was no HTTP. */
 const GOODBYE_MS = 5000;
 
@@ -81,6 +83,7 @@ class HttpProxy implements Proxy, Road {
   readonly #needs: ProxyNeeds;
   readonly #upstreamOptions: UpstreamOptions;
   readonly #underway = new Roll();
+  readonly #pipelined = new WeakMap<Duplex, number>();
   readonly upstream: Upstream;
   readonly upstreamName: string;
   readonly upstreamHost: string | null;
@@ -192,6 +195,8 @@ class HttpProxy implements Proxy, Road {
   }
 
   #onRequest(request: RelayRequest, response: RelayResponse, expectsContinue: boolean): void {
+    // Without a socket as yet: an earlier answer on this connection has not left.
+    if (response.socket === null && !this.#mayPipeline(request.socket, response)) return;
     this.#seen++;
     try {
       const relay = new Relay(this, request, response);
@@ -201,6 +206,20 @@ class HttpProxy implements Proxy, Road {
       this.complaints.say("a request could not be taken up, by a bug", thrown);
       request.socket.destroy();
     }
+  }
+
+  /** Every request is forwarded at once: without a bound one connection could open thousands to the model. Counted as a client error. */
+  #mayPipeline(socket: Duplex, response: RelayResponse): boolean {
+    const ahead = this.#pipelined.get(socket) ?? 0;
+    if (socket.destroyed) return false;
+    if (ahead >= PIPELINED_MAX) {
+      this.#clientErrors++;
+      socket.destroy();
+      return false;
+    }
+    this.#pipelined.set(socket, ahead + 1);
+    response.once("close", () => this.#pipelined.set(socket, (this.#pipelined.get(socket) ?? 1) - 1));
+    return true;
   }
 
   #onTunnel(
