@@ -87,6 +87,7 @@ class HttpProxy implements Proxy, Road {
   readonly upstream: Upstream;
   readonly upstreamName: string;
   readonly upstreamHost: string | null;
+  readonly upstreamAuthority: string;
   readonly budget = new CopyBudget();
   readonly afterTurn = new AfterTurn();
   readonly complaints: Complaints;
@@ -112,7 +113,8 @@ class HttpProxy implements Proxy, Road {
     const { origin, socketPath } = parseUpstreamUrl(url);
     // The origin, not the URL: a URL may carry a password.
     this.upstreamName = socketPath === null ? origin : url;
-    this.upstreamHost = options.host === "upstream" ? new URL(origin).host : null;
+    this.upstreamAuthority = new URL(origin).host;
+    this.upstreamHost = options.host === "upstream" ? this.upstreamAuthority : null;
     this.upstream = createUpstream(this.#upstreamOptions, needs.clock);
     this.clock = needs.clock;
     this.complaints = new Complaints(needs.log);

@@ -159,3 +159,18 @@ test("one client connection cannot open hundreds of connections to the model", a
   assert.equal(proxy.stats().clientErrors, 1);
   await eventually(() => proxy.stats().activeRequests === 0);
 });
+
+test("only HTTP/1.1 and HTTP/1.0 are forwarded, and what is forwarded names a host", async (t) => {
+  const origin = await scriptedOrigin(t, OK);
+  const { port } = await startProxy(t, origin.url);
+  for (const line of ["GET / HTTP/2.0", "GET / HTTP/0.9", "GET /"]) {
+    const client = await rawClient(t, port);
+    client.send(`${line}\r\nHost: a\r\n\r\n`);
+    assert.match(await client.closed(), /^HTTP\/1\.1 400 /, line);
+  }
+  assert.equal(origin.requests.length, 0);
+  const old = await rawClient(t, port);
+  old.send("GET / HTTP/1.0\r\n\r\n");
+  assert.match(await old.closed(), /ok$/);
+  assert.deepEqual(valuesOf(origin.requests[0] ?? "", "host"), [`127.0.0.1:${origin.port}`]);
+});
