@@ -21,6 +21,8 @@ export type OnBytes = (bytes: Buffer, length: number, shared: boolean) => void;
 export type Dial = (onBytes: OnBytes) => Dialled;
 
 const READ_BYTES = 64 * 1024;
+/** A model that vanished without a word while a call waits is noticed by the system's probes. */
+const SOCKET_OPTIONS = Object.freeze({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 });
 
 /** Where `unix:/path`, `http://…` or `https://…` connects to. */
 export function parseUpstreamUrl(url: string): {
@@ -45,7 +47,7 @@ export function createDial(options: DialOptions): Dial {
       onBytes(buffer, length, true);
       return true;
     };
-    const socket = connectPlain({ ...target, noDelay: true, onread: { buffer, callback } });
+    const socket = connectPlain({ ...target, ...SOCKET_OPTIONS, onread: { buffer, callback } });
     return { socket, openEvent: "connect" };
   };
 }
@@ -57,12 +59,12 @@ function createTlsDial(tls: DialOptions["tls"], target: { host: string; port: nu
     const socket = connectTls({
       ...tls,
       ...target,
+      ...SOCKET_OPTIONS,
       // An address has no server name.
       servername: isIP(target.host) === 0 ? target.host : "",
       ALPNProtocols: ["http/1.1"],
       ...(session === null ? {} : { session }),
     });
-    socket.setNoDelay(true);
     socket.on("session", (latest: Buffer) => {
       session = latest;
     });

@@ -25,6 +25,7 @@ export function openExchange(road: Road, request: RelayRequest): Opening {
     httpVersion: request.httpVersion,
     peer: peerOf(request),
     upstreamHost: road.upstreamHost,
+    upstreamAuthority: road.upstreamAuthority,
     traceSampleRatio: snapshot.traceSampleRatio,
   });
   const draft = new Draft({

@@ -29,6 +29,8 @@ const SWEEP_MS = 1000;
 const LEARNED_SHARE = 0.7;
 /** ... for this long. */
 const LEARNED_MS = 60_000;
+/** A connection that is closed sooner than this tells of a restart, not of a habit. */
+const LEARNED_FROM_MS = 50;
 
 /**
  * The connections. Calls wait in line, each has a dial under way or a connection coming free, and the line is served when all that
@@ -196,8 +198,10 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   /** The server has closed a connection that was idle, or had just been: how long does it keep one? */
   #learn(connection: Connection): void {
     const now = this.clock.monotonicMs();
+    const idleMs = now - connection.idleSinceMs;
+    if (idleMs < LEARNED_FROM_MS) return;
     if (now - this.#learnedAtMs > LEARNED_MS) this.#learnedMs = Number.POSITIVE_INFINITY;
-    this.#learnedMs = Math.min(this.#learnedMs, (now - connection.idleSinceMs) * LEARNED_SHARE);
+    this.#learnedMs = Math.min(this.#learnedMs, idleMs * LEARNED_SHARE);
     this.#learnedAtMs = now;
   }
 

@@ -71,6 +71,8 @@ export function createProxy(options: ProxyOptions, needs: ProxyNeeds): Proxy {
 const HEAD_BYTES_MAX = 64 * 1024;
 const HEAD_MS_MAX = 60_000;
 const IDLE_MS = 75_000;
+/** Requests that one client connection may have sent ahead of the answer it is waiting for. */
+const PIPELINED_MAX = 100;
 /** How long a client may take to read the answer to something that was no HTTP. */
 const GOODBYE_MS = 5000;
 
@@ -81,9 +83,11 @@ class HttpProxy implements Proxy, Road {
   readonly #needs: ProxyNeeds;
   readonly #upstreamOptions: UpstreamOptions;
   readonly #underway = new Roll();
+  readonly #pipelined = new WeakMap<Duplex, number>();
   readonly upstream: Upstream;
   readonly upstreamName: string;
   readonly upstreamHost: string | null;
+  readonly upstreamAuthority: string;
   readonly budget = new CopyBudget();
   readonly afterTurn = new AfterTurn();
   readonly complaints: Complaints;
@@ -109,7 +113,8 @@ class HttpProxy implements Proxy, Road {
     const { origin, socketPath } = parseUpstreamUrl(url);
     // The origin, not the URL: a URL may carry a password.
     this.upstreamName = socketPath === null ? origin : url;
-    this.upstreamHost = options.host === "upstream" ? new URL(origin).host : null;
+    this.upstreamAuthority = new URL(origin).host;
+    this.upstreamHost = options.host === "upstream" ? this.upstreamAuthority : null;
     this.upstream = createUpstream(this.#upstreamOptions, needs.clock);
     this.clock = needs.clock;
     this.complaints = new Complaints(needs.log);
@@ -192,6 +197,8 @@ class HttpProxy implements Proxy, Road {
   }
 
   #onRequest(request: RelayRequest, response: RelayResponse, expectsContinue: boolean): void {
+    // Without a socket as yet: an earlier answer on this connection has not left.
+    if (response.socket === null && !this.#mayPipeline(request.socket, response)) return;
     this.#seen++;
     try {
       const relay = new Relay(this, request, response);
@@ -201,6 +208,20 @@ class HttpProxy implements Proxy, Road {
       this.complaints.say("a request could not be taken up, by a bug", thrown);
       request.socket.destroy();
     }
+  }
+
+  /** Every request is forwarded at once: without a bound one connection could open thousands to the model. Counted as a client error. */
+  #mayPipeline(socket: Duplex, response: RelayResponse): boolean {
+    const ahead = this.#pipelined.get(socket) ?? 0;
+    if (socket.destroyed) return false;
+    if (ahead >= PIPELINED_MAX) {
+      this.#clientErrors++;
+      socket.destroy();
+      return false;
+    }
+    this.#pipelined.set(socket, ahead + 1);
+    response.once("close", () => this.#pipelined.set(socket, (this.#pipelined.get(socket) ?? 1) - 1));
+    return true;
   }
 
   #onTunnel(

@@ -29,6 +29,8 @@ export interface HeadContext {
   readonly peer: string;
   /** Replaces `Host` when the upstream wants its own name; null keeps what the client sent. */
   readonly upstreamHost: string | null;
+  /** Host and port of the upstream, for an HTTP/1.0 request that names no host: what we send is HTTP/1.1. */
+  readonly upstreamAuthority: string;
   readonly traceSampleRatio: number;
 }
 
@@ -57,6 +59,7 @@ export function readRequestHead(raw: RawHeaders, context: HeadContext): RequestH
   const tracing =
     (seen.traceparents === 1 ? continueTrace(seen.traceparent) : null) ??
     beginTrace(context.traceSampleRatio);
+  if (seen.hosts === 0) lines.push("Host", context.upstreamAuthority);
   addOwnLines(lines, seen, context);
   if (tracing.trace.parentSpanId !== null && seen.tracestate !== null) lines.push(...seen.tracestate);
   lines.push("traceparent", tracing.traceparent);
@@ -167,6 +170,8 @@ function isZero(length: string): boolean {
 }
 
 function refusalOf(seen: Gathered, httpVersion: string): string | null {
+  if (httpVersion !== "1.1" && httpVersion !== "1.0")
+    return `The request says HTTP/${httpVersion}, which is not spoken here. Send HTTP/1.1.`;
   if (seen.hosts > 1) return "The request has more than one Host header line. Send exactly one.";
   if (seen.hosts === 0 && httpVersion === "1.1")
     return "The request has no Host header line. Send exactly one.";

@@ -23,6 +23,8 @@ export interface Road {
   readonly upstreamName: string;
   /** `Host` for the upstream; null: the client's is kept. */
   readonly upstreamHost: string | null;
+  /** Host and port of the upstream. */
+  readonly upstreamAuthority: string;
   readonly rules: Rules;
   readonly budget: CopyBudget;
   readonly complaints: Complaints;

@@ -74,6 +74,7 @@ export class Tunnel implements Underway {
       httpVersion: request.httpVersion,
       peer: peerOf(request),
       upstreamHost: road.upstreamHost,
+      upstreamAuthority: road.upstreamAuthority,
       traceSampleRatio: road.rules.snapshot.traceSampleRatio,
     });
     const nothing = { bodyBytesMax: null, totalBytesMax: 0 };

@@ -235,6 +235,7 @@ test("whatever the lines, the filters drop exactly the hop-by-hop ones and keep 
         httpVersion: "1.1",
         peer: "10.0.0.1",
         upstreamHost: null,
+        upstreamAuthority: "model:80",
         traceSampleRatio: 0,
       });
       assert.deepEqual(others(request.lines), expected(lines));

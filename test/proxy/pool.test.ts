@@ -1,0 +1,176 @@
+// The connections to the model: when one is used again, when not, and what is never sent twice.
+
+import assert from "node:assert/strict";
+import type { Socket } from "node:net";
+import { test } from "node:test";
+import {
+  OK,
+  ask,
+  eventually,
+  get,
+  httpOrigin,
+  pause,
+  post,
+  rawClient,
+  rawOrigin,
+  scriptedOrigin,
+  startProxy,
+  valuesOf,
+} from "./support.ts";
+
+test("bytes that come on an idle connection never answer a request", async (t) => {
+  const sockets: Socket[] = [];
+  const origin = await rawOrigin(t, (socket) => {
+    sockets.push(socket);
+    socket.on("data", () => socket.write(OK));
+  });
+  const { port } = await startProxy(t, origin.url);
+  for (let i = 0; i < 5; i++) {
+    assert.match(await ask(t, port, post("/", "x")), /ok$/);
+    for (const socket of sockets) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+    if (i % 2 === 0) await pause(5);
+  }
+  assert.equal(origin.connections(), 5);
+});
+
+test("a GET that an idle connection swallowed is asked again, once; a POST never", async (t) => {
+  const requests: string[] = [];
+  const origin = await rawOrigin(t, (socket) => {
+    let served = 0;
+    socket.on("data", (chunk) => {
+      requests.push(chunk.toString().split(" ", 2).join(" "));
+      if (served++ === 0) socket.write(OK);
+      else socket.destroy();
+    });
+  });
+  const { port } = await startProxy(t, origin.url);
+  assert.match(await ask(t, port, get("/1")), /ok$/);
+  assert.match(await ask(t, port, get("/2")), /ok$/);
+  assert.deepEqual(requests, ["GET /1", "GET /2", "GET /2"]);
+  const refused = await ask(t, port, post("/3", "x"));
+  assert.deepEqual(valuesOf(refused, "x-outrider-error"), ["connection_reset"]);
+  assert.deepEqual(requests.slice(3), ["POST /3"]);
+});
+
+test("a model that closes idle connections after a while is soon not raced any more", async (t) => {
+  const origin = await rawOrigin(t, (socket) => {
+    socket.setTimeout(120, () => socket.end());
+    socket.on("data", () => socket.write(OK));
+  });
+  const { port } = await startProxy(t, origin.url);
+  await ask(t, port, post("/", "x"));
+  await pause(200);
+  let failed = 0;
+  for (let i = 0; i < 12; i++) {
+    if (!(await ask(t, port, post("/", "x"))).endsWith("ok")) failed++;
+    await pause(117 + (i % 6));
+  }
+  assert.equal(failed, 0);
+});
+
+test("after a HEAD the connection is given up, whatever the model sends behind it", async (t) => {
+  const origin = await scriptedOrigin(t, (request) =>
+    request.startsWith("HEAD") ? "HTTP/1.1 405 No\r\nContent-Length: 4\r\n\r\nevil" : OK,
+  );
+  const { port } = await startProxy(t, origin.url);
+  assert.match(
+    await ask(t, port, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    /^HTTP\/1\.1 405 No\r\n[^]*\r\n\r\n$/,
+  );
+  assert.match(await ask(t, port, get("/")), /ok$/);
+  assert.equal(origin.connections(), 2);
+});
+
+test("request trailers reach the model, whole bodies and streamed ones", async (t) => {
+  const requests: string[] = [];
+  const origin = await rawOrigin(t, (socket) => {
+    let text = "";
+    socket.on("data", (chunk) => {
+      text += chunk.toString("latin1");
+      if (!text.endsWith("7\r\n\r\n")) return;
+      requests.push(text);
+      text = "";
+      socket.write(OK);
+    });
+  });
+  const { port } = await startProxy(t, origin.url);
+  const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const tail = "0\r\nX-Sum: 7\r\nHost: evil\r\n\r\n";
+  assert.match(await ask(t, port, `${head}3\r\nabc\r\n${tail}`), /ok$/);
+  const slow = await rawClient(t, port);
+  slow.send(`${head}3\r\nabc\r\n`);
+  await pause(30);
+  slow.send(tail);
+  await slow.until(/ok$/);
+  assert.equal(requests.length, 2);
+  for (const request of requests) {
+    assert.ok(request.endsWith("\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n"), JSON.stringify(request));
+    assert.deepEqual(valuesOf(request, "transfer-encoding"), ["chunked"]);
+  }
+});
+
+test("a password in the upstream's URL is told to nobody", async (t) => {
+  const { port } = await startProxy(t, "http://user:s3cret@127.0.0.1:1");
+  const answer = await ask(t, port, get("/"));
+  assert.deepEqual(valuesOf(answer, "x-outrider-error"), ["connection_refused"]);
+  assert.ok(!answer.includes("s3cret"));
+});
+
+test("a burst of requests while the model restarts ends with each of them answered", async (t) => {
+  const origin = await httpOrigin(t, (request, response) => {
+    request.resume();
+    request.on("end", () => {
+      if (Math.floor(Number(request.url?.slice(1)) / 4) % 3 === 1) request.socket.destroy();
+      else response.end("fine");
+    });
+  });
+  const { port, proxy, delivered } = await startProxy(t, origin.url);
+  const answers = await Promise.all(
+    Array.from({ length: 60 }, (_, i) => ask(t, port, post(`/${i}`, "x", "Connection: close"))),
+  );
+  assert.equal(answers.filter((one) => one.endsWith("fine") || one.startsWith("HTTP/1.1 502")).length, 60);
+  await delivered(60);
+  await eventually(() => proxy.stats().activeRequests === 0);
+});
+
+test("a client that pipelines and leaves ends all of its exchanges", async (t) => {
+  const origin = await rawOrigin(t, (socket) => socket.resume());
+  const { port, proxy, delivered } = await startProxy(t, origin.url);
+  const client = await rawClient(t, port);
+  client.send(get("/1") + get("/2") + get("/3"));
+  await eventually(() => proxy.stats().activeRequests === 3);
+  await eventually(() => origin.connections() === 3);
+  client.socket.destroy();
+  const exchanges = await delivered(3);
+  assert.deepEqual(
+    exchanges.map((one) => one.outcome),
+    ["client_abort", "client_abort", "client_abort"],
+  );
+  assert.equal(proxy.stats().activeRequests, 0);
+});
+
+test("one client connection cannot open hundreds of connections to the model", async (t) => {
+  const origin = await rawOrigin(t, (socket) => socket.resume());
+  const { port, proxy } = await startProxy(t, origin.url);
+  const client = await rawClient(t, port);
+  client.send(get("/").repeat(1000));
+  await client.closed();
+  assert.ok(origin.connections() <= 110, `${origin.connections()} connections`);
+  assert.equal(proxy.stats().clientErrors, 1);
+  await eventually(() => proxy.stats().activeRequests === 0);
+});
+
+test("only HTTP/1.1 and HTTP/1.0 are forwarded, and what is forwarded names a host", async (t) => {
+  const origin = await scriptedOrigin(t, OK);
+  const { port } = await startProxy(t, origin.url);
+  for (const line of ["GET / HTTP/2.0", "GET / HTTP/0.9", "GET /"]) {
+    const client = await rawClient(t, port);
+    client.send(`${line}\r\nHost: a\r\n\r\n`);
+    assert.match(await client.closed(), /^HTTP\/1\.1 400 /, line);
+  }
+  assert.equal(origin.requests.length, 0);
+  const old = await rawClient(t, port);
+  old.send("GET / HTTP/1.0\r\n\r\n");
+  assert.match(await old.closed(), /ok$/);
+  assert.deepEqual(valuesOf(origin.requests[0] ?? "", "host"), [`127.0.0.1:${origin.port}`]);
+});
