@@ -2,6 +2,7 @@
 // Families are grouped as the road runs: traffic, watching, predictions and labels, quality, and the sidecar itself.
 
 import type { Descriptor } from "./catalogue/descriptor.ts";
+import { driftFamilies, estimateFamilies } from "./catalogue/estimates.ts";
 import { flowFamilies } from "./catalogue/flow.ts";
 import { arrivalFamilies, readyFamilies, windowFamilies } from "./catalogue/quality.ts";
 import { runtimeFamilies } from "./catalogue/runtime.ts";
@@ -28,6 +29,8 @@ export const sections: readonly Section[] = Object.freeze([
   { title: "Quality by arrival of the labels", families: arrivalFamilies },
   { title: "Quality by event time, summable over replicas", families: windowFamilies },
   { title: "Quality by event time, ready-made", families: readyFamilies },
+  { title: "Quality estimated before the labels come", families: estimateFamilies },
+  { title: "Drift", families: driftFamilies },
   { title: "The sidecar", families: selfFamilies },
   { title: "The sidecar's runtime", families: runtimeFamilies },
 ]);

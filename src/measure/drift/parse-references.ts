@@ -7,9 +7,10 @@ const BUCKETS_MAX = 4096;
 
 function isSaved(item: unknown): item is SavedReference {
   if (typeof item !== "object" || item === null) return false;
-  const { model, version, stream, kind, through, values, counts } = item as Record<string, unknown>;
+  const { model, version, stream, kind, through, bits, values, counts } = item as Record<string, unknown>;
   if (![model, version, stream].every((name) => typeof name === "string")) return false;
   if (!KINDS.has(kind) || !Number.isFinite(through)) return false;
+  if (typeof bits !== "number" || !Number.isInteger(bits) || bits < 0 || bits > 52) return false;
   if (!Array.isArray(values) || !Array.isArray(counts)) return false;
   if (values.length !== counts.length || values.length > BUCKETS_MAX) return false;
   const wanted = kind === "category" ? "string" : "number";

@@ -1,5 +1,6 @@
 // References as text, to outlive a restart: the rows they were taken from may be forgotten by then.
 
+import { ALL_BITS } from "../estimate/float-key.ts";
 import { CategorySpread, createSpread, MERGED_BUCKETS, NumberSpread, type StreamKind } from "./spread.ts";
 import type { TakenReference } from "./stream.ts";
 
@@ -10,21 +11,27 @@ export interface SavedReference {
   readonly kind: StreamKind;
   /** Unix ms. */
   readonly through: number;
+  /** Mantissa bits that were told apart; 52 for categories. */
+  readonly bits: number;
   readonly values: readonly (number | string)[];
   readonly counts: readonly number[];
 }
 
-export function columnsOf(taken: TakenReference): Pick<SavedReference, "values" | "counts"> {
+export function columnsOf(taken: TakenReference): Pick<SavedReference, "bits" | "values" | "counts"> {
   const { spread } = taken;
   if (spread instanceof CategorySpread) {
-    return { values: [...spread.counts.keys()], counts: [...spread.counts.values()] };
+    return { bits: ALL_BITS, values: [...spread.counts.keys()], counts: [...spread.counts.values()] };
   }
-  if (!(spread instanceof NumberSpread)) return { values: [], counts: [] };
+  if (!(spread instanceof NumberSpread)) return { bits: ALL_BITS, values: [], counts: [] };
   const at = Array.from({ length: spread.sketch.size }, (_, i) => i);
-  return { values: at.map((i) => spread.sketch.key(i)), counts: at.map((i) => spread.sketch.count(i, 0)) };
+  return {
+    bits: spread.sketch.bits,
+    values: at.map((i) => spread.sketch.key(i)),
+    counts: at.map((i) => spread.sketch.count(i, 0)),
+  };
 }
 
-/** The reference that was saved. Its keys stand for their buckets from now on. */
+/** The reference that was saved. */
 export function revive(saved: SavedReference): TakenReference {
   const spread = createSpread(saved.kind, MERGED_BUCKETS, { left: MERGED_BUCKETS });
   for (const [i, value] of saved.values.entries()) {
@@ -32,5 +39,6 @@ export function revive(saved: SavedReference): TakenReference {
     if (spread instanceof CategorySpread) spread.put(String(value), count);
     else if (spread instanceof NumberSpread && typeof value === "number") spread.put(value, count);
   }
+  if (spread instanceof NumberSpread) spread.sketch.coarsenTo(saved.bits);
   return { spread, through: saved.through };
 }
