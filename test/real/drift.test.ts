@@ -92,9 +92,11 @@ function spreadOf({ kind }: Pair, values: readonly number[]): Spread {
 /** Rows per tenth of the reference, by the plain definition. */
 function tenths({ reference, current }: Pair): { reference: number[]; current: number[] } {
   const sorted = reference.toSorted((a, b) => a - b);
-  const edges = [
-    ...new Set(draw(9, () => 0).map((_, i) => sorted[Math.ceil(((i + 1) * sorted.length) / 10) - 1] ?? 0)),
-  ];
+  const quantiles = draw(9, () => 0).map(
+    (_, i) => sorted[Math.ceil(((i + 1) * sorted.length) / 10) - 1] ?? 0,
+  );
+  // The last bin is open, so that none begins empty.
+  const edges = [...new Set(quantiles)].filter((edge) => edge < (sorted.at(-1) ?? 0));
   const binOf = (value: number): number => edges.filter((edge) => value > edge).length;
   const count = (values: readonly number[]): number[] => {
     const bins = [...edges, 0].map(() => 0);
