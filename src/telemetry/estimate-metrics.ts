@@ -61,6 +61,7 @@ export interface LeftOut {
   readonly refusedVersions: number;
   readonly unusableRows?: number;
   readonly droppedValues?: number;
+  readonly otherValues?: number;
   readonly bucketsLeft: number;
 }
 
@@ -176,10 +177,11 @@ function writeAlarms(put: Put, recorder: Recorder, { model, version, alarms, beh
 }
 
 function writeLeftOut(put: Put, recorder: Recorder, leftOut: LeftOut): void {
-  const { part, refusedVersions, unusableRows, droppedValues, bucketsLeft } = leftOut;
+  const { part, refusedVersions, unusableRows, droppedValues, otherValues, bucketsLeft } = leftOut;
   const counter = recorder.counter(LEFT_OUT);
   counter.set({ part, reason: "versions" }, refusedVersions);
   if (unusableRows !== undefined) counter.set({ part, reason: "unusable_rows" }, unusableRows);
   if (droppedValues !== undefined) counter.set({ part, reason: "values" }, droppedValues);
+  if (otherValues !== undefined) counter.set({ part, reason: "categories" }, otherValues);
   put("outrider_estimate_buckets_left", { part }, bucketsLeft);
 }

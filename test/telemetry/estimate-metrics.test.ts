@@ -4,9 +4,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { catalogue } from "../../src/catalogue.ts";
 import { silentLog } from "../../src/kernel/log.ts";
+import { createDrift } from "../../src/measure/drift/drift.ts";
+import { createEstimates } from "../../src/measure/estimate/estimates.ts";
 import { createEstimateMetrics } from "../../src/telemetry/estimate-metrics.ts";
 import { createRecorder } from "../../src/telemetry/recorder.ts";
+import { overconfident, randomFrom, worldOf } from "../measure/estimate/support.ts";
 import { handClock } from "../support/hand-clock.ts";
+import { binarySpec } from "../support/models.ts";
 
 test("estimates, their errors and gaps, distances and alarms become series; what is undefined tells why", async () => {
   const recorder = createRecorder({
@@ -92,4 +96,43 @@ test("estimates, their errors and gaps, distances and alarms become series; what
     "outrider_estimate_left_out_total drift values = 2",
     "outrider_estimate_buckets_left drift = 10",
   ]);
+});
+
+test("what the measuring room answers is exported as it is", async () => {
+  const clock = handClock();
+  const random = randomFrom(1);
+  const world = worldOf(binarySpec("credit", { labelHorizonMs: 3_600_000 }));
+  const estimates = createEstimates({}, world.needs);
+  const drift = createDrift({}, world.needs);
+  world.listen((change) => {
+    estimates.apply(change);
+    drift.apply(change);
+  });
+  for (let i = 0; i < 4000; i++) {
+    const ts = clock.wallMs() - Math.floor(((i + 1) / 4000) * 5 * 86_400_000);
+    const { score, positive } = overconfident(random);
+    world.label(world.predict({ ts, score }), positive ? 1 : 0);
+  }
+  const recorder = createRecorder({ catalogue, clock, log: silentLog, runtimeMetrics: "leave-out" });
+  createEstimateMetrics(recorder, {
+    estimates: () => estimates.at(clock.wallMs()),
+    drift: () => drift.at(clock.wallMs()),
+    leftOut: () => [
+      { part: "estimates", ...estimates.counters() },
+      { part: "drift", ...drift.counters() },
+    ],
+  });
+  const { families } = await recorder.snapshot();
+  const names = new Set(families.map(({ descriptor }) => descriptor.name));
+  for (const name of [
+    "outrider_estimated_quality",
+    "outrider_estimated_quality_error",
+    "outrider_estimated_quality_calibration_gap",
+    "outrider_drift_psi",
+    "outrider_drift_wasserstein",
+    "outrider_concept_drift_alarms_total",
+    "outrider_estimate_left_out_total",
+  ]) {
+    assert.ok(names.has(name), name);
+  }
 });

@@ -51,6 +51,8 @@ export interface DriftCounters {
   readonly refusedVersions: number;
   /** Values of inputs beyond the cap of streams, or of another kind than the stream's. Only grows. */
   readonly droppedValues: number;
+  /** Values counted as `_OTHER`: beyond the 50 categories a stream tells apart. Only grows. */
+  readonly otherValues: number;
   readonly bucketsLeft: number;
 }
 
@@ -122,6 +124,7 @@ class RunningDrift implements Drift {
   readonly #purse: { left: number };
   readonly #book: VersionBook<Followed>;
   readonly #saved = new Map<string, SavedReference>();
+  readonly #tally = { otherValues: 0 };
   #dropped = 0;
 
   constructor(options: DriftOptions, needs: EstimatesNeeds) {
@@ -205,6 +208,7 @@ class RunningDrift implements Drift {
     return {
       refusedVersions: this.#book.refused,
       droppedValues: this.#dropped,
+      otherValues: this.#tally.otherValues,
       bucketsLeft: this.#purse.left,
     };
   }
@@ -248,7 +252,13 @@ class RunningDrift implements Drift {
     if (known !== undefined) return known;
     if (streams.size >= (this.#options.streamsMax ?? STREAMS_MAX)) return null;
     const rule = this.#options.referenceOf?.(model, version, stream) ?? FIRST;
-    const fresh = new DriftStream({ kind, rule, windows: this.#windows, purse: this.#purse });
+    const fresh = new DriftStream({
+      kind,
+      rule,
+      windows: this.#windows,
+      purse: this.#purse,
+      tally: this.#tally,
+    });
     const saved = this.#saved.get(keyOf({ model, version, stream }));
     if (rule.kind === "first" && saved?.kind === kind) fresh.resume(revive(saved));
     streams.set(stream, fresh);

@@ -86,13 +86,26 @@ export function createSpread(kind: StreamKind, buckets: number, purse: BucketPur
   return kind === "category" ? new CategorySpread() : new NumberSpread(kind, buckets, purse);
 }
 
+/** What did not find a place of its own, over all streams. Only grows. */
+export interface Tally {
+  otherValues: number;
+}
+
 /** The categories of one stream that are told apart, first come: always the same ones afterwards, so that counts can be taken back. */
 export class CategoryNames {
   readonly #known = new Set<string>();
+  readonly #tally: Tally;
+
+  constructor(tally: Tally) {
+    this.#tally = tally;
+  }
 
   of(value: string): string {
     if (this.#known.has(value)) return value;
-    if (this.#known.size >= CATEGORIES_MAX) return OTHER_CATEGORY;
+    if (this.#known.size >= CATEGORIES_MAX) {
+      this.#tally.otherValues++;
+      return OTHER_CATEGORY;
+    }
     this.#known.add(value);
     return value;
   }

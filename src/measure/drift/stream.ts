@@ -11,6 +11,7 @@ import {
   type Spread,
   type StreamKind,
   type StreamValue,
+  type Tally,
 } from "./spread.ts";
 
 const HOUR_MS = 3_600_000;
@@ -43,6 +44,7 @@ export interface StreamSetup {
   readonly rule: ReferenceRule;
   readonly windows: readonly DriftWindow[];
   readonly purse: BucketPurse;
+  readonly tally: Tally;
 }
 
 /** What outlives a restart: the reference that was taken, and the hour it ends with (Unix ms). */
@@ -55,7 +57,7 @@ export class DriftStream {
   readonly kind: StreamKind;
   readonly #setup: StreamSetup;
   readonly #panes: Panes<Spread>;
-  readonly #names = new CategoryNames();
+  readonly #names: CategoryNames;
   /** Rows of a configured span are gathered as they come: the panes may be gone by the time it is needed. */
   readonly #span: Spread | null;
   #taken: TakenReference | null = null;
@@ -63,6 +65,7 @@ export class DriftStream {
   constructor(setup: StreamSetup) {
     this.kind = setup.kind;
     this.#setup = setup;
+    this.#names = new CategoryNames(setup.tally);
     const longest = Math.max(HOUR_MS, ...setup.windows.map(({ lengthMs }) => lengthMs));
     this.#span = setup.rule.kind === "span" ? this.#create(MERGED_BUCKETS) : null;
     this.#panes = new Panes({

@@ -222,3 +222,10 @@ test("versions beyond the cap are left out and counted", () => {
   assert.equal(drift.at(NOW).length, 1);
   assert.equal(drift.counters().refusedVersions, 1);
 });
+
+test("a stream tells 50 categories apart; further ones are counted together, and that is counted", () => {
+  const { predict, drift } = setUp(specFor("m", { task: "multiclass" }));
+  for (let i = 0; i < 60; i++) predict({ ts: NOW - HOUR, value: `class ${i}` });
+  assert.equal(drift.counters().otherValues, 10);
+  assert.equal(windowOf(drift.at(NOW)[0], "class", "24h").rows, 60);
+});
