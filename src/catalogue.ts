@@ -1,6 +1,7 @@
 // Every metric family once. The recorder registers from this list; encoders, boards, rules, documentation and tests read it.
 // Families are grouped as the road runs: traffic, watching, predictions and labels, quality, and the sidecar itself.
 
+import { comparisonFamilies } from "./catalogue/comparison.ts";
 import type { Descriptor } from "./catalogue/descriptor.ts";
 import { driftFamilies, estimateFamilies } from "./catalogue/estimates.ts";
 import { flowFamilies } from "./catalogue/flow.ts";
@@ -8,6 +9,7 @@ import { arrivalFamilies, readyFamilies, windowFamilies } from "./catalogue/qual
 import { runtimeFamilies } from "./catalogue/runtime.ts";
 import { selfFamilies } from "./catalogue/self.ts";
 import { trafficFamilies } from "./catalogue/traffic.ts";
+import { versionFamilies } from "./catalogue/versions.ts";
 import { probeFamilies, targetFamilies } from "./catalogue/watch.ts";
 
 export type { Attribute, AttributeType, Descriptor, FamilyType } from "./catalogue/descriptor.ts";
@@ -29,6 +31,8 @@ export const sections: readonly Section[] = Object.freeze([
   { title: "Quality by arrival of the labels", families: arrivalFamilies },
   { title: "Quality by event time, summable over replicas", families: windowFamilies },
   { title: "Quality by event time, ready-made", families: readyFamilies },
+  { title: "Two versions side by side", families: comparisonFamilies },
+  { title: "Versions", families: versionFamilies },
   { title: "Quality estimated before the labels come", families: estimateFamilies },
   { title: "Drift", families: driftFamilies },
   { title: "The sidecar", families: selfFamilies },

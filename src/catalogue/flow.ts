@@ -90,18 +90,4 @@ export const flowFamilies: readonly Descriptor[] = [
     labels: ["model", "version"],
     help: "Unix time of the version's first prediction.",
   },
-  {
-    name: "outrider_model_version_info",
-    otel: { name: "outrider.model.version.info", unit: "" },
-    type: "gauge",
-    labels: ["model", "version", "role"],
-    help: "1 for each version that was seen, with its role: current, previous or other.",
-  },
-  {
-    name: "outrider_version_mismatch",
-    otel: { name: "outrider.version.mismatch", unit: "" },
-    type: "gauge",
-    labels: ["model"],
-    help: "1 while the version that serves is not the one that is declared to be in production, else 0.",
-  },
 ];

@@ -106,6 +106,13 @@ export const selfFamilies: readonly Descriptor[] = [
     help: "Unix time of the last successful OTLP export.",
   },
   {
+    name: "outrider_spans_total",
+    otel: { name: "outrider.spans", unit: "{span}" },
+    type: "counter",
+    labels: ["destination", "result"],
+    help: "Spans of sampled requests: exported, failed, or dropped because too many waited.",
+  },
+  {
     name: "outrider_label_values_overflow_total",
     otel: { name: "outrider.label_values.overflow", unit: "{observation}" },
     type: "counter",

@@ -1,5 +1,16 @@
 // The answer to "how good is it?" for one (model, version, slice, window).
 
+/** Where the true value lies with a confidence of `level`, given the rows of the group. */
+export interface MetricInterval {
+  readonly lower: number;
+  readonly upper: number;
+  readonly level: 0.95;
+  /** How it was found: docs/numbers.md names the sources. */
+  readonly method: string;
+  /** "kurtosis": the errors have such heavy tails that the interval of a mean square is too narrow. */
+  readonly flag?: "kurtosis";
+}
+
 /** The group objects of the golden cases and of GET /v1/quality. Absent metrics are null, with the reason in `undefined`. */
 export interface Group {
   readonly model: string;
@@ -16,5 +27,10 @@ export interface Group {
   readonly confusion?:
     | Readonly<Record<string, number>>
     | Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Further metrics, and `undefined` with the reasons why some of them are missing. */
   readonly extra: Readonly<Record<string, unknown>>;
+  /** 95 % confidence intervals of the metrics that have a value, those in `extra` included; null: none can be given. */
+  readonly intervals?: Readonly<Record<string, MetricInterval | null>>;
+  /** What the best constant prediction would score on the same labels. */
+  readonly baseline?: Readonly<Record<string, number | null>>;
 }

@@ -2,10 +2,17 @@
 
 import { randomFillSync } from "node:crypto";
 
-const HEX: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"));
+/** By the character code of a random hex digit: the digit with the variant's two bits (RFC 9562 §4.1) and its own two low ones. */
+const VARIANTS: string[] = [];
+for (let i = 0; i < 16; i++) VARIANTS[i.toString(16).charCodeAt(0)] = (8 + (i & 3)).toString(16);
+const ZERO_TRACE_ID = "0".repeat(32);
+const ZERO_SPAN_ID = "0".repeat(16);
 const POOL_BYTES = 8192;
 const pool = Buffer.alloc(POOL_BYTES);
 let used = POOL_BYTES;
+/** The time part of the last UUIDv7: many are made within one millisecond. */
+let lastMs = Number.NaN;
+let lastPrefix = "";
 
 /** Hex of `bytes` random bytes; drawn from a pool so that one system call serves hundreds of ids. */
 export function randomHex(bytes: number): string {
@@ -13,8 +20,7 @@ export function randomHex(bytes: number): string {
     randomFillSync(pool);
     used = 0;
   }
-  let text = "";
-  for (let i = 0; i < bytes; i++) text += HEX[pool[used + i] ?? 0];
+  const text = pool.toString("hex", used, used + bytes);
   used += bytes;
   return text;
 }
@@ -26,20 +32,25 @@ export function chance(): number {
 
 /** A UUIDv7 for `wallMs`: sortable by time, 74 random bits. */
 export function uuidv7(wallMs: number): string {
-  const time = Math.floor(wallMs).toString(16).padStart(12, "0");
+  const ms = Math.floor(wallMs);
+  if (ms !== lastMs) {
+    const time = ms.toString(16).padStart(12, "0");
+    lastMs = ms;
+    lastPrefix = `${time.slice(0, 8)}-${time.slice(8, 12)}-7`;
+  }
   const r = randomHex(10);
-  const variant = HEX[0x80 | (Number.parseInt(r.slice(4, 6), 16) & 0x3f)] ?? "80";
-  return `${time.slice(0, 8)}-${time.slice(8, 12)}-7${r.slice(1, 4)}-${variant}${r.slice(6, 8)}-${r.slice(8, 20)}`;
+  const variant = VARIANTS[r.charCodeAt(4)] ?? "8";
+  return `${lastPrefix}${r.slice(1, 4)}-${variant}${r.slice(5, 8)}-${r.slice(8, 20)}`;
 }
 
 /** 32 hex digits, not all zero (W3C trace-context §3.2.2.3). */
 export function newTraceId(): string {
   const id = randomHex(16);
-  return /^0+$/.test(id) ? newTraceId() : id;
+  return id === ZERO_TRACE_ID ? newTraceId() : id;
 }
 
 /** 16 hex digits, not all zero. */
 export function newSpanId(): string {
   const id = randomHex(8);
-  return /^0+$/.test(id) ? newSpanId() : id;
+  return id === ZERO_SPAN_ID ? newSpanId() : id;
 }

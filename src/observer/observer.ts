@@ -4,9 +4,9 @@ import { createApi, type Api } from "../api/api.ts";
 import { DEFAULT_LIMITS } from "../api/contract.ts";
 import type { Config } from "../config/config.ts";
 import type { Exchange } from "../facts/exchange.ts";
-import type { Change } from "../facts/pair.ts";
+import type { Change, Truth } from "../facts/pair.ts";
 import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
-import type { ObserverState, TrafficStats, VersionModel } from "../facts/road.ts";
+import type { ObserverState, TrafficStats } from "../facts/road.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { UndoStack, type Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
@@ -18,6 +18,7 @@ import { normaliseLabel } from "../measure/semantics.ts";
 import { createExtractor } from "../observe/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds } from "./api-needs.ts";
+import { createComparing, type Comparing } from "./comparing.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
 import { extractorRules, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
 import type { ParsedOpening } from "./parse-road.ts";
@@ -27,6 +28,8 @@ import { createServed } from "./served.ts";
 import { createStateBook } from "./state-book.ts";
 import { createStoreKeeper, type StoreKeeper } from "./store-keeper.ts";
 import { createObserverTelemetry, type ObserverTelemetry } from "./telemetry.ts";
+import { createObserverVersions, type ObserverVersions } from "./version-desk.ts";
+import { TracedPredictions } from "./traced.ts";
 import { createWatch } from "./watch.ts";
 
 export interface ObserverNeeds {
@@ -46,6 +49,7 @@ export interface Observer extends Part {
 const HINTS_MAX = 100;
 /** The windows move on with each question; a long silence would have to be caught up with at the next scrape. */
 const KEEP_WARM_MS = 30_000;
+const SAVE_COMPARISONS_MS = 5 * 60_000;
 
 function urlOf(address: { readonly host: string; readonly port: number } | null): string {
   if (address === null) return "";
@@ -60,14 +64,17 @@ class Rooms implements Observer {
   readonly #book: ModelBook;
   readonly #ledger: Ledger;
   readonly #measure: Measure;
+  readonly #comparing: Comparing;
   readonly #telemetry: ObserverTelemetry;
   readonly #served = createServed();
   readonly #states;
   readonly #external = new Map<string, string>();
+  readonly #versions: ObserverVersions;
   readonly #intake: Intake;
   readonly #keeper: StoreKeeper;
   readonly #api: Api;
   readonly #hinted = new Set<string>();
+  readonly #traced: TracedPredictions;
   #live = false;
   #telling = false;
   #apiOpen = false;
@@ -78,6 +85,9 @@ class Rooms implements Observer {
     this.#needs = needs;
     const { clock, log, env } = needs;
     this.#undo = new UndoStack(clock, log);
+    this.#traced = new TracedPredictions(
+      this.#config.registries.some(({ write }) => write.includes("labels")),
+    );
     this.#states = createStateBook(clock, () => this.#tell());
     this.#book = createModelBook(modelBookOptions(this.#config));
     this.#ledger = this.#createLedger();
@@ -91,6 +101,21 @@ class Rooms implements Observer {
       },
     );
     const { ledger, measure, book, served } = this.#rooms();
+    this.#comparing = this.#createComparing();
+    this.#versions = createObserverVersions({
+      clock,
+      log,
+      config: this.#config,
+      recorder: () => this.#telemetry.recorder,
+      onExternal: (model, of) => {
+        this.#external.set(model, of);
+        this.#tell();
+      },
+      measure,
+      served,
+      states: this.#states,
+      onChange: () => this.#tell(),
+    });
     this.#telemetry = createObserverTelemetry(this.#config, {
       clock,
       log,
@@ -99,6 +124,8 @@ class Rooms implements Observer {
       measure,
       book,
       served,
+      comparisons: this.#comparing.comparisons,
+      versions: this.#versions,
     });
     this.#telemetry.stats(opening.stats);
     this.#intake = this.#createIntake();
@@ -131,6 +158,13 @@ class Rooms implements Observer {
     });
   }
 
+  #createComparing(): Comparing {
+    const { clock, log } = this.#needs;
+    const productionOf = (model: string): string | null =>
+      this.#versions.models().find(({ name }) => name === model)?.declared?.version ?? null;
+    return createComparing({ clock, log, ...this.#rooms(), productionOf });
+  }
+
   #createIntake(): Intake {
     const { clock, log, road } = this.#needs;
     const { capture } = this.#config;
@@ -150,7 +184,10 @@ class Rooms implements Observer {
       log,
       read: (exchange) => extractor.read(exchange),
       learn: (model, predictions) => this.#learn(model, predictions),
-      count: (exchange, read) => this.#telemetry.exchange(exchange, read),
+      count: (exchange, read) => {
+        this.#telemetry.exchange(exchange, read);
+        if (read.predictions.length > 0) this.#traced.add(exchange);
+      },
       countUnreadable: (model, reason) => failures.inc({ model, reason }),
       record: (records, batch) => this.#record(records, batch),
       acknowledge: (batch, notStored) => road.acknowledge(batch, notStored),
@@ -180,7 +217,8 @@ class Rooms implements Observer {
       ...this.#rooms(),
       states: this.#states,
       countLabel: this.#telemetry.label.bind(this.#telemetry),
-      versionModels: () => this.#versionModels(),
+      versions: this.#versions,
+      compare: this.#comparing.compare.bind(this.#comparing),
     };
     const { listen, tokens } = this.#config.api;
     const options = { listen, tokens, limits: DEFAULT_LIMITS, softwareVersion: version };
@@ -196,6 +234,7 @@ class Rooms implements Observer {
     this.#needs.log.info({ model, task: spec?.task }, "the model's task follows from its predictions");
     this.#saveBook();
     this.#measure.rebuild(model);
+    this.#comparing.rebuild(model);
   }
 
   #saveBook(): void {
@@ -215,18 +254,35 @@ class Rooms implements Observer {
   /** What happens now is measured and counted; what is read back at the start is only remembered as served. */
   #onChange(change: Change): void {
     const { model, version: of, ts } = change.prediction;
-    if (change.kind === "predicted" && this.#served.add(model, of, ts) === "new") this.#tell();
+    if (change.kind === "predicted" && this.#served.add(model, of, ts) === "new") {
+      this.#versions.seen(model, of);
+      this.#tell();
+    }
     if (!this.#live) return;
     this.#measure.apply(change);
+    this.#comparing.apply(change);
     this.#telemetry.change(change);
+    if (change.kind === "truth") this.#tellTruth(change.prediction, change.after);
+  }
+
+  /** Ground truth also goes to the trace of its prediction, where a registry wants it. */
+  #tellTruth({ model, id }: Prediction, truth: Truth | null): void {
+    const traceId = truth === null ? null : this.#traced.traceOf(id);
+    if (truth === null || traceId === null) return;
+    this.#versions.registries.label(model, { predictionId: id, traceId, value: truth.value, at: truth.ts });
   }
 
   /** The store is open (at the start, or after it had refused): the windows are built from its rows. */
   #onStoreOpen(): void {
     const saved = this.#ledger.loadState("models");
     if (saved !== null) this.#book.restore(JSON.parse(saved));
-    for (const model of new Set(this.#ledger.stats().series.map((series) => series.model)))
+    this.#comparing.load();
+    for (const model of new Set(this.#ledger.stats().series.map((series) => series.model))) {
       this.#measure.rebuild(model);
+      this.#comparing.rebuild(model);
+    }
+    this.#versions.open();
+    for (const series of this.#ledger.stats().series) this.#versions.seen(series.model, series.version);
     this.#live = true;
     if (this.#apiOpen) return;
     this.#apiOpen = true;
@@ -243,14 +299,18 @@ class Rooms implements Observer {
 
   async start(): Promise<void> {
     const { clock, log, road } = this.#needs;
-    const { recorder, otlp } = this.#telemetry;
+    const { recorder, otlp, spans } = this.#telemetry;
     this.#undo.push("store", async () => {
       this.#saveBook();
+      this.#comparing.save();
       await this.#ledger.close();
+      this.#versions.close();
     });
     // Stopped after recording, so that the last push tells everything.
     this.#undo.push("otlp", (ms) => otlp.stop(ms));
     await otlp.start();
+    this.#undo.push("traces", (ms) => spans.stop(ms));
+    await spans.start();
     this.#undo.push("recording", () => this.#intake.idle());
     this.#undo.push("store keeper", (ms) => this.#keeper.stop(ms));
     await this.#keeper.start();
@@ -265,12 +325,15 @@ class Rooms implements Observer {
     for (const part of [
       ...createWatch(this.#config, { clock, log, recorder, states: this.#states }),
       poller,
+      this.#versions.registries,
     ]) {
       this.#undo.push("watch", (ms) => part.stop(ms));
       await part.start();
     }
     const warm = clock.every(KEEP_WARM_MS, () => this.#measure.groups(clock.wallMs()));
     this.#undo.push("windows", () => warm.cancel());
+    const saving = clock.every(SAVE_COMPARISONS_MS, () => this.#comparing.save());
+    this.#undo.push("comparisons", () => saving.cancel());
     road.ready(this.#ledger.lastMark(this.#session));
     this.#tell();
   }
@@ -301,21 +364,11 @@ class Rooms implements Observer {
     });
   }
 
-  #versionModels(): VersionModel[] {
-    const now = this.#needs.clock.wallMs();
-    return this.#served.models().map((name) => ({
-      name,
-      served: this.#served.versions(name, now),
-      declared: null,
-      mismatch: false,
-    }));
-  }
-
   state(): ObserverState {
     const otlp = this.#telemetry.otlp.state();
     return {
       parts: { ...this.#states.all(), otlp },
-      models: this.#versionModels(),
+      models: this.#versions.models(),
       external: Object.fromEntries(this.#external),
       api: this.#api.address,
     };

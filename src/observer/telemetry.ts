@@ -9,22 +9,29 @@ import type { Change } from "../facts/pair.ts";
 import type { TrafficStats } from "../facts/road.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
+import { isLoss } from "../kernel/metric-sense.ts";
 import { version } from "../kernel/version.ts";
 import type { Ledger } from "../ledger/types.ts";
+import type { Comparisons } from "../measure/compare/comparisons.ts";
 import type { ArrivalTotals, Measure } from "../measure/measure.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { createArrivalMetrics } from "../telemetry/arrival-metrics.ts";
+import { createComparisonMetrics } from "../telemetry/comparison-metrics.ts";
 import { createExchangeMetrics } from "../telemetry/exchange-metrics.ts";
 import { createExposition } from "../telemetry/exposition.ts";
 import { createOtlp, type Otlp } from "../telemetry/otlp.ts";
 import { createQualityMetrics } from "../telemetry/quality-metrics.ts";
 import { createRecorder, type Recorder } from "../telemetry/recorder.ts";
 import { resourceOf } from "../telemetry/resource.ts";
+import { createSpans, type Spans } from "../telemetry/spans.ts";
+import { createVersionMetrics } from "../telemetry/version-metrics.ts";
 import { createWindowMetrics } from "../telemetry/window-metrics.ts";
 import { createFlowCounters, type FlowCounters } from "./flow-counters.ts";
 import type { ReadExchange } from "./intake.ts";
 import type { Rendered } from "./road.ts";
 import type { Served } from "./served.ts";
+import type { ObserverVersions } from "./version-desk.ts";
+import { traceDestinations } from "./trace-destinations.ts";
 import { recordTrafficStats } from "./traffic-metrics.ts";
 
 export interface TelemetryParts {
@@ -35,11 +42,14 @@ export interface TelemetryParts {
   readonly measure: Measure;
   readonly book: ModelBook;
   readonly served: Served;
+  readonly comparisons: Comparisons;
+  readonly versions: ObserverVersions;
 }
 
 export interface ObserverTelemetry {
   readonly recorder: Recorder;
   readonly otlp: Otlp;
+  readonly spans: Spans;
   exchange(exchange: Exchange, read: ReadExchange): void;
   label(outcome: LabelOutcome): void;
   change(change: Change): void;
@@ -50,6 +60,7 @@ export interface ObserverTelemetry {
 class Telemetry implements ObserverTelemetry {
   readonly recorder: Recorder;
   readonly otlp: Otlp;
+  readonly spans: Spans;
   readonly #parts: TelemetryParts;
   readonly #exposition: ReturnType<typeof createExposition>;
   readonly #exchanges: ReturnType<typeof createExchangeMetrics>;
@@ -70,6 +81,8 @@ class Telemetry implements ObserverTelemetry {
     this.#flow = createFlowCounters(this.recorder);
     this.#exposition = createExposition({ recorder: this.recorder, resource });
     this.otlp = createOtlp({ ...config.otlp, resource, version, env, recorder: this.recorder, clock, log });
+    const destinations = traceDestinations(config, env);
+    this.spans = createSpans({ destinations, resource, version, recorder: this.recorder, clock, log });
     this.#exchanges = createExchangeMetrics(this.recorder, { upstream: upstreamOf(config.upstream.http) });
     this.recorder
       .gauge("outrider_build_info")
@@ -77,6 +90,7 @@ class Telemetry implements ObserverTelemetry {
     this.#registerQuality();
     this.recorder.onCollect(() => this.#collectStore());
     this.recorder.onCollect(() => this.#collectSeries());
+    this.recorder.onCollect(() => parts.versions.collect(this.recorder));
   }
 
   #registerQuality(): void {
@@ -92,7 +106,24 @@ class Telemetry implements ObserverTelemetry {
           .windowStats(clock.wallMs(), { slice: "" })
           .map((stats) => ({ ...stats, basis: "all" as const })),
     });
+    const { comparisons } = this.#parts;
+    createComparisonMetrics(this.recorder, {
+      comparisons: () => comparisons.all(),
+      counters: () => comparisons.counters(),
+    });
+    this.#registerVersions();
     createArrivalMetrics(this.recorder, { arrivals: () => this.#arrivals(), specOf });
+  }
+
+  #registerVersions(): void {
+    const { clock, measure, served, versions } = this.#parts;
+    createVersionMetrics(this.recorder, {
+      models: () => versions.models(),
+      records: () => versions.records(),
+      seen: () => served.models().map((model) => ({ model, versions: served.byFirstSeen(model) })),
+      groups: () => measure.groups(clock.wallMs(), { slice: "" }),
+      isLoss,
+    });
   }
 
   *#arrivals(): Generator<{ model: string; version: string; totals: Readonly<ArrivalTotals> }> {
@@ -140,6 +171,7 @@ class Telemetry implements ObserverTelemetry {
 
   exchange(exchange: Exchange, read: ReadExchange): void {
     this.#exchanges.observe(exchange, read);
+    this.spans.observe(exchange, read);
   }
 
   label(outcome: LabelOutcome): void {

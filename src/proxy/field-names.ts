@@ -43,18 +43,28 @@ const NAMES: ReadonlyMap<string, number> = new Map([
 
 // Bit n of INITIALS[length]: some known name of that length begins with the letter n (a = 0).
 const INITIALS = new Int32Array(32);
-for (const name of NAMES.keys()) {
-  const bit = 1 << (name.charCodeAt(0) - 97);
-  INITIALS[name.length] = (INITIALS[name.length] ?? 0) | bit;
+const BY_LENGTH: [string, number][][] = Array.from({ length: 32 }, () => []);
+for (const [name, field] of NAMES) {
+  INITIALS[name.length] = (INITIALS[name.length] ?? 0) | (1 << (name.charCodeAt(0) - 97));
+  BY_LENGTH[name.length]?.push([name, field]);
 }
 
-/** One of `FIELD` for a header name in any case. */
+/** One of `FIELD` for a header name (a token) in any case. */
 export function fieldOf(name: string): number {
   const letters = name.length < 32 ? (INITIALS[name.length] ?? 0) : 0;
   if (letters === 0) return FIELD.other;
   const letter = (name.charCodeAt(0) | 0x20) - 97;
   if (letter < 0 || letter > 25 || (letters & (1 << letter)) === 0) return FIELD.other;
-  return NAMES.get(name.toLowerCase()) ?? FIELD.other;
+  for (const known of BY_LENGTH[name.length] ?? []) if (isSpelling(name, known[0])) return known[1];
+  return FIELD.other;
+}
+
+/** Is this token the lower-case `known`, in any case? Of a token's characters only letters change under 0x20. */
+function isSpelling(token: string, known: string): boolean {
+  for (let i = 0; i < known.length; i++) {
+    if ((token.charCodeAt(i) | 0x20) !== known.charCodeAt(i)) return false;
+  }
+  return true;
 }
 
 /** May a `Connection` line name this field away? Not what frames or routes the message, nor what the relay adds. */

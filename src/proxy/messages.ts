@@ -1,7 +1,9 @@
 // The two halves of an exchange with the client as node:http makes them, wired to one receiver without per-request closures.
 
 import { IncomingMessage, ServerResponse } from "node:http";
+import type { RawHeaders } from "../facts/exchange.ts";
 import { FIELD, fieldOf } from "./field-names.ts";
+import { plainLines } from "./response-head.ts";
 
 /** Who is told what the client does. */
 export interface ClientSide {
@@ -39,6 +41,12 @@ export class RelayRequest extends IncomingMessage {
   release(): void {
     if (this.#receiver !== null) this.#receiver = NOBODY;
     this.rawHeaders = [];
+  }
+
+  /** Known once the body has ended. */
+  trailersToPass(): RawHeaders {
+    const { rawTrailers } = this;
+    return rawTrailers.length === 0 ? rawTrailers : plainLines(rawTrailers).flat();
   }
 
   readMore(): void {

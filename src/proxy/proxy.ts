@@ -7,14 +7,16 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { codeOf, messageOf } from "../kernel/problem.ts";
+import { parseUpstreamUrl } from "./dial.ts";
 import { problemMessage, type Failure } from "./failures.ts";
 import { RelayRequest, RelayResponse } from "./messages.ts";
+import { createUpstream } from "./pool.ts";
 import { Relay } from "./relay.ts";
 import { AfterTurn, Complaints, Roll, type Road, type Underway } from "./road.ts";
 import { OPENING_SNAPSHOT, compileRules, type RelaySnapshot, type Rules } from "./rules.ts";
 import { CopyBudget } from "./tap.ts";
 import { Tunnel, isTunnelRequest } from "./upgrade.ts";
-import { createUpstream, parseUpstreamUrl, type Upstream, type UpstreamOptions } from "./upstream.ts";
+import type { Upstream, UpstreamOptions } from "./upstream.ts";
 
 export type { RelaySnapshot } from "./rules.ts";
 
@@ -108,7 +110,7 @@ class HttpProxy implements Proxy, Road {
     // The origin, not the URL: a URL may carry a password.
     this.upstreamName = socketPath === null ? origin : url;
     this.upstreamHost = options.host === "upstream" ? new URL(origin).host : null;
-    this.upstream = createUpstream(this.#upstreamOptions);
+    this.upstream = createUpstream(this.#upstreamOptions, needs.clock);
     this.clock = needs.clock;
     this.complaints = new Complaints(needs.log);
   }
@@ -273,7 +275,7 @@ class HttpProxy implements Proxy, Road {
       server.closeAllConnections();
     }
     this.#server = null;
-    await this.upstream.close();
+    this.upstream.close();
   }
 
   #untilDeadline(work: Promise<void>, deadlineMs: number): Promise<void> {

@@ -29,6 +29,8 @@ const COLLECT_BYTES_MAX = 256 * 1024;
 /** Head and body up to this leave as one string, by a plain write; latin-1 keeps every byte. */
 const ONE_WRITE_BYTES_MAX = 8 * 1024;
 
+const NO_BYTES = Buffer.alloc(0);
+
 type State = "collecting" | "asked" | "answering" | "over";
 
 export class Relay implements ClientSide, UpstreamHandler, Underway {
@@ -118,13 +120,18 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     try {
       if (this.#state === "over") return;
       this.#draft.requestEnded();
+      const trailers = this.#request.trailersToPass();
+      // Trailers need the chunked coding.
+      if (trailers.length > 0) this.stream();
       if (this.#state !== "collecting") {
-        this.#call?.end();
+        this.#call?.end(trailers);
         return;
       }
       const [first] = this.#collected;
       const body =
-        this.#collected.length > 1 ? Buffer.concat(this.#collected, this.#collectedBytes) : (first ?? null);
+        this.#collected.length > 1
+          ? Buffer.concat(this.#collected, this.#collectedBytes)
+          : (first ?? NO_BYTES);
       this.#send(upstreamTarget(this.#request.url ?? "") ?? "/", body);
     } catch (thrown) {
       this.#bug(thrown);
@@ -146,17 +153,11 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
   #send(target: string, body: Buffer | null | "streamed"): void {
     this.#state = "asked";
     this.#collected = [];
-    const call = this.#road.upstream.send(
-      { method: this.#request.method ?? "", target, headers: this.#head.lines, body },
+    const { lines, framing } = this.#head;
+    this.#call = this.#road.upstream.send(
+      { method: this.#request.method ?? "", target, headers: lines, framing, body },
       this,
     );
-    this.#call = call;
-    // The handler may already have been told that the call failed.
-    if (this.#isOver()) call.abort();
-  }
-
-  #isOver(): boolean {
-    return this.#state === "over";
   }
 
   onDrain(): void {

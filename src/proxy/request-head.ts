@@ -143,7 +143,7 @@ function note(seen: Gathered, field: number, line: { name: string; value: string
     case FIELD.modelVersion:
       return true;
     default:
-      // Hop-by-hop fields; Expect (answered here); Trailer (request trailers are not forwarded).
+      // Hop-by-hop fields; Expect (answered here); Trailer (whether they come is seen at the body's end).
       return false;
   }
 }

@@ -147,7 +147,7 @@ export interface WaitingHead {
   readonly lines: string[];
 }
 
-/** A reason phrase as it may stand in a status line; undici hands it over as UTF-8. */
+/** A reason phrase as it may stand in a status line. */
 export function reasonPhrase(reason: string): string {
-  return /^[\t -~]*$/.test(reason) ? reason : "";
+  return /^[\t -~\x80-\xff]*$/.test(reason) ? reason : "";
 }

@@ -12,6 +12,7 @@ import type { Duplex } from "node:stream";
 import type { Outcome, OwnError, RawHeaders } from "../facts/exchange.ts";
 import type { Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
+import { parseUpstreamUrl } from "./dial.ts";
 import { Draft, outcomeOfStatus } from "./draft.ts";
 import {
   describeFailure,
@@ -27,7 +28,7 @@ import { readResponseHead } from "./response-head.ts";
 import type { Road, Underway } from "./road.ts";
 import { routeOf, versionOf } from "./rules.ts";
 import { BodyTap } from "./tap.ts";
-import { parseUpstreamUrl, type UpstreamOptions } from "./upstream.ts";
+import type { UpstreamOptions } from "./upstream.ts";
 
 /** How long the other side may take to accept what is still to be flushed when one side has closed. */
 const FLUSH_MS = 5000;

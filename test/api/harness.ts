@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import { Readable } from "node:stream";
 import { type Api, type ApiNeeds, type ApiOptions, DEFAULT_LIMITS, createApi } from "../../src/api/api.ts";
+import type { VersionDesk } from "../../src/api/contract.ts";
 import type { LabelEvent, LabelOutcome } from "../../src/facts/label.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { silentLog } from "../../src/kernel/log.ts";
@@ -60,6 +61,20 @@ export function labelsInto(store: Store): ApiNeeds["labels"] {
   };
 }
 
+const nothingKnown = {
+  kind: "refused",
+  code: "unknown_model",
+  message: "no version of this model is known",
+  details: {},
+} as const;
+export const noVersions: VersionDesk = {
+  register: () => nothingKnown,
+  promote: () => nothingKnown,
+  rollBack: () => nothingKnown,
+  history: () => [],
+  productionAt: () => null,
+};
+
 export interface Setup {
   readonly options?: Partial<ApiOptions>;
   readonly needs?: Partial<ApiNeeds>;
@@ -89,8 +104,10 @@ export async function running(
       prediction: () => [],
       labelsOf: () => [],
       quality: () => ({ at: 0, groups: [] }),
+      compare: () => ({ at: 0, model: "m", baseline: "1", candidate: "2", countedUntil: null, metrics: [] }),
       models: () => [],
       version: () => ({ outrider: "0.0.0-test", models: [] }),
+      versions: noVersions,
       health: () => ({ live: true, ready: true, body: { state: "ok" } }),
       ...setup.needs,
     },

@@ -1,0 +1,45 @@
+// Header and trailer lines of the upstream's answers, read strictly (RFC 9112 §5): what is not exactly a field line is refused, never repaired.
+
+/** 1 for each byte that may stand in a field name (RFC 9110 §5.6.2, tchar). */
+const TOKEN = new Uint8Array(256);
+for (const char of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") {
+  TOKEN[char.charCodeAt(0)] = 1;
+}
+
+/** A control byte, a CR without its LF, or an LF without its CR. */
+const STRAY = /[^\t\r\n -~\x80-\xff]|\r[^\n]|[^\r]\n/;
+
+const COLON = 58;
+const SPACE = 32;
+const TAB = 9;
+
+/** Does this text (whole lines) hold a byte that no line may hold? */
+export function hasStrayBytes(text: string): boolean {
+  return STRAY.test(text);
+}
+
+/**
+ * Appends the lines of `text` from `from` to its end, each closed by CRLF, to `lines` as [name, value, ...].
+ * The text has passed `hasStrayBytes`. Gives what is wrong, or null.
+ */
+export function readFieldLines(text: string, from: number, lines: string[]): string | null {
+  let at = from;
+  while (at < text.length) {
+    const end = text.indexOf("\r\n", at);
+    if (end < 0) return "a header line without its end";
+    let colon = at;
+    while (TOKEN[text.charCodeAt(colon)] === 1) colon++;
+    if (colon === at || text.charCodeAt(colon) !== COLON) return "a header line that is not `name: value`";
+    let start = colon + 1;
+    let stop = end;
+    while (start < stop && isBlank(text.charCodeAt(start))) start++;
+    while (stop > start && isBlank(text.charCodeAt(stop - 1))) stop--;
+    lines.push(text.slice(at, colon), text.slice(start, stop));
+    at = end + 2;
+  }
+  return null;
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
+}

@@ -1,0 +1,102 @@
+// One call: the request, whoever waits for its answer, and the connection once it has one.
+
+import type { RawHeaders } from "../facts/exchange.ts";
+import type { UpstreamCall, UpstreamHandler, UpstreamRequest } from "./upstream.ts";
+
+/** Bytes of a streamed body taken in before there is a connection. */
+const EARLY_BYTES_MAX = 64 * 1024;
+const NO_LINES: RawHeaders = Object.freeze([]);
+
+/** A connection, as its call sees it. */
+export interface Carrier {
+  begin(call: Call): void;
+  write(call: Call, chunk: Buffer): boolean;
+  finish(call: Call, trailers: RawHeaders): void;
+  pause(call: Call): void;
+  resume(call: Call): void;
+  destroy(): void;
+}
+
+export interface CallOwner {
+  /** The call was given up before it had a connection. */
+  onAbandoned(call: Call): void;
+}
+
+export class Call implements UpstreamCall {
+  readonly request: UpstreamRequest;
+  readonly handler: UpstreamHandler;
+  readonly #owner: CallOwner;
+  #connection: Carrier | null = null;
+  #early: Buffer[] | null = null;
+  #earlyBytes = 0;
+  #earlyEnd: RawHeaders | null = null;
+  #over = false;
+  /** An idle connection has failed it already: it takes a new one. */
+  needsFresh = false;
+  /** Of the answer. */
+  trailers: RawHeaders = NO_LINES;
+
+  constructor(owner: CallOwner, request: UpstreamRequest, handler: UpstreamHandler) {
+    this.#owner = owner;
+    this.request = request;
+    this.handler = handler;
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Nothing more is told to the handler. */
+  close(): void {
+    this.#over = true;
+    this.#connection = null;
+    this.#early = null;
+  }
+
+  /** Leaves the connection that failed it. */
+  detach(): void {
+    this.#connection = null;
+  }
+
+  begin(connection: Carrier): void {
+    this.#connection = connection;
+    connection.begin(this);
+    const early = this.#early;
+    if (early !== null) {
+      this.#early = null;
+      for (const chunk of early) connection.write(this, chunk);
+      this.handler.onDrain();
+    }
+    if (this.#earlyEnd !== null && !this.#over) connection.finish(this, this.#earlyEnd);
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.#over) return true;
+    if (this.#connection !== null) return this.#connection.write(this, chunk);
+    (this.#early ??= []).push(chunk);
+    this.#earlyBytes += chunk.length;
+    return this.#earlyBytes < EARLY_BYTES_MAX;
+  }
+
+  end(trailers: RawHeaders): void {
+    if (this.#over) return;
+    if (this.#connection === null) this.#earlyEnd = trailers;
+    else this.#connection.finish(this, trailers);
+  }
+
+  pause(): void {
+    this.#connection?.pause(this);
+  }
+
+  resume(): void {
+    this.#connection?.resume(this);
+  }
+
+  abort(): void {
+    if (this.#over) return;
+    const connection = this.#connection;
+    this.close();
+    if (connection === null) this.#owner.onAbandoned(this);
+    else connection.destroy();
+  }
+}

@@ -1,0 +1,207 @@
+// One connection to the upstream, and the calls it carries, one after the other.
+//
+//   opening ──connected──▶ idle ◀──answer whole, nothing behind it──┐
+//      │                    └──────────────begin──────────▶ busy ───┘
+//   Every state goes to `dead` on an error, an end, a byte nobody asked for, or `destroy`.
+
+import type { Socket } from "node:net";
+import type { RawHeaders } from "../facts/exchange.ts";
+import type { Clock, Timer } from "../kernel/clock.ts";
+import { AnswerReader, type AnswerSink } from "./answer-reader.ts";
+import type { Call, Carrier } from "./call.ts";
+import type { Dial } from "./dial.ts";
+import { chunkHead, lastChunk, requestText } from "./request-text.ts";
+
+/** Head and body up to this leave as one string: latin-1 keeps every byte, and a string is written without a copy of our own. */
+const ONE_WRITE_BYTES_MAX = 16 * 1024;
+
+/** What ended a connection, and what it means for the call it carried. */
+export type End =
+  | { readonly kind: "error"; readonly error: Error }
+  | { readonly kind: "ended" }
+  | { readonly kind: "defect"; readonly defect: string }
+  | { readonly kind: "timeout" }
+  | { readonly kind: "given-up" };
+
+const ENDED: End = Object.freeze({ kind: "ended" });
+const GIVEN_UP: End = Object.freeze({ kind: "given-up" });
+
+export interface ConnectionOwner {
+  readonly clock: Clock;
+  readonly responseTimeoutMs: number;
+  onOpen(connection: Connection): void;
+  /** The answer of `call` is whole; the connection is idle, or dead. */
+  onAnswered(connection: Connection, call: Call): void;
+  /** Called once. `call`: the one that was not finished, or null. */
+  onDead(connection: Connection, call: Call | null, end: End): void;
+}
+
+export class Connection implements AnswerSink, Carrier {
+  readonly #owner: ConnectionOwner;
+  readonly #socket: Socket;
+  readonly #reader = new AnswerReader(this);
+  #call: Call | null = null;
+  #requestSent = true;
+  #shared = false;
+  #deadlineMs = 0;
+  #timer: Timer | null = null;
+  open = false;
+  dead = false;
+  /** Answers it has carried. */
+  served = 0;
+  idleSinceMs = 0;
+  /** The server's own word on how long it keeps an idle connection, or null. */
+  keepAliveMs: number | null = null;
+
+  constructor(owner: ConnectionOwner, dial: Dial) {
+    this.#owner = owner;
+    const { socket, openEvent } = dial((bytes, length, shared) => this.#onBytes(bytes, length, shared));
+    this.#socket = socket;
+    socket.once(openEvent, () => {
+      if (this.dead) return;
+      this.open = true;
+      this.idleSinceMs = owner.clock.monotonicMs();
+      owner.onOpen(this);
+    });
+    socket.on("error", (error) => this.#end({ kind: "error", error }));
+    socket.on("end", () => this.#onEnd());
+    socket.on("close", () => this.#end(ENDED));
+    socket.on("drain", () => this.#call?.handler.onDrain());
+  }
+
+  /** Has a byte of the answer come? */
+  get answering(): boolean {
+    return this.#reader.begun;
+  }
+
+  begin(call: Call): void {
+    const { request } = call;
+    const { body } = request;
+    this.#call = call;
+    this.#reader.expect(request.method);
+    this.#requestSent = body !== "streamed";
+    const head = requestText(request);
+    const socket = this.#socket;
+    if (body === null || body === "streamed") socket.write(head, "latin1");
+    else if (body.length <= ONE_WRITE_BYTES_MAX) socket.write(head + body.toString("latin1"), "latin1");
+    else {
+      socket.cork();
+      socket.write(head, "latin1");
+      socket.write(body);
+      socket.uncork();
+    }
+    if (this.#requestSent) this.#awaitHead();
+  }
+
+  /** False: wait for the call's `onDrain`. */
+  write(call: Call, chunk: Buffer): boolean {
+    if (this.#call !== call || this.dead) return true;
+    const socket = this.#socket;
+    if (call.request.framing === "length") return socket.write(chunk);
+    if (chunk.length === 0) return true;
+    socket.cork();
+    socket.write(chunkHead(chunk.length), "latin1");
+    socket.write(chunk);
+    const more = socket.write("\r\n", "latin1");
+    socket.uncork();
+    return more;
+  }
+
+  finish(call: Call, trailers: RawHeaders): void {
+    if (this.#call !== call || this.dead) return;
+    if (call.request.framing === "chunked") this.#socket.write(lastChunk(trailers), "latin1");
+    this.#requestSent = true;
+    this.#awaitHead();
+  }
+
+  pause(call: Call): void {
+    if (this.#call === call) this.#socket.pause();
+  }
+
+  resume(call: Call): void {
+    if (this.#call === call) this.#socket.resume();
+  }
+
+  destroy(): void {
+    this.#reader.stop();
+    this.#end(GIVEN_UP);
+  }
+
+  /** The limit runs from the request's last byte. One timer serves many requests: it is moved only when it fires too early. */
+  #awaitHead(): void {
+    const { responseTimeoutMs, clock } = this.#owner;
+    if (responseTimeoutMs <= 0 || !this.#reader.headPending) return;
+    this.#deadlineMs = clock.monotonicMs() + responseTimeoutMs;
+    this.#timer ??= clock.after(responseTimeoutMs, this.#checkDeadline);
+  }
+
+  readonly #checkDeadline = (): void => {
+    this.#timer = null;
+    if (this.#deadlineMs === 0 || this.dead) return;
+    const leftMs = this.#deadlineMs - this.#owner.clock.monotonicMs();
+    if (leftMs <= 0) this.#end({ kind: "timeout" });
+    else this.#timer = this.#owner.clock.after(Math.ceil(leftMs), this.#checkDeadline);
+  };
+
+  onInterim(status: number, headers: RawHeaders): void {
+    this.#call?.handler.onInformation(status, headers);
+  }
+
+  onAnswerHead(status: number, reason: string, headers: RawHeaders): void {
+    this.#deadlineMs = 0;
+    this.keepAliveMs = this.#reader.keepAliveMs;
+    this.#call?.handler.onHead(status, reason, headers);
+  }
+
+  onBody(bytes: Buffer, start: number, end: number): void {
+    const call = this.#call;
+    if (call === null) return;
+    if (!this.#shared) {
+      call.handler.onData(bytes.subarray(start, end));
+      return;
+    }
+    const own = Buffer.allocUnsafe(end - start);
+    bytes.copy(own, 0, start, end);
+    call.handler.onData(own);
+  }
+
+  #onBytes(bytes: Buffer, length: number, shared: boolean): void {
+    if (this.dead) return;
+    if (this.#call === null) {
+      // Nobody asked: whatever this is, it must not answer the next request.
+      this.#end({ kind: "defect", defect: "bytes behind an answer" });
+      return;
+    }
+    this.#shared = shared;
+    const defect = this.#reader.read(bytes, length);
+    if (defect !== null) this.#end({ kind: "defect", defect });
+    else if (this.#reader.done) this.#answered();
+  }
+
+  #onEnd(): void {
+    if (this.#call !== null && this.#reader.end()) this.#answered();
+    else this.#end(ENDED);
+  }
+
+  #answered(): void {
+    const call = this.#call;
+    if (call === null) return;
+    this.#call = null;
+    this.served++;
+    this.idleSinceMs = this.#owner.clock.monotonicMs();
+    if (!this.#reader.persistent || !this.#requestSent) this.#end(GIVEN_UP);
+    else if (this.#socket.isPaused()) this.#socket.resume();
+    call.trailers = this.#reader.trailers;
+    this.#owner.onAnswered(this, call);
+  }
+
+  #end(end: End): void {
+    if (this.dead) return;
+    this.dead = true;
+    const call = this.#call;
+    this.#call = null;
+    this.#timer?.cancel();
+    this.#socket.destroy();
+    this.#owner.onDead(this, call, end);
+  }
+}

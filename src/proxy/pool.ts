@@ -1,0 +1,268 @@
+// A pool of connections to the model: HTTP/1.1, one call at a time on each.
+
+import type { OwnError } from "../facts/exchange.ts";
+import type { Clock, Timer } from "../kernel/clock.ts";
+import { codeOf } from "../kernel/problem.ts";
+import { Call, type CallOwner } from "./call.ts";
+import { Connection, type ConnectionOwner, type End } from "./connection.ts";
+import { createDial, parseUpstreamUrl, type Dial } from "./dial.ts";
+import { describeFailure, ownErrorOfCode } from "./failures.ts";
+import type {
+  Upstream,
+  UpstreamCall,
+  UpstreamHandler,
+  UpstreamOptions,
+  UpstreamRequest,
+} from "./upstream.ts";
+
+export function createUpstream(options: UpstreamOptions, clock: Clock): Upstream {
+  return new Pool(options, clock);
+}
+
+/** Below what common model servers allow an idle connection (uvicorn and Node: 5 s), so that they rarely close first. */
+const IDLE_MS = 4000;
+const IDLE_MS_MAX = 60_000;
+/** Taken off a server's own `Keep-Alive: timeout`. */
+const IDLE_MARGIN_MS = 2000;
+const SWEEP_MS = 1000;
+/** A server that closed an idle connection after t is given none that has been idle for more than this share of t ... */
+const LEARNED_SHARE = 0.7;
+/** ... for this long. */
+const LEARNED_MS = 60_000;
+
+/**
+ * The connections. Calls wait in line, each has a dial under way or a connection coming free, and the line is served when all that
+ * could be read in this turn of the loop has been read: an idle connection that has ended, or on which unasked bytes lie, is known
+ * by then. There are never more connections than calls at once, and those the listener bounds.
+ */
+class Pool implements Upstream, ConnectionOwner, CallOwner {
+  readonly clock: Clock;
+  readonly responseTimeoutMs: number;
+  readonly #connectTimeoutMs: number;
+  /** Without the password that a URL may carry. */
+  readonly #name: string;
+  readonly #dial: Dial;
+  readonly #all = new Set<Connection>();
+  readonly #dialling = new Map<Connection, Timer | null>();
+  #idle: Connection[] = [];
+  #waiting: Call[] = [];
+  #serving = false;
+  #closed = false;
+  #sweeper: Timer | null = null;
+  #learnedMs = Number.POSITIVE_INFINITY;
+  #learnedAtMs = 0;
+
+  constructor(options: UpstreamOptions, clock: Clock) {
+    const { origin, socketPath } = parseUpstreamUrl(options.url);
+    this.#name = socketPath === null ? origin : options.url;
+    this.#connectTimeoutMs = options.connectTimeoutMs;
+    this.clock = clock;
+    this.responseTimeoutMs = options.responseTimeoutMs;
+    this.#dial = createDial(options);
+  }
+
+  send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
+    const call = new Call(this, request, handler);
+    this.#line(call);
+    return call;
+  }
+
+  #line(call: Call): void {
+    this.#waiting.push(call);
+    this.#serveSoon();
+  }
+
+  #serveSoon(): void {
+    if (this.#serving) return;
+    this.#serving = true;
+    setImmediate(() => {
+      this.#serving = false;
+      this.#serve();
+    });
+  }
+
+  #serve(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const call of waiting) {
+      if (call.over) continue;
+      if (this.#closed) this.#fail(call, "draining", null);
+      else {
+        const connection = call.needsFresh ? null : this.#takeIdle();
+        if (connection === null) this.#waiting.push(call);
+        else call.begin(connection);
+      }
+    }
+    while (this.#dialling.size < this.#waiting.length) this.#open();
+  }
+
+  #takeIdle(): Connection | null {
+    const now = this.clock.monotonicMs();
+    for (let one = this.#idle.pop(); one !== undefined; one = this.#idle.pop()) {
+      if (one.dead) continue;
+      if (now - one.idleSinceMs < this.#idleLimitMs(one, now)) return one;
+      one.destroy();
+    }
+    return null;
+  }
+
+  #idleLimitMs(connection: Connection, now: number): number {
+    const announced = connection.keepAliveMs;
+    const own = announced === null ? IDLE_MS : Math.min(announced - IDLE_MARGIN_MS, IDLE_MS_MAX);
+    return now - this.#learnedAtMs > LEARNED_MS ? own : Math.min(own, this.#learnedMs);
+  }
+
+  #open(): void {
+    let connection: Connection;
+    try {
+      connection = new Connection(this, this.#dial);
+    } catch (thrown) {
+      // What cannot even be tried: a certificate that is none, a socket path that is too long.
+      const cause = thrown instanceof Error ? thrown : new Error(String(thrown));
+      this.#failOldest(ownErrorOf({ kind: "error", error: cause }), cause);
+      return;
+    }
+    this.#all.add(connection);
+    this.#dialling.set(connection, this.#limitDial(connection));
+  }
+
+  #limitDial(connection: Connection): Timer | null {
+    if (this.#connectTimeoutMs <= 0) return null;
+    return this.clock.after(this.#connectTimeoutMs, () => {
+      this.#dialling.delete(connection);
+      connection.destroy();
+      this.#failOldest("connect_timeout", null);
+    });
+  }
+
+  onOpen(connection: Connection): void {
+    this.#dialling.get(connection)?.cancel();
+    this.#dialling.delete(connection);
+    // The one that needs a new connection gets it, else the first in line.
+    const fresh = this.#waiting.findIndex((one) => one.needsFresh);
+    const [call] = this.#waiting.splice(Math.max(0, fresh), 1);
+    if (call === undefined) this.#keep(connection);
+    else call.begin(connection);
+  }
+
+  onAnswered(connection: Connection, call: Call): void {
+    if (!connection.dead) this.#keep(connection);
+    if (call.over) return;
+    call.close();
+    call.handler.onEnd(call.trailers);
+    // The model answered before it had read everything: the rest is discarded as it comes.
+    if (call.request.body === "streamed") call.handler.onDrain();
+  }
+
+  #keep(connection: Connection): void {
+    this.#idle.push(connection);
+    if (this.#waiting.length > 0) this.#serveSoon();
+    this.#sweeper ??= this.clock.every(SWEEP_MS, () => this.#sweep());
+  }
+
+  #sweep(): void {
+    const now = this.clock.monotonicMs();
+    const kept: Connection[] = [];
+    for (const one of this.#idle) {
+      if (one.dead) continue;
+      if (now - one.idleSinceMs < this.#idleLimitMs(one, now)) kept.push(one);
+      else one.destroy();
+    }
+    this.#idle = kept;
+    if (kept.length > 0) return;
+    this.#sweeper?.cancel();
+    this.#sweeper = null;
+  }
+
+  onDead(connection: Connection, call: Call | null, end: End): void {
+    this.#all.delete(connection);
+    if (!connection.open) {
+      this.#dialFailed(connection, end);
+      return;
+    }
+    const unanswered = !connection.answering || call === null;
+    if (connection.served > 0 && unanswered && (end.kind === "ended" || end.kind === "error"))
+      this.#learn(connection);
+    if (call === null || call.over) return;
+    if (connection.served > 0 && !connection.answering && !call.needsFresh && mayBeRepeated(call, end)) {
+      call.detach();
+      call.needsFresh = true;
+      this.#line(call);
+      return;
+    }
+    this.#fail(call, ownErrorOf(end), causeOf(end));
+  }
+
+  /** The server has closed a connection that was idle, or had just been: how long does it keep one? */
+  #learn(connection: Connection): void {
+    const now = this.clock.monotonicMs();
+    if (now - this.#learnedAtMs > LEARNED_MS) this.#learnedMs = Number.POSITIVE_INFINITY;
+    this.#learnedMs = Math.min(this.#learnedMs, (now - connection.idleSinceMs) * LEARNED_SHARE);
+    this.#learnedAtMs = now;
+  }
+
+  #dialFailed(connection: Connection, end: End): void {
+    const timer = this.#dialling.get(connection);
+    if (timer === undefined) return;
+    timer?.cancel();
+    this.#dialling.delete(connection);
+    this.#failOldest(ownErrorOf(end), causeOf(end));
+  }
+
+  /** One dial less: the first in line has waited for it, or for one like it. */
+  #failOldest(code: OwnError, thrown: Error | null): void {
+    if (this.#dialling.size >= this.#waiting.length) return;
+    const call = this.#waiting.shift();
+    if (call !== undefined) this.#fail(call, code, thrown);
+  }
+
+  #fail(call: Call, code: OwnError, thrown: Error | null): void {
+    if (call.over) return;
+    call.close();
+    call.handler.onFailure(describeFailure(code, this.#name, thrown));
+  }
+
+  onAbandoned(call: Call): void {
+    const at = this.#waiting.indexOf(call);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    // A dial that nobody waits for is given up: the model does not hear of a client that has left.
+    for (const [connection, timer] of this.#dialling) {
+      if (this.#dialling.size <= this.#waiting.length) return;
+      timer?.cancel();
+      this.#dialling.delete(connection);
+      connection.destroy();
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#sweeper?.cancel();
+    this.#sweeper = null;
+    for (const timer of this.#dialling.values()) timer?.cancel();
+    this.#dialling.clear();
+    for (const connection of this.#all) connection.destroy();
+    this.#idle = [];
+    for (const call of this.#waiting.splice(0)) this.#fail(call, "draining", null);
+  }
+}
+
+/** Only what asks for nothing to be done (RFC 9110 §9.2.1), and only when an idle connection ended as it was used. */
+function mayBeRepeated(call: Call, end: End): boolean {
+  if (call.request.framing !== "none" || (end.kind !== "ended" && end.kind !== "error")) return false;
+  const { method } = call.request;
+  return method === "GET" || method === "HEAD" || method === "OPTIONS";
+}
+
+function causeOf(end: End): Error | null {
+  if (end.kind === "error") return end.error;
+  if (end.kind === "defect") return new Error(end.defect);
+  return end.kind === "ended" ? new Error("the other side closed the connection") : null;
+}
+
+function ownErrorOf(end: End): OwnError {
+  if (end.kind === "defect") return "invalid_response";
+  if (end.kind === "timeout") return "response_timeout";
+  if (end.kind === "given-up") return "draining";
+  if (end.kind === "ended") return "connection_reset";
+  return ownErrorOfCode(codeOf(end.error)) ?? "connection_reset";
+}
