@@ -3,6 +3,7 @@
 
 import { comparisonFamilies } from "./catalogue/comparison.ts";
 import type { Descriptor } from "./catalogue/descriptor.ts";
+import { driftFamilies, estimateFamilies } from "./catalogue/estimates.ts";
 import { flowFamilies } from "./catalogue/flow.ts";
 import { arrivalFamilies, readyFamilies, windowFamilies } from "./catalogue/quality.ts";
 import { runtimeFamilies } from "./catalogue/runtime.ts";
@@ -32,6 +33,8 @@ export const sections: readonly Section[] = Object.freeze([
   { title: "Quality by event time, ready-made", families: readyFamilies },
   { title: "Two versions side by side", families: comparisonFamilies },
   { title: "Versions", families: versionFamilies },
+  { title: "Quality estimated before the labels come", families: estimateFamilies },
+  { title: "Drift", families: driftFamilies },
   { title: "The sidecar", families: selfFamilies },
   { title: "The sidecar's runtime", families: runtimeFamilies },
 ]);

@@ -5,7 +5,15 @@ import { canonicalClass } from "../../kernel/classes.ts";
 import { Z95 } from "../wilson.ts";
 import type { Calibration } from "./calibration.ts";
 import { CLASSIFIER_METRICS, type ClassifierEstimates, estimateClassifier } from "./cbpe.ts";
-import { alignKeys, countOf, Decisions, type Decision, predictionsOf, realisedOf } from "./decisions.ts";
+import {
+  alignKeys,
+  countOf,
+  Decisions,
+  decidesPositive,
+  type Decision,
+  predictionsOf,
+  realisedOf,
+} from "./decisions.ts";
 import type { Sketch } from "./sketch.ts";
 import {
   calibrationThen,
@@ -166,11 +174,12 @@ class BinaryTrack implements EstimateTrack {
     this.#decisions.release();
   }
 
-  #read({ value, score }: Prediction, truth: Value | null): Decision | null {
+  #read(prediction: Prediction, truth: Value | null): Decision | null {
     const { spec } = this.#setup;
+    const { score } = prediction;
     if (score === null || !Number.isFinite(score)) return null;
     if (spec.scoreKind === "probability" && (score < 0 || score > 1)) return null;
-    const decided = value === null ? score >= spec.threshold : canonicalClass(value) === spec.positive;
+    const decided = decidesPositive(spec, prediction);
     const actual = truth === null ? null : canonicalClass(truth);
     if (actual !== null && spec.classes?.includes(actual) === false) return { score, decided, actual: null };
     return { score, decided, actual: actual === null ? null : actual === spec.positive };

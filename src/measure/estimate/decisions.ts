@@ -1,5 +1,8 @@
 // One class against the rest, in panes: scores of every prediction by what was decided and what turned out, over time.
 
+import type { ModelSpec } from "../../facts/model.ts";
+import type { Prediction } from "../../facts/prediction.ts";
+import { canonicalClass } from "../../kernel/classes.ts";
 import { areaUnderRoc } from "../auc.ts";
 import { calibrate, type Calibration, LABELS_MIN, type LabelledScores } from "./calibration.ts";
 import { CLASSIFIER_METRICS, type ClassifierMetric, type ScoredPredictions } from "./cbpe.ts";
@@ -12,6 +15,11 @@ const FINE_BUCKETS = 256;
 const COARSE_BUCKETS = 512;
 const MERGED_BUCKETS = 8192;
 const SIDES = 6;
+
+/** Which way a binary classifier decided: by its class if it gave one, else by score >= threshold. */
+export function decidesPositive(spec: ModelSpec, { value, score }: Prediction): boolean {
+  return value === null ? (score ?? 0) >= spec.threshold : canonicalClass(value) === spec.positive;
+}
 
 /** What is known of a row: its truth (null: no label holds), and whether the class was decided for. */
 export interface Decision {

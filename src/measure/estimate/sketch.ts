@@ -72,6 +72,14 @@ export class Sketch {
     else this.#fit();
   }
 
+  /** Counts `count` rows of one value at once. */
+  put(value: number, side: number, count: number): void {
+    const at = this.#place(floatKey(value, this.#bits, this.#shape.mirrored));
+    const cell = at * this.#shape.sides + side;
+    this.#counts[cell] = (this.#counts[cell] ?? 0) + count;
+    this.#fit();
+  }
+
   /** Adds all of `other` (same sides). Precision falls to the coarser of the two. */
   merge(other: Sketch): void {
     if (other.#size === 0) return;
