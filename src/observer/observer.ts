@@ -7,7 +7,7 @@ import type { Exchange } from "../facts/exchange.ts";
 import type { Change } from "../facts/pair.ts";
 import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
 import type { ObserverState, TrafficStats, VersionModel } from "../facts/road.ts";
-import type { Clock } from "../kernel/clock.ts";
+import type { Clock, Timer } from "../kernel/clock.ts";
 import { UndoStack, type Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { version } from "../kernel/version.ts";
@@ -15,7 +15,7 @@ import { createLedger } from "../ledger/ledger.ts";
 import type { Ledger } from "../ledger/types.ts";
 import { createMeasure, type Measure } from "../measure/measure.ts";
 import { normaliseLabel } from "../measure/semantics.ts";
-import { createExtractor } from "../observe/extractor.ts";
+import { createExtractor, type Extractor } from "../observe/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds } from "./api-needs.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
@@ -46,6 +46,7 @@ export interface Observer extends Part {
 const HINTS_MAX = 100;
 /** The windows move on with each question; a long silence would have to be caught up with at the next scrape. */
 const KEEP_WARM_MS = 30_000;
+const CATCH_UP_MS = 50;
 
 function urlOf(address: { readonly host: string; readonly port: number } | null): string {
   if (address === null) return "";
@@ -64,10 +65,12 @@ class Rooms implements Observer {
   readonly #served = createServed();
   readonly #states;
   readonly #external = new Map<string, string>();
+  readonly #extractor: Extractor;
   readonly #intake: Intake;
   readonly #keeper: StoreKeeper;
   readonly #api: Api;
   readonly #hinted = new Set<string>();
+  #catching: Timer | null = null;
   #live = false;
   #telling = false;
   #apiOpen = false;
@@ -99,8 +102,13 @@ class Rooms implements Observer {
       measure,
       book,
       served,
+      overflows: () => {
+        const { routes, slices } = this.#extractor.overflows();
+        return { slice_value: slices, route: routes, model: book.overflows() };
+      },
     });
     this.#telemetry.stats(opening.stats);
+    this.#extractor = this.#createExtractor();
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
       clock,
@@ -131,10 +139,9 @@ class Rooms implements Observer {
     });
   }
 
-  #createIntake(): Intake {
-    const { clock, log, road } = this.#needs;
+  #createExtractor(): Extractor {
     const { capture } = this.#config;
-    const extractor = createExtractor(
+    return createExtractor(
       {
         rules: extractorRules(this.#config),
         idHeader: null,
@@ -144,11 +151,15 @@ class Rooms implements Observer {
       },
       { externalVersion: (model) => this.#external.get(model) ?? null },
     );
+  }
+
+  #createIntake(): Intake {
+    const { clock, log, road } = this.#needs;
     const failures = this.#telemetry.recorder.counter("outrider_prediction_extract_failures_total");
     return createIntake({
       clock,
       log,
-      read: (exchange) => extractor.read(exchange),
+      read: (exchange) => this.#extractor.read(exchange),
       learn: (model, predictions) => this.#learn(model, predictions),
       count: (exchange, read) => this.#telemetry.exchange(exchange, read),
       countUnreadable: (model, reason) => failures.inc({ model, reason }),
@@ -269,10 +280,23 @@ class Rooms implements Observer {
       this.#undo.push("watch", (ms) => part.stop(ms));
       await part.start();
     }
-    const warm = clock.every(KEEP_WARM_MS, () => this.#measure.groups(clock.wallMs()));
+    const warm = clock.every(KEEP_WARM_MS, () => {
+      this.#measure.groups(clock.wallMs());
+      this.#catchUp();
+    });
+    this.#undo.push("catching up", () => this.#catching?.cancel());
     this.#undo.push("windows", () => warm.cancel());
     road.ready(this.#ledger.lastMark(this.#session));
     this.#tell();
+  }
+
+  /** Matured windows that are far behind come nearer in small steps, so that labels and facts get their turn. */
+  #catchUp(): void {
+    const { clock } = this.#needs;
+    this.#catching?.cancel();
+    if (this.#measure.catchUp(clock.wallMs())) {
+      this.#catching = clock.after(CATCH_UP_MS, () => this.#catchUp());
+    }
   }
 
   stop(deadlineMs: number): Promise<void> {
