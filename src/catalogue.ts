@@ -8,6 +8,7 @@ import { flowFamilies } from "./catalogue/flow.ts";
 import { arrivalFamilies, readyFamilies, windowFamilies } from "./catalogue/quality.ts";
 import { runtimeFamilies } from "./catalogue/runtime.ts";
 import { selfFamilies } from "./catalogue/self.ts";
+import { delayFamilies, sliceFamilies } from "./catalogue/timeliness.ts";
 import { trafficFamilies } from "./catalogue/traffic.ts";
 import { versionFamilies } from "./catalogue/versions.ts";
 import { probeFamilies, targetFamilies } from "./catalogue/watch.ts";
@@ -28,6 +29,7 @@ export const sections: readonly Section[] = Object.freeze([
   { title: "Probes", families: probeFamilies },
   { title: "The watched process", families: targetFamilies },
   { title: "Predictions and labels", families: flowFamilies },
+  { title: "Delay of the labels", families: delayFamilies },
   { title: "Quality by arrival of the labels", families: arrivalFamilies },
   { title: "Quality by event time, summable over replicas", families: windowFamilies },
   { title: "Quality by event time, ready-made", families: readyFamilies },
@@ -35,6 +37,7 @@ export const sections: readonly Section[] = Object.freeze([
   { title: "Versions", families: versionFamilies },
   { title: "Quality estimated before the labels come", families: estimateFamilies },
   { title: "Drift", families: driftFamilies },
+  { title: "Quality by slice", families: sliceFamilies },
   { title: "The sidecar", families: selfFamilies },
   { title: "The sidecar's runtime", families: runtimeFamilies },
 ]);

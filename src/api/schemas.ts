@@ -85,6 +85,8 @@ const group = z.looseObject({
   n_predictions: count,
   n_labeled: count,
   coverage: z.number().nullable(),
+  basis: z.string().optional(),
+  maturity: z.number().nullable().optional(),
   metrics: z.record(z.string(), z.number().nullable()),
   undefined: z.record(z.string(), z.string()).describe("why a metric is null"),
   confusion: z.record(z.string(), z.unknown()).optional(),
@@ -188,5 +190,5 @@ export const qualityQuery = z.strictObject({
   version: text,
   window: text.describe("1h, 24h, 7d, all: the configured windows"),
   slice: text.describe('"name=value"'),
-  basis: text,
+  basis: text.describe("all, or matured: windows that end where nearly all labels are in"),
 });

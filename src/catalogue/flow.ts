@@ -81,7 +81,7 @@ export const flowFamilies: readonly Descriptor[] = [
     otel: { name: "outrider.label.maturity", unit: "1" },
     type: "gauge",
     labels: ["model", "version", "window"],
-    help: "Share of the predictions in the window that are labelled or older than the label horizon.",
+    help: "Label coverage of the window divided by the coverage that is expected in the end (outrider_label_expected_coverage_ratio).",
   },
   {
     name: "outrider_model_version_first_seen_timestamp_seconds",

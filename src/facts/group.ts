@@ -10,6 +10,8 @@ export interface MetricInterval {
   /** "kurtosis": the errors have such heavy tails that the interval of a mean square is too narrow. */
   readonly flag?: "kurtosis";
 }
+/** Which predictions of a window count: all; or the window ends where nearly all labels are in. */
+export type Basis = "all" | "matured";
 
 /** The group objects of the golden cases and of GET /v1/quality. Absent metrics are null, with the reason in `undefined`. */
 export interface Group {
@@ -18,9 +20,13 @@ export interface Group {
   /** "" or "name=value". */
   readonly slice: string;
   readonly window: string;
+  /** Absent: "all". */
+  readonly basis?: Basis;
   readonly n_predictions: number;
   readonly n_labeled: number;
   readonly coverage: number | null;
+  /** Coverage divided by what it is expected to become; null: not known (yet). */
+  readonly maturity?: number | null;
   readonly metrics: Readonly<Record<string, number | null>>;
   readonly undefined: Readonly<Record<string, string>>;
   /** binary: tp, fp, fn, tn; multiclass: actual -> predicted -> count. */

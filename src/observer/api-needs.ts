@@ -127,12 +127,14 @@ export function createApiNeeds(config: Config, parts: ApiParts): ApiNeeds {
           "window",
         );
       }
-      if (basis !== undefined && basis !== "all") {
-        throw new Problem("unknown_basis", `basis is "all"`, "basis");
+      if (basis !== undefined && basis !== "all" && basis !== "matured") {
+        throw new Problem("unknown_basis", `basis is "all" or "matured"`, "basis");
       }
       const at = clock.wallMs();
       const filter = Object.fromEntries(
-        Object.entries({ model, version: of, window, slice }).filter(([, value]) => value !== undefined),
+        Object.entries({ model, version: of, window, slice, basis }).filter(
+          ([, value]) => value !== undefined,
+        ),
       );
       return { at, groups: measure.groups(at, filter) };
     },

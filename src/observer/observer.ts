@@ -7,7 +7,7 @@ import type { Exchange } from "../facts/exchange.ts";
 import type { Change, Truth } from "../facts/pair.ts";
 import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
 import type { ObserverState, TrafficStats } from "../facts/road.ts";
-import type { Clock } from "../kernel/clock.ts";
+import type { Clock, Timer } from "../kernel/clock.ts";
 import { UndoStack, type Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { version } from "../kernel/version.ts";
@@ -15,12 +15,13 @@ import { createLedger } from "../ledger/ledger.ts";
 import type { Ledger } from "../ledger/types.ts";
 import { createMeasure, type Measure } from "../measure/measure.ts";
 import { normaliseLabel } from "../measure/semantics.ts";
-import { createExtractor } from "../observe/extractor.ts";
+import { createExtractor, type Extractor } from "../observe/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds } from "./api-needs.ts";
 import { createComparing, type Comparing } from "./comparing.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
 import { extractorRules, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
+import { createLearner, type Learner } from "./learner.ts";
 import type { ParsedOpening } from "./parse-road.ts";
 import { createVersionPoller } from "./poll.ts";
 import type { Rendered, Road } from "./road.ts";
@@ -46,10 +47,10 @@ export interface Observer extends Part {
   state(): ObserverState;
 }
 
-const HINTS_MAX = 100;
 /** The windows move on with each question; a long silence would have to be caught up with at the next scrape. */
 const KEEP_WARM_MS = 30_000;
 const SAVE_COMPARISONS_MS = 5 * 60_000;
+const CATCH_UP_MS = 50;
 
 function urlOf(address: { readonly host: string; readonly port: number } | null): string {
   if (address === null) return "";
@@ -70,11 +71,13 @@ class Rooms implements Observer {
   readonly #states;
   readonly #external = new Map<string, string>();
   readonly #versions: ObserverVersions;
+  readonly #extractor: Extractor;
   readonly #intake: Intake;
   readonly #keeper: StoreKeeper;
   readonly #api: Api;
-  readonly #hinted = new Set<string>();
+  readonly #learner: Learner;
   readonly #traced: TracedPredictions;
+  #catching: Timer | null = null;
   #live = false;
   #telling = false;
   #apiOpen = false;
@@ -100,39 +103,28 @@ class Rooms implements Observer {
         scan: (range, visit) => this.#ledger.scan(range, visit),
       },
     );
-    const { ledger, measure, book, served } = this.#rooms();
     this.#comparing = this.#createComparing();
-    this.#versions = createObserverVersions({
-      clock,
-      log,
-      config: this.#config,
-      recorder: () => this.#telemetry.recorder,
-      onExternal: (model, of) => {
-        this.#external.set(model, of);
-        this.#tell();
-      },
-      measure,
-      served,
-      states: this.#states,
-      onChange: () => this.#tell(),
-    });
+    this.#learner = this.#createLearner();
+    this.#versions = this.#createVersions();
     this.#telemetry = createObserverTelemetry(this.#config, {
       clock,
       log,
       env,
-      ledger,
-      measure,
-      book,
-      served,
+      ...this.#rooms(),
       comparisons: this.#comparing.comparisons,
       versions: this.#versions,
+      overflows: () => {
+        const { routes, slices } = this.#extractor.overflows();
+        return { slice_value: slices, route: routes, model: this.#book.overflows() };
+      },
     });
     this.#telemetry.stats(opening.stats);
+    this.#extractor = this.#createExtractor();
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
       clock,
       log,
-      ledger,
+      ledger: this.#ledger,
       states: this.#states,
       onOpen: () => this.#onStoreOpen(),
     });
@@ -165,10 +157,35 @@ class Rooms implements Observer {
     return createComparing({ clock, log, ...this.#rooms(), productionOf });
   }
 
-  #createIntake(): Intake {
-    const { clock, log, road } = this.#needs;
+  #createLearner(): Learner {
+    const onLearnt = (model: string): void => {
+      this.#measure.rebuild(model);
+      this.#comparing.rebuild(model);
+    };
+    return createLearner({ log: this.#needs.log, book: this.#book, ledger: this.#ledger, onLearnt });
+  }
+
+  #createVersions(): ObserverVersions {
+    const { clock, log } = this.#needs;
+    return createObserverVersions({
+      clock,
+      log,
+      config: this.#config,
+      recorder: () => this.#telemetry.recorder,
+      onExternal: (model, of) => {
+        this.#external.set(model, of);
+        this.#tell();
+      },
+      measure: this.#measure,
+      served: this.#served,
+      states: this.#states,
+      onChange: () => this.#tell(),
+    });
+  }
+
+  #createExtractor(): Extractor {
     const { capture } = this.#config;
-    const extractor = createExtractor(
+    return createExtractor(
       {
         rules: extractorRules(this.#config),
         idHeader: null,
@@ -178,12 +195,16 @@ class Rooms implements Observer {
       },
       { externalVersion: (model) => this.#external.get(model) ?? null },
     );
+  }
+
+  #createIntake(): Intake {
+    const { clock, log, road } = this.#needs;
     const failures = this.#telemetry.recorder.counter("outrider_prediction_extract_failures_total");
     return createIntake({
       clock,
       log,
-      read: (exchange) => extractor.read(exchange),
-      learn: (model, predictions) => this.#learn(model, predictions),
+      read: (exchange) => this.#extractor.read(exchange),
+      learn: (model, predictions) => this.#learner.learn(model, predictions),
       count: (exchange, read) => {
         this.#telemetry.exchange(exchange, read);
         if (read.predictions.length > 0) this.#traced.add(exchange);
@@ -226,32 +247,6 @@ class Rooms implements Observer {
     return createApi(options, createApiNeeds(this.#config, parts));
   }
 
-  /** A model's task follows from what it says; when that changes, its windows are built anew and the finding is kept. */
-  #learn(model: string, predictions: readonly Prediction[]): void {
-    const learnt = this.#book.learn(model, predictions);
-    const spec = this.#book.specOf(model);
-    if (spec?.task === "auto") this.#hint(model);
-    if (learnt === "unchanged") return;
-    this.#needs.log.info({ model, task: spec?.task }, "the model's task follows from its predictions");
-    this.#saveBook();
-    this.#measure.rebuild(model);
-    this.#comparing.rebuild(model);
-  }
-
-  #saveBook(): void {
-    this.#ledger.saveState("models", JSON.stringify(this.#book.save()));
-  }
-
-  /** Said once per model: whole numbers may be classes or counts, and only the operator knows. */
-  #hint(model: string): void {
-    if (this.#hinted.has(model) || this.#hinted.size >= HINTS_MAX) return;
-    this.#hinted.add(model);
-    this.#needs.log.warn(
-      { model, add: `models: [{ name: ${model}, task: regression }]  # or binary, or multiclass` },
-      "the model's predictions are whole numbers: they are recorded, not measured, until its task is configured",
-    );
-  }
-
   /** What happens now is measured and counted; what is read back at the start is only remembered as served. */
   #onChange(change: Change): void {
     const { model, version: of, ts } = change.prediction;
@@ -275,8 +270,7 @@ class Rooms implements Observer {
 
   /** The store is open (at the start, or after it had refused): the windows are built from its rows. */
   #onStoreOpen(): void {
-    const saved = this.#ledger.loadState("models");
-    if (saved !== null) this.#book.restore(JSON.parse(saved));
+    this.#learner.load();
     this.#comparing.load();
     for (const model of new Set(this.#ledger.stats().series.map((series) => series.model))) {
       this.#measure.rebuild(model);
@@ -302,7 +296,7 @@ class Rooms implements Observer {
     const { clock, log, road } = this.#needs;
     const { recorder, otlp, spans } = this.#telemetry;
     this.#undo.push("store", async () => {
-      this.#saveBook();
+      this.#learner.save();
       this.#comparing.save();
       await this.#ledger.close();
       this.#versions.close();
@@ -331,12 +325,25 @@ class Rooms implements Observer {
       this.#undo.push("watch", (ms) => part.stop(ms));
       await part.start();
     }
-    const warm = clock.every(KEEP_WARM_MS, () => this.#measure.groups(clock.wallMs()));
+    const warm = clock.every(KEEP_WARM_MS, () => {
+      this.#measure.groups(clock.wallMs());
+      this.#catchUp();
+    });
+    this.#undo.push("catching up", () => this.#catching?.cancel());
     this.#undo.push("windows", () => warm.cancel());
     const saving = clock.every(SAVE_COMPARISONS_MS, () => this.#comparing.save());
     this.#undo.push("comparisons", () => saving.cancel());
     road.ready(this.#ledger.lastMark(this.#session));
     this.#tell();
+  }
+
+  /** Matured windows that are far behind come nearer in small steps, so that labels and facts get their turn. */
+  #catchUp(): void {
+    const { clock } = this.#needs;
+    this.#catching?.cancel();
+    if (this.#measure.catchUp(clock.wallMs())) {
+      this.#catching = clock.after(CATCH_UP_MS, () => this.#catchUp());
+    }
   }
 
   stop(deadlineMs: number): Promise<void> {

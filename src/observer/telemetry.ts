@@ -25,6 +25,7 @@ import { createRecorder, type Recorder } from "../telemetry/recorder.ts";
 import { resourceOf } from "../telemetry/resource.ts";
 import { createSpans, type Spans } from "../telemetry/spans.ts";
 import { createVersionMetrics } from "../telemetry/version-metrics.ts";
+import { createTimelinessMetrics } from "../telemetry/timeliness-metrics.ts";
 import { createWindowMetrics } from "../telemetry/window-metrics.ts";
 import { createFlowCounters, type FlowCounters } from "./flow-counters.ts";
 import type { ReadExchange } from "./intake.ts";
@@ -33,6 +34,8 @@ import type { Served } from "./served.ts";
 import type { ObserverVersions } from "./version-desk.ts";
 import { traceDestinations } from "./trace-destinations.ts";
 import { recordTrafficStats } from "./traffic-metrics.ts";
+
+const BASES = ["all", "matured"] as const;
 
 export interface TelemetryParts {
   readonly clock: Clock;
@@ -44,6 +47,8 @@ export interface TelemetryParts {
   readonly served: Served;
   readonly comparisons: Comparisons;
   readonly versions: ObserverVersions;
+  /** Names counted as `_OTHER` because their cap was reached, since start. */
+  readonly overflows: () => { readonly slice_value: number; readonly route: number; readonly model: number };
 }
 
 export interface ObserverTelemetry {
@@ -97,14 +102,27 @@ class Telemetry implements ObserverTelemetry {
     const { clock, measure, book } = this.#parts;
     const specOf = (model: string): ReturnType<ModelBook["specOf"]> => book.specOf(model);
     createQualityMetrics(this.recorder, {
-      groups: () => measure.groups(clock.wallMs(), { slice: "" }),
+      groups: () => {
+        const at = clock.wallMs();
+        return [...measure.groups(at, { slice: "" }), ...measure.groups(at, { slice: "", basis: "matured" })];
+      },
       specOf,
     });
     createWindowMetrics(this.recorder, {
-      windows: () =>
-        measure
-          .windowStats(clock.wallMs(), { slice: "" })
-          .map((stats) => ({ ...stats, basis: "all" as const })),
+      windows: () => BASES.flatMap((basis) => measure.windowStats(clock.wallMs(), { slice: "", basis })),
+    });
+    createTimelinessMetrics(this.recorder, {
+      delays: () => measure.delays(clock.wallMs()),
+      slices: () =>
+        BASES.flatMap((basis) => measure.groups(clock.wallMs(), { basis })).filter(
+          ({ slice }) => slice !== "",
+        ),
+      dropped: () => {
+        const { droppedSlices: slice, refusedVersions } = measure.counters();
+        return { slice, version: refusedVersions, ...this.#parts.overflows() };
+      },
+      unfitLabels: () => measure.counters().unfitLabels,
+      minSamplesOf: (model) => book.specOf(model)?.minSamples ?? 1,
     });
     const { comparisons } = this.#parts;
     createComparisonMetrics(this.recorder, {

@@ -135,6 +135,8 @@ interface OpenApiOperation {
 
 /** The members of all answers of the API that tests look at, as they are expected to be; the assertions tell if they are not. */
 export interface Body {
+  readonly countedUntil: string;
+  readonly metadata: { readonly trainingData: unknown };
   readonly status: number;
   readonly code: string;
   readonly detail: string;
@@ -151,7 +153,6 @@ export interface Body {
   readonly others: readonly unknown[];
   readonly ts: string;
   readonly firstSeen: string | null;
-  readonly metadata: unknown;
   readonly labels: readonly { readonly receivedAt: string }[];
   readonly openapi: string;
   /** Path, method, operation. */

@@ -19,3 +19,8 @@ export function createRandom(seed: number): Random {
   const gauss = (): number => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
   return { next, gauss };
 }
+
+/** Uniform in [0, 1), the same in every run. */
+export function random(seed: number): () => number {
+  return createRandom(seed).next;
+}
