@@ -126,6 +126,7 @@ export class Disk {
 
   #undo(work: Work, before: Counters): void {
     for (const call of work.undo.toReversed()) call();
+    this.#memory.recent.clear();
     this.#memory.nextRow = before.nextRow;
     this.#memory.nextSeq = before.nextSeq;
   }

@@ -15,6 +15,7 @@ import { CommitQueue } from "./queue.ts";
 import { findPredictions, findRevisions, scanRows } from "./read.ts";
 import type { ScanRange } from "./read.ts";
 import { one } from "./sql.ts";
+import type { Sql } from "./sql.ts";
 import { ClockGuard, sweepStep } from "./sweep.ts";
 import { sqliteCodeOf, troubleOf } from "./trouble.ts";
 import type { Trouble } from "./trouble.ts";
@@ -120,7 +121,9 @@ class FileLedger implements Ledger {
     const { path: directory, waitingMax = WAITING_MAX } = this.#options;
     const disk = new Disk({ clock, log, normalise, onChanges, directory, waitingMax }, memory, opened.file);
     try {
-      load({ sql: opened.file.sql, memory }, (changes) => disk.tell(changes));
+      const { sql } = opened.file;
+      this.#needs.onLoading?.((key) => savedState(sql, key));
+      load({ sql, memory }, (changes) => disk.tell(changes));
     } catch (thrown) {
       disk.close();
       return troubleOf(thrown);
@@ -179,8 +182,7 @@ class FileLedger implements Ledger {
   }
 
   loadState(key: string): string | null {
-    const value = this.#ask(null, (shelf) => one(shelf.sql.state.get(key))?.[0] ?? null);
-    return typeof value === "string" ? value : null;
+    return this.#ask(null, (shelf) => savedState(shelf.sql, key));
   }
 
   /** Puts a question to the disk. One that cannot be read answers like one that holds nothing, and the log says why. */
@@ -253,6 +255,11 @@ class FileLedger implements Ledger {
     running.disk.close();
     return Promise.resolve();
   }
+}
+
+function savedState(sql: Sql, key: string): string | null {
+  const value = one(sql.state.get(key))?.[0];
+  return typeof value === "string" ? value : null;
 }
 
 function newestTs(memory: Memory): number | null {

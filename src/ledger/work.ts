@@ -3,6 +3,7 @@
 import type { Change } from "../facts/pair.ts";
 import { hashText } from "./hash.ts";
 import { RowBook } from "./row-book.ts";
+import { RowCache } from "./row-cache.ts";
 import { SeriesBook } from "./series-book.ts";
 import type { Sql } from "./sql.ts";
 import type { LedgerNeeds } from "./types.ts";
@@ -15,6 +16,7 @@ export class Memory {
   readonly waiting = new WaitingBook();
   readonly series = new SeriesBook();
   readonly words = new Words();
+  readonly recent = new RowCache();
   /** session -> last batch. */
   readonly marks = new Map<string, number>();
   readonly #seed: number;

@@ -125,6 +125,7 @@ class Rooms implements Observer {
         const spec = this.#book.specOf(model);
         return spec === null ? { ok: true, value: label } : normaliseLabel(spec, label);
       },
+      onLoading: (saved) => this.#onStoreLoading(saved),
       onChanges: (changes) => {
         for (const change of changes) this.#onChange(change);
       },
@@ -212,21 +213,26 @@ class Rooms implements Observer {
     );
   }
 
-  /** What happens now is measured and counted; what is read back at the start is only remembered as served. */
+  /** What happens now is measured and counted; what is read back at the start fills the windows, uncounted. */
   #onChange(change: Change): void {
     const { model, version: of, ts } = change.prediction;
     if (change.kind === "predicted" && this.#served.add(model, of, ts) === "new") this.#tell();
-    if (!this.#live) return;
+    if (!this.#live) {
+      this.#measure.restore(change);
+      return;
+    }
     this.#measure.apply(change);
     this.#telemetry.change(change);
   }
 
-  /** The store is open (at the start, or after it had refused): the windows are built from its rows. */
+  /** Before the store tells its rows: what they mean must be known by then. */
+  #onStoreLoading(saved: (key: string) => string | null): void {
+    const models = saved("models");
+    if (models !== null) this.#book.restore(JSON.parse(models));
+  }
+
+  /** The store is open (at the start, or after it had refused), and the windows hold its rows. */
   #onStoreOpen(): void {
-    const saved = this.#ledger.loadState("models");
-    if (saved !== null) this.#book.restore(JSON.parse(saved));
-    for (const model of new Set(this.#ledger.stats().series.map((series) => series.model)))
-      this.#measure.rebuild(model);
     this.#live = true;
     if (this.#apiOpen) return;
     this.#apiOpen = true;
