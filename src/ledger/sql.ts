@@ -38,6 +38,11 @@ const PREDICTION = "row, pos, n, series, id, ts, value, score, scores, slice, al
 const LABEL = "seq, row, prev, ts, received, first, state, value";
 const WAITING = "seq, prev, model, name, ts, received, first, label";
 
+/** Revisions that `addLabels` takes at once. */
+export const LABELS_TOGETHER = 32;
+export const LABEL_COLUMNS = 8;
+const LABEL_VALUES = "(?, ?, ?, ?, ?, ?, ?, ?)";
+
 const TEXTS = {
   begin: "BEGIN IMMEDIATE",
   commit: "COMMIT",
@@ -59,7 +64,8 @@ const TEXTS = {
   rowSpan: "SELECT min(row), max(row) FROM prediction",
   dropPredictions: "DELETE FROM prediction WHERE row BETWEEN ? AND ?",
 
-  addLabel: "INSERT INTO label VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+  addLabel: `INSERT INTO label VALUES ${LABEL_VALUES}`,
+  addLabels: `INSERT INTO label VALUES ${Array.from({ length: LABELS_TOGETHER }, () => LABEL_VALUES).join(", ")}`,
   label: `SELECT ${LABEL} FROM label WHERE seq = ?`,
   labelsBetween: `SELECT ${LABEL} FROM label WHERE seq BETWEEN ? AND ?`,
   labelHeads: "SELECT seq, row, ts, state FROM label WHERE seq > ? ORDER BY seq LIMIT ?",
@@ -108,6 +114,7 @@ export function prepareSql(db: DatabaseSync): Sql {
     rowSpan: prepare(TEXTS.rowSpan),
     dropPredictions: prepare(TEXTS.dropPredictions),
     addLabel: prepare(TEXTS.addLabel),
+    addLabels: prepare(TEXTS.addLabels),
     label: prepare(TEXTS.label),
     labelsBetween: prepare(TEXTS.labelsBetween),
     labelHeads: prepare(TEXTS.labelHeads),
