@@ -55,6 +55,8 @@ const NO_STATS: LedgerStats = Object.freeze({
   waiting: 0,
   waitingExpired: 0,
   waitingInvalid: 0,
+  forgottenByAge: 0,
+  forgottenBySize: 0,
   sizeBytes: 0,
   writeErrors: 0,
   queuedItems: 0,
@@ -216,6 +218,8 @@ class FileLedger implements Ledger {
     const step = disk.transact((work) => sweepStep(work, { cutoffTs, waitingCutoffMs, clock }));
     const tookMs = clock.monotonicMs() - startedAt;
     if (step.kind === "failed") return { ...nothing, tookMs, trouble: step.trouble.message };
+    if (isOverfull) memory.forgottenBySize += step.value.forgotten;
+    else memory.forgottenByAge += step.value.forgotten;
     return { ...nothing, ...step.value, tookMs };
   }
 
@@ -232,6 +236,8 @@ class FileLedger implements Ledger {
       waiting: memory.waiting.size,
       waitingExpired: memory.waitingExpired,
       waitingInvalid: memory.waitingInvalid,
+      forgottenByAge: memory.forgottenByAge,
+      forgottenBySize: memory.forgottenBySize,
       sizeBytes: disk.sizeBytes(),
       writeErrors: disk.writeErrors,
       queuedItems: queue.items,

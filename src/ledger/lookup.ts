@@ -4,7 +4,7 @@ import type { Prediction } from "../facts/prediction.ts";
 import { decodeAliases, decodeRow, toPrediction } from "./codec.ts";
 import type { Head, StoredRow } from "./codec.ts";
 import { ABSENT } from "./row-book.ts";
-import { many, one } from "./sql.ts";
+import { ROWS_TOGETHER, many, one } from "./sql.ts";
 import type { Sql } from "./sql.ts";
 import type { Memory } from "./work.ts";
 
@@ -55,9 +55,9 @@ export function readRow(shelf: Shelf, row: number): StoredRow | null {
 const RANGE_GAP_MAX = 4;
 const RANGE_ROWS_MIN = 16;
 
-/** Reads ahead the rows that the names of a batch point to, where they lie side by side, as rows of one answer do. */
+/** Reads ahead the rows that the names of a batch point to. */
 export function readAhead(shelf: Shelf, names: Iterable<string>): void {
-  const { rows, recent } = shelf.memory;
+  const { rows } = shelf.memory;
   const wanted: number[] = [];
   let lastBase = "";
   let lastRows: readonly number[] = [];
@@ -69,17 +69,28 @@ export function readAhead(shelf: Shelf, names: Iterable<string>): void {
     lastBase = split.base;
     for (const row of lastRows) wanted.push(row + split.pos);
   }
-  const sorted = Float64Array.from(wanted).sort();
-  for (let from = 0, at = 1; at <= sorted.length; at++) {
-    if (at < sorted.length && (sorted[at] ?? 0) - (sorted[at - 1] ?? 0) <= RANGE_GAP_MAX) continue;
-    if (at - from >= RANGE_ROWS_MIN) {
-      const cells = many(shelf.sql.predictionsBetween.all(sorted[from] ?? 0, sorted[at - 1] ?? 0));
-      for (const row of cells) {
-        const stored = decodeRow(row, shelf.memory.series);
-        if (stored !== null) recent.add(stored);
-      }
+  readRows(shelf, Float64Array.from(wanted).sort());
+}
+
+/** Into the cache, ascending: neighbours as a range, single rows by the dozen. */
+function readRows(shelf: Shelf, sorted: Float64Array): void {
+  const { sql, memory } = shelf;
+  const keep = (rows: unknown): void => {
+    for (const cells of many(rows)) {
+      const stored = decodeRow(cells, memory.series);
+      if (stored !== null) memory.recent.add(stored);
     }
+  };
+  let single: number[] = [];
+  for (let from = 0, at = 1; at <= sorted.length; at++) {
+    const last = sorted[at - 1] ?? 0;
+    if (at < sorted.length && (sorted[at] ?? 0) - last <= RANGE_GAP_MAX) continue;
+    if (at - from >= RANGE_ROWS_MIN) keep(sql.predictionsBetween.all(sorted[from] ?? 0, last));
+    else for (let i = from; i < at; i++) single.push(sorted[i] ?? 0);
     from = at;
+    if (single.length < ROWS_TOGETHER) continue;
+    keep(sql.predictionsOf.all(...single.slice(0, ROWS_TOGETHER)));
+    single = single.slice(ROWS_TOGETHER);
   }
 }
 

@@ -154,6 +154,9 @@ export interface LedgerStats {
   readonly waitingExpired: number;
   /** Early labels that did not fit their prediction when it came, since start. */
   readonly waitingInvalid: number;
+  /** Predictions forgotten since start: past the retention, and the oldest of a store above its size. */
+  readonly forgottenByAge: number;
+  readonly forgottenBySize: number;
   readonly sizeBytes: number;
   readonly writeErrors: number;
   readonly queuedItems: number;

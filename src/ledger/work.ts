@@ -28,6 +28,8 @@ export class Memory {
   labelledCount = 0;
   waitingExpired = 0;
   waitingInvalid = 0;
+  forgottenByAge = 0;
+  forgottenBySize = 0;
   damaged = 0;
 
   constructor(seed: number) {

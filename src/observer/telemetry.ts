@@ -106,6 +106,8 @@ class Telemetry implements ObserverTelemetry {
     const stats = this.#parts.ledger.stats();
     this.recorder.gauge("outrider_store_size_bytes").set({}, stats.sizeBytes);
     this.recorder.counter("outrider_store_write_errors_total").set({}, stats.writeErrors);
+    this.recorder.counter("outrider_store_forgotten_total").set({ reason: "age" }, stats.forgottenByAge);
+    this.recorder.counter("outrider_store_forgotten_total").set({ reason: "size" }, stats.forgottenBySize);
     this.recorder.gauge("outrider_queue_length").set({ queue: "store" }, stats.queuedItems);
     this.recorder
       .counter("outrider_labels_total")
