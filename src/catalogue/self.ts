@@ -77,6 +77,13 @@ export const selfFamilies: readonly Descriptor[] = [
     help: "Writes the store refused.",
   },
   {
+    name: "outrider_store_forgotten_total",
+    otel: { name: "outrider.store.forgotten", unit: "{prediction}" },
+    type: "counter",
+    labels: ["reason"],
+    help: "Predictions deleted from the store since start: older than its retention (age), or the oldest of a store above its size (size).",
+  },
+  {
     name: "outrider_job_runs_total",
     otel: { name: "outrider.job.runs", unit: "{run}" },
     type: "counter",

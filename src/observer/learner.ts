@@ -11,15 +11,15 @@ const STATE_KEY = "models";
 export interface LearnerNeeds {
   readonly log: Log;
   readonly book: ModelBook;
-  readonly ledger: Pick<Ledger, "saveState" | "loadState">;
+  readonly ledger: Pick<Ledger, "saveState">;
   /** The model's windows must be built anew. */
   readonly onLearnt: (model: string) => void;
 }
 
 export interface Learner {
   learn(model: string, predictions: readonly Prediction[]): void;
-  /** Into the book, from the open store. */
-  load(): void;
+  /** Into the book, before the store tells its rows. */
+  load(saved: (key: string) => string | null): void;
   save(): void;
 }
 
@@ -42,9 +42,9 @@ class TaskLearner implements Learner {
     onLearnt(model);
   }
 
-  load(): void {
-    const saved = this.#needs.ledger.loadState(STATE_KEY);
-    if (saved !== null) this.#needs.book.restore(JSON.parse(saved));
+  load(saved: (key: string) => string | null): void {
+    const models = saved(STATE_KEY);
+    if (models !== null) this.#needs.book.restore(JSON.parse(models));
   }
 
   save(): void {

@@ -13,15 +13,15 @@ import type { Log } from "../kernel/log.ts";
 import { version } from "../kernel/version.ts";
 import { createLedger } from "../ledger/ledger.ts";
 import type { Ledger } from "../ledger/types.ts";
-import { createMeasure, type Measure } from "../measure/measure.ts";
+import type { Measure } from "../measure/measure.ts";
 import { normaliseLabel } from "../measure/semantics.ts";
 import { createExtractor, type Extractor } from "../observe/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds } from "./api-needs.ts";
-import { createComparing, type Comparing } from "./comparing.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
 import { extractorRules, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
 import { createLearner, type Learner } from "./learner.ts";
+import { createMeasuring, type Measuring } from "./measuring.ts";
 import type { ParsedOpening } from "./parse-road.ts";
 import { createVersionPoller } from "./poll.ts";
 import type { Rendered, Road } from "./road.ts";
@@ -64,8 +64,8 @@ class Rooms implements Observer {
   readonly #undo: UndoStack;
   readonly #book: ModelBook;
   readonly #ledger: Ledger;
+  readonly #measuring: Measuring;
   readonly #measure: Measure;
-  readonly #comparing: Comparing;
   readonly #telemetry: ObserverTelemetry;
   readonly #served = createServed();
   readonly #states;
@@ -94,16 +94,8 @@ class Rooms implements Observer {
     this.#states = createStateBook(clock, () => this.#tell());
     this.#book = createModelBook(modelBookOptions(this.#config));
     this.#ledger = this.#createLedger();
-    this.#measure = createMeasure(
-      { asOf: clock.wallMs() },
-      {
-        specOf: (model) => this.#book.specOf(model),
-        versionsOf: (model) =>
-          this.#ledger.stats().series.flatMap((series) => (series.model === model ? [series.version] : [])),
-        scan: (range, visit) => this.#ledger.scan(range, visit),
-      },
-    );
-    this.#comparing = this.#createComparing();
+    this.#measuring = this.#createMeasuring();
+    this.#measure = this.#measuring.measure;
     this.#learner = this.#createLearner();
     this.#versions = this.#createVersions();
     this.#telemetry = createObserverTelemetry(this.#config, {
@@ -111,7 +103,7 @@ class Rooms implements Observer {
       log,
       env,
       ...this.#rooms(),
-      comparisons: this.#comparing.comparisons,
+      measuring: this.#measuring,
       versions: this.#versions,
       overflows: () => {
         const { routes, slices } = this.#extractor.overflows();
@@ -144,24 +136,22 @@ class Rooms implements Observer {
         const spec = this.#book.specOf(model);
         return spec === null ? { ok: true, value: label } : normaliseLabel(spec, label);
       },
+      onLoading: (saved) => this.#onStoreLoading(saved),
       onChanges: (changes) => {
         for (const change of changes) this.#onChange(change);
       },
     });
   }
 
-  #createComparing(): Comparing {
+  #createMeasuring(): Measuring {
     const { clock, log } = this.#needs;
     const productionOf = (model: string): string | null =>
       this.#versions.models().find(({ name }) => name === model)?.declared?.version ?? null;
-    return createComparing({ clock, log, ...this.#rooms(), productionOf });
+    return createMeasuring({ clock, log, ledger: this.#ledger, book: this.#book, productionOf });
   }
 
   #createLearner(): Learner {
-    const onLearnt = (model: string): void => {
-      this.#measure.rebuild(model);
-      this.#comparing.rebuild(model);
-    };
+    const onLearnt = (model: string): void => this.#measuring.rebuild(model);
     return createLearner({ log: this.#needs.log, book: this.#book, ledger: this.#ledger, onLearnt });
   }
 
@@ -240,23 +230,25 @@ class Rooms implements Observer {
       states: this.#states,
       countLabel: this.#telemetry.label.bind(this.#telemetry),
       versions: this.#versions,
-      compare: this.#comparing.compare.bind(this.#comparing),
+      compare: this.#measuring.comparing.compare.bind(this.#measuring.comparing),
     };
     const { listen, tokens } = this.#config.api;
     const options = { listen, tokens, limits: DEFAULT_LIMITS, softwareVersion: version };
     return createApi(options, createApiNeeds(this.#config, parts));
   }
 
-  /** What happens now is measured and counted; what is read back at the start is only remembered as served. */
+  /** What happens now is measured and counted; what is read back at the start fills the windows, uncounted. */
   #onChange(change: Change): void {
     const { model, version: of, ts } = change.prediction;
     if (change.kind === "predicted" && this.#served.add(model, of, ts) === "new") {
       this.#versions.seen(model, of);
       this.#tell();
     }
-    if (!this.#live) return;
-    this.#measure.apply(change);
-    this.#comparing.apply(change);
+    if (!this.#live) {
+      this.#measuring.restore(change);
+      return;
+    }
+    this.#measuring.apply(change);
     this.#telemetry.change(change);
     if (change.kind === "truth") this.#tellTruth(change.prediction, change.after);
   }
@@ -268,16 +260,18 @@ class Rooms implements Observer {
     this.#versions.registries.label(model, { predictionId: id, traceId, value: truth.value, at: truth.ts });
   }
 
-  /** The store is open (at the start, or after it had refused): the windows are built from its rows. */
+  /** Before the store tells its rows: what they mean must be known by then. */
+  #onStoreLoading(saved: (key: string) => string | null): void {
+    this.#learner.load(saved);
+    this.#measuring.loading(saved);
+  }
+
+  /** The store is open (at the start, or after it had refused), and the windows hold its rows. */
   #onStoreOpen(): void {
-    this.#learner.load();
-    this.#comparing.load();
-    for (const model of new Set(this.#ledger.stats().series.map((series) => series.model))) {
-      this.#measure.rebuild(model);
-      this.#comparing.rebuild(model);
-    }
+    const { series } = this.#ledger.stats();
+    this.#measuring.loaded(new Set(series.map(({ model }) => model)));
     this.#versions.open();
-    for (const series of this.#ledger.stats().series) this.#versions.seen(series.model, series.version);
+    for (const { model, version: of } of series) this.#versions.seen(model, of);
     this.#live = true;
     if (this.#apiOpen) return;
     this.#apiOpen = true;
@@ -297,7 +291,7 @@ class Rooms implements Observer {
     const { recorder, otlp, spans } = this.#telemetry;
     this.#undo.push("store", async () => {
       this.#learner.save();
-      this.#comparing.save();
+      this.#measuring.save();
       await this.#ledger.close();
       this.#versions.close();
     });
@@ -331,7 +325,7 @@ class Rooms implements Observer {
     });
     this.#undo.push("catching up", () => this.#catching?.cancel());
     this.#undo.push("windows", () => warm.cancel());
-    const saving = clock.every(SAVE_COMPARISONS_MS, () => this.#comparing.save());
+    const saving = clock.every(SAVE_COMPARISONS_MS, () => this.#measuring.save());
     this.#undo.push("comparisons", () => saving.cancel());
     road.ready(this.#ledger.lastMark(this.#session));
     this.#tell();

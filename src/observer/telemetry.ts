@@ -12,11 +12,11 @@ import type { Log } from "../kernel/log.ts";
 import { isLoss } from "../kernel/metric-sense.ts";
 import { version } from "../kernel/version.ts";
 import type { Ledger } from "../ledger/types.ts";
-import type { Comparisons } from "../measure/compare/comparisons.ts";
 import type { ArrivalTotals, Measure } from "../measure/measure.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { createArrivalMetrics } from "../telemetry/arrival-metrics.ts";
 import { createComparisonMetrics } from "../telemetry/comparison-metrics.ts";
+import { createEstimateMetrics } from "../telemetry/estimate-metrics.ts";
 import { createExchangeMetrics } from "../telemetry/exchange-metrics.ts";
 import { createExposition } from "../telemetry/exposition.ts";
 import { createOtlp, type Otlp } from "../telemetry/otlp.ts";
@@ -29,6 +29,7 @@ import { createTimelinessMetrics } from "../telemetry/timeliness-metrics.ts";
 import { createWindowMetrics } from "../telemetry/window-metrics.ts";
 import { createFlowCounters, type FlowCounters } from "./flow-counters.ts";
 import type { ReadExchange } from "./intake.ts";
+import type { Measuring } from "./measuring.ts";
 import type { Rendered } from "./road.ts";
 import type { Served } from "./served.ts";
 import type { ObserverVersions } from "./version-desk.ts";
@@ -45,7 +46,7 @@ export interface TelemetryParts {
   readonly measure: Measure;
   readonly book: ModelBook;
   readonly served: Served;
-  readonly comparisons: Comparisons;
+  readonly measuring: Measuring;
   readonly versions: ObserverVersions;
   /** Names counted as `_OTHER` because their cap was reached, since start. */
   readonly overflows: () => { readonly slice_value: number; readonly route: number; readonly model: number };
@@ -124,13 +125,26 @@ class Telemetry implements ObserverTelemetry {
       unfitLabels: () => measure.counters().unfitLabels,
       minSamplesOf: (model) => book.specOf(model)?.minSamples ?? 1,
     });
-    const { comparisons } = this.#parts;
-    createComparisonMetrics(this.recorder, {
-      comparisons: () => comparisons.all(),
-      counters: () => comparisons.counters(),
-    });
+    this.#registerMeasuring();
     this.#registerVersions();
     createArrivalMetrics(this.recorder, { arrivals: () => this.#arrivals(), specOf });
+  }
+
+  #registerMeasuring(): void {
+    const { clock, measuring } = this.#parts;
+    const { comparing, estimates, drift } = measuring;
+    createComparisonMetrics(this.recorder, {
+      comparisons: () => comparing.comparisons.all(),
+      counters: () => comparing.comparisons.counters(),
+    });
+    createEstimateMetrics(this.recorder, {
+      estimates: () => estimates.at(clock.wallMs()),
+      drift: () => drift.at(clock.wallMs()),
+      leftOut: () => [
+        { part: "estimates", ...estimates.counters() },
+        { part: "drift", ...drift.counters() },
+      ],
+    });
   }
 
   #registerVersions(): void {
@@ -155,6 +169,8 @@ class Telemetry implements ObserverTelemetry {
     const stats = this.#parts.ledger.stats();
     this.recorder.gauge("outrider_store_size_bytes").set({}, stats.sizeBytes);
     this.recorder.counter("outrider_store_write_errors_total").set({}, stats.writeErrors);
+    this.recorder.counter("outrider_store_forgotten_total").set({ reason: "age" }, stats.forgottenByAge);
+    this.recorder.counter("outrider_store_forgotten_total").set({ reason: "size" }, stats.forgottenBySize);
     this.recorder.gauge("outrider_queue_length").set({ queue: "store" }, stats.queuedItems);
     this.recorder
       .counter("outrider_labels_total")
