@@ -1,12 +1,14 @@
 // The ledger against a bare node:sqlite insert loop of the same rows, in one process and one run; and a start after kill -9.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 
+import type { ModelSpec } from "../src/facts/model.ts";
+import type { Change } from "../src/facts/pair.ts";
 import type { LabelEvent } from "../src/facts/label.ts";
 import type { ExchangeRecord } from "../src/facts/prediction.ts";
 import { systemClock } from "../src/kernel/clock.ts";
@@ -14,6 +16,8 @@ import { uuidv7 } from "../src/kernel/ids.ts";
 import { silentLog } from "../src/kernel/log.ts";
 import { createLedger } from "../src/ledger/ledger.ts";
 import type { Ledger } from "../src/ledger/ledger.ts";
+import { createMeasure, type Measure } from "../src/measure/measure.ts";
+import { startSidecar, stopSidecar } from "./labels.ts";
 
 const ROWS = 300_000;
 const OPEN_ROWS = 1_000_000;
@@ -27,14 +31,43 @@ export interface LedgerRow {
   readonly unit: string;
 }
 
-function open(path: string): Ledger {
+const CREDIT: ModelSpec = {
+  name: "credit",
+  task: "binary",
+  classes: ["0", "1"],
+  positive: "1",
+  threshold: 0.5,
+  scoreKind: "probability",
+  labelOffset: 0,
+  minSamples: 1,
+  maxClasses: 20,
+  labelHorizonMs: 7 * DAY_MS,
+  windows: ["1h", "24h", "7d", "all"],
+};
+
+/** The measuring room, fed as the observer feeds it at a start. */
+function windows(): { measure: Measure; onChanges: (changes: readonly Change[]) => void } {
+  const measure = createMeasure({ asOf: Date.now() }, { specOf: () => CREDIT, scan: () => undefined });
+  return {
+    measure,
+    onChanges: (changes) => {
+      for (const change of changes) measure.restore(change);
+    },
+  };
+}
+
+function open(
+  path: string,
+  onChanges: (changes: readonly Change[]) => void = () => undefined,
+  retentionMs = 30 * DAY_MS,
+): Ledger {
   const ledger = createLedger(
-    { path, retentionMs: 30 * DAY_MS, labelHorizonMs: 7 * DAY_MS, groupCommitMs: 25 },
+    { path, retentionMs, labelHorizonMs: 7 * DAY_MS, groupCommitMs: 25 },
     {
       clock: systemClock,
       log: silentLog,
       normalise: (_model, value) => ({ ok: true, value }),
-      onChanges: () => undefined,
+      onChanges,
     },
   );
   const opened = ledger.open();
@@ -163,12 +196,12 @@ async function benchInserts(folder: string): Promise<LedgerRow[]> {
 }
 
 /** The child's part: fills a ledger with open predictions, says so, and waits to be killed. */
-async function fill(folder: string): Promise<void> {
+async function fill(folder: string, rows: number): Promise<void> {
   const ledger = open(folder);
   const now = Date.now();
-  for (let at = 0; at < OPEN_ROWS; at += BATCH * 10) {
+  for (let at = 0; at < rows; at += BATCH * 10) {
     const batch = Array.from({ length: BATCH * 10 }, (_, i) =>
-      exchange(uuidv7(now), now - OPEN_ROWS + at + i, null),
+      exchange(uuidv7(now), now - rows + at + i, null),
     );
     const kept = ledger.record(batch, null);
     ledger.flushNow();
@@ -178,36 +211,112 @@ async function fill(folder: string): Promise<void> {
   setInterval(() => undefined, 1000);
 }
 
-async function benchStart(folder: string): Promise<LedgerRow[]> {
-  const path = join(folder, "killed");
-  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), "fill", path], {
+/** A ledger of open predictions whose process was killed. */
+async function killed(path: string, rows: number): Promise<void> {
+  const script = fileURLToPath(import.meta.url);
+  const child = spawn(process.execPath, [script, "fill", path, String(rows)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await new Promise((resolve) => child.stdout.once("data", resolve));
   const gone = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGKILL");
   await gone;
-  const before = process.memoryUsage.rss();
+}
+
+async function benchStart(folder: string): Promise<LedgerRow[]> {
+  const path = join(folder, "killed");
+  await killed(path, OPEN_ROWS);
+  const { measure, onChanges } = windows();
   const startedAt = performance.now();
-  const ledger = open(path);
+  const ledger = open(path, onChanges);
+  const groups = measure.groups(Date.now());
   const tookMs = performance.now() - startedAt;
-  const rss = process.memoryUsage.rss() - before;
-  if (ledger.stats().rows !== OPEN_ROWS) throw new Error(`rows: ${ledger.stats().rows}`);
+  const measured = groups.find(({ window, slice }) => window === "all" && slice === "")?.n_predictions;
+  if (ledger.stats().rows !== OPEN_ROWS || measured !== OPEN_ROWS) throw new Error(`rows: ${measured}`);
   await ledger.close();
   return [
-    { name: "start after kill -9, 1M open (peer: 3 s)", ours: tookMs, peer: 3000, unit: "ms" },
+    { name: "start after kill -9, 1M open, windows filled", ours: tookMs, peer: 2000, unit: "ms" },
+    ...(await benchSweep(path)),
+  ];
+}
+
+/** A million rows, every second one labelled, are all too old: how long is the ledger held at a time? */
+async function benchSweep(path: string): Promise<LedgerRow[]> {
+  const filled = open(path);
+  const ids: string[] = [];
+  const range = { fromTs: 0, toTs: Number.MAX_SAFE_INTEGER };
+  filled.scan({ model: "credit", version: "1.4.2", ...range }, (row, { id }) => {
+    if (row % 2 === 0) ids.push(id);
+  });
+  const now = Date.now();
+  await labelAll(
+    filled,
+    ids.map((id) => ({ id, model: null, label: "1", ts: now, receivedAt: now })),
+  );
+  await filled.close();
+  const { measure, onChanges } = windows();
+  let live = false;
+  const apply = (changes: readonly Change[]): void => {
+    if (!live) onChanges(changes);
+    else for (const change of changes) measure.apply(change);
+  };
+  const ledger = open(path, apply, 1);
+  live = true;
+  const holds: number[] = [];
+  for (let more = true; more;) {
+    const startedAt = performance.now();
+    more = ledger.sweep(Date.now()).more;
+    holds.push(performance.now() - startedAt);
+  }
+  if (ledger.stats().rows !== 0) throw new Error(`left: ${ledger.stats().rows}`);
+  await ledger.close();
+  const sorted = holds.toSorted((a, b) => a - b);
+  const steps = `${holds.length} steps`;
+  return [
+    { name: `longest hold of a sweep of 1M rows (${steps})`, ours: sorted.at(-1) ?? 0, peer: 20, unit: "ms" },
     {
-      name: "resident memory for 1M open (peer: 400 MiB / 10)",
-      ours: rss / 1024,
-      peer: 40 * 1024,
-      unit: "KiB",
+      name: "the same, 99th percentile",
+      ours: sorted[Math.floor(holds.length * 0.99)] ?? 0,
+      peer: 20,
+      unit: "ms",
     },
   ];
 }
 
-export async function benchLedger(): Promise<LedgerRow[]> {
+/** Resident memory of the observer that a sidecar runs, in KiB. */
+async function observerRss(store: string): Promise<{ readonly rssKib: number; readonly readyMs: number }> {
+  const args = ["--upstream", "http://127.0.0.1:9", "--store", store];
+  for (const flag of ["--listen", "--telemetry-listen", "--api-listen"]) args.push(flag, "127.0.0.1:0");
+  const startedAt = performance.now();
+  const { child } = await startSidecar(args);
+  const readyMs = performance.now() - startedAt;
+  try {
+    const observer = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim();
+    // After the garbage of the start was collected.
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    const status = readFileSync(`/proc/${observer.split(" ")[0]}/status`, "utf8");
+    return { rssKib: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]), readyMs };
+  } finally {
+    await stopSidecar(child);
+  }
+}
+
+/** `node bench/ledger.ts open 10000000`: how large is the observer with so many open predictions? */
+async function benchOpen(folder: string, rows: number): Promise<LedgerRow[]> {
+  const path = join(folder, "large");
+  await killed(path, rows);
+  const { rssKib, readyMs } = await observerRss(path);
+  return [
+    { name: `observer with ${rows} open predictions`, ours: rssKib, peer: 400 * 1024, unit: "KiB" },
+    { name: "ready after kill -9 (peer: 2 s a million)", ours: readyMs, peer: rows / 500, unit: "ms" },
+  ];
+}
+
+/** With `openRows`: only the memory of an observer with so many open predictions. */
+export async function benchLedger(openRows: number | null = null): Promise<LedgerRow[]> {
   const folder = mkdtempSync(join(tmpdir(), "outrider-bench-ledger-"));
   try {
+    if (openRows !== null) return await benchOpen(folder, openRows);
     return [...(await benchStart(folder)), ...(await benchInserts(folder))];
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -215,10 +324,10 @@ export async function benchLedger(): Promise<LedgerRow[]> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [, , part, path] = process.argv;
-  if (part === "fill" && path !== undefined) await fill(path);
+  const [, , part, path, rows] = process.argv;
+  if (part === "fill" && path !== undefined) await fill(path, Number(rows));
   else {
-    for (const row of await benchLedger()) {
+    for (const row of await benchLedger(part === "open" ? Number(path) : null)) {
       const ratio = (row.ours / row.peer).toFixed(2);
       console.log(
         `${row.name.padEnd(50)} ${Math.round(row.ours)} / ${Math.round(row.peer)} ${row.unit} = ${ratio}`,

@@ -1,5 +1,6 @@
-// `npm run bench`: ratios of one run. Absolute figures depend on the machine and are printed only beside their ratio.
+// `npm run bench [-- part...]`: ratios of one run. Absolute figures depend on the machine and are printed only beside their ratio.
 
+import { benchCompare } from "./compare.ts";
 import { benchLedger } from "./ledger.ts";
 import { benchLabels } from "./labels.ts";
 import { benchRelay, type RelayRow } from "./relay.ts";
@@ -41,15 +42,36 @@ function tellRelay(rows: readonly RelayRow[]): void {
   if (direct) say(`  median latency / direct:                       ${ratio(ours.p50Ms, direct.p50Ms)}`);
 }
 
-say(
-  "Relay: 500 B POST, 300 B answer, keep-alive, 16 connections; everything on (bodies copied, predictions recorded)",
-);
-tellRelay(await benchRelay(say));
-say("\nLabels: HTTP NDJSON into the ledger, against a bare node:sqlite insert loop of the same rows");
-for (const line of await benchLabels()) say(`  ${line}`);
-say("\nLedger alone");
-for (const row of await benchLedger()) {
+async function relay(): Promise<void> {
   say(
-    `  ${row.name.padEnd(44)} ${Math.round(row.ours)} / ${Math.round(row.peer)} ${row.unit} = ${(row.ours / row.peer).toFixed(2)}`,
+    "Relay: 500 B POST, 300 B answer, keep-alive, 16 connections; everything on (bodies copied, predictions recorded)",
   );
+  tellRelay(await benchRelay(say));
 }
+
+async function ledger(): Promise<void> {
+  say("\nLabels: HTTP NDJSON into the ledger, against a bare node:sqlite insert loop of the same rows");
+  for (const line of await benchLabels()) say(`  ${line}`);
+  say("\nLedger alone");
+  for (const row of await benchLedger()) {
+    say(
+      `  ${row.name.padEnd(44)} ${Math.round(row.ours)} / ${Math.round(row.peer)} ${row.unit} = ${(row.ours / row.peer).toFixed(2)}`,
+    );
+  }
+}
+
+function compare(): Promise<void> {
+  say("\nComparison of two versions, looked at all the time");
+  for (const line of benchCompare(1000)) say(`  ${line}`);
+  return Promise.resolve();
+}
+
+const PARTS = new Map([
+  ["relay", relay],
+  ["ledger", ledger],
+  ["compare", compare],
+]);
+
+// All parts, or those named: `npm run bench -- compare`.
+const wanted = process.argv.slice(2);
+for (const [name, part] of PARTS) if (wanted.length === 0 || wanted.includes(name)) await part();

@@ -2,17 +2,13 @@
 
 import type { Group } from "../facts/group.ts";
 import type { LabelRevision } from "../facts/label.ts";
-import type { ModelVersionView, ModelView, PredictionView } from "./contract.ts";
+import type { ComparisonView, ModelVersionView, ModelView, PredictionView } from "./contract.ts";
 import { ApiProblem } from "./problems.ts";
-import { rfc3339 } from "./timestamp.ts";
+import { rfc3339, timeOrNull } from "./timestamp.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 /** Ids and models that a refusal names. */
 const NAMED_MAX = 100;
-
-function timeOrNull(ms: number | null): string | null {
-  return ms === null ? null : rfc3339(ms);
-}
 
 function predictionDocument(view: PredictionView, others: readonly PredictionView[]): Json {
   const { id, aliases, model, version, slice, prediction, score, scores, traceId, exchange } = view;
@@ -84,6 +80,10 @@ export function labelHistory(id: string, found: readonly LabelRevision[], model:
   return { id, labels };
 }
 
+export function comparisonDocument(view: ComparisonView): Json {
+  return { ...view, at: rfc3339(view.at), countedUntil: timeOrNull(view.countedUntil) };
+}
+
 function versionDocument(view: ModelVersionView): Json {
   return {
     version: view.version,
@@ -91,8 +91,9 @@ function versionDocument(view: ModelVersionView): Json {
     lastSeen: timeOrNull(view.lastSeen),
     predictions: view.predictions,
     labels: view.labels,
-    stage: view.stage ?? null,
-    metadata: view.metadata ?? null,
+    registered: view.registered,
+    stage: view.stage,
+    metadata: view.metadata,
   };
 }
 

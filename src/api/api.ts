@@ -147,6 +147,8 @@ class HttpApi implements Api {
     server.on("request", serve);
     // The body is invited only by whoever reads it, so that a refusal costs the client nothing.
     server.on("checkContinue", serve);
+    // An expectation that we do not know may be ignored (RFC 9110 §10.1.1).
+    server.on("checkExpectation", serve);
     server.maxConnections = this.#options.limits.connectionsMax;
     server.setTimeout(SOCKET_IDLE_MS);
     await listen(server, this.#options.listen);

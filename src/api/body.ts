@@ -52,7 +52,8 @@ class IdleWatch {
 
 /** Tells a client that waits for it (`Expect: 100-continue`) to send the body. */
 function invite({ request, response }: BodyWatch): void {
-  if (request.headers.expect !== undefined && !response.headersSent) response.writeContinue();
+  const expects = request.headers.expect?.toLowerCase() === "100-continue";
+  if (expects && !response.headersSent) response.writeContinue();
 }
 
 /** Lets others have the loop when it was ours for `TURN_MS`. */

@@ -3,6 +3,7 @@
 import type { Group } from "../facts/group.ts";
 import type { LabelEvent, LabelOutcome, LabelRevision } from "../facts/label.ts";
 import type { Value } from "../facts/prediction.ts";
+import type { Registration, Stage, VersionEvent, VersionRecord } from "../facts/version.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 
@@ -83,9 +84,11 @@ export interface ModelVersionView {
   readonly lastSeen: number | null;
   readonly predictions: number;
   readonly labels: number;
-  readonly stage?: string | null;
-  /** What was registered with it. */
-  readonly metadata?: unknown;
+  readonly registered: boolean;
+  /** null: the version ledger does not know it. */
+  readonly stage: Stage | null;
+  /** What was registered with it; null: it never was. */
+  readonly metadata: Registration | null;
 }
 
 export interface ModelView {
@@ -102,10 +105,84 @@ export interface QualityQuery {
   readonly basis?: string | undefined;
 }
 
+export interface ComparisonQuery {
+  readonly model?: string | undefined;
+  readonly baseline?: string | undefined;
+  readonly candidate?: string | undefined;
+}
+
+export interface ComparisonView {
+  /** Unix ms, as is `countedUntil`: predictions up to then are counted. */
+  readonly at: number;
+  readonly model: string;
+  readonly baseline: string;
+  readonly candidate: string;
+  readonly countedUntil: number | null;
+  readonly metrics: readonly {
+    readonly metric: string;
+    readonly difference: number | null;
+    readonly lower: number | null;
+    readonly upper: number | null;
+    readonly interval: "always-valid" | "fixed-horizon";
+    readonly p: number | null;
+    readonly rows: { readonly baseline: number; readonly candidate: number };
+    readonly paired: boolean;
+    readonly verdict: "better" | "worse" | "undecided";
+  }[];
+}
+
 export type LabelsKept =
   /** One outcome per event, in order. */
   | { readonly kind: "kept"; readonly outcomes: readonly LabelOutcome[] }
   | { readonly kind: "refused"; readonly cause: string; readonly message: string };
+
+export type VersionDecision =
+  | {
+      readonly kind: "done";
+      readonly changed: boolean;
+      /** Asked of the registry that decides; it holds when it is read back. */
+      readonly pending?: boolean;
+      readonly record: VersionRecord;
+    }
+  | {
+      readonly kind: "refused";
+      readonly code:
+        | "version_exists"
+        | "not_current"
+        | "gate_closed"
+        | "nothing_before"
+        | "unknown_model"
+        | "unknown_version"
+        | "versions_full"
+        | "registry_decides"
+        | "store_unavailable";
+      readonly message: string;
+      readonly details: Readonly<Record<string, unknown>>;
+    };
+
+interface Asked {
+  readonly model: string;
+  readonly actor: string;
+}
+
+interface Decided extends Asked {
+  readonly reason: string | null;
+  /** The version that must be in production now (null: none); undefined: whichever. */
+  readonly ifCurrent: string | null | undefined;
+}
+
+/** The version ledger. Every decision is on disk when it answers "done". */
+export interface VersionDesk {
+  register(asked: Asked & { readonly version: string; readonly registration: Registration }): VersionDecision;
+  promote(
+    asked: Decided & { readonly version: string; readonly stage: Exclude<Stage, "none"> },
+  ): VersionDecision;
+  rollBack(asked: Decided & { readonly to: "previous" | "good" }): VersionDecision;
+  /** Oldest first; empty: the model is not known. */
+  history(model: string): readonly VersionEvent[];
+  /** `at` in Unix ms; null: now. */
+  productionAt(model: string, at: number | null): { readonly version: string; readonly since: number } | null;
+}
 
 export interface ApiNeeds {
   readonly clock: Clock;
@@ -119,7 +196,10 @@ export interface ApiNeeds {
   labelsOf(id: string): readonly LabelRevision[];
   /** May throw a Problem, e.g. for a window that is not configured. */
   quality(query: QualityQuery): { readonly at: number; readonly groups: readonly Group[] };
+  /** Throws a Problem: `unknown_model`, `unknown_version`, `invalid_parameter`. */
+  compare(query: ComparisonQuery): ComparisonView;
   models(): readonly ModelView[];
+  readonly versions: VersionDesk;
   version(): unknown;
   health(): { readonly live: boolean; readonly ready: boolean; readonly body: unknown };
 }

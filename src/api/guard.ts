@@ -58,8 +58,9 @@ function scopesOf(
 }
 
 function refuseForeignHost(request: IncomingMessage): void {
-  const host = request.headers.host;
-  if (host !== undefined && isLoopbackHost(hostName(host))) return;
+  // Node shows the first of several; a program in between may have looked at another.
+  const [host, ...more] = request.headersDistinct["host"] ?? [];
+  if (host !== undefined && more.length === 0 && isLoopbackHost(hostName(host))) return;
   throw new ApiProblem(
     "host_not_allowed",
     "without api.tokens the API answers only to Host localhost, 127.0.0.1 or [::1]",

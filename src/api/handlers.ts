@@ -1,35 +1,25 @@
 // One handler per operation of the route table; a missing one is a type error.
 
 import type { Request, Response } from "express";
-import type { z } from "zod";
-import { labelHistory, measuredVersions, modelsDocument, oneModel, onePrediction } from "./answers.ts";
+import {
+  comparisonDocument,
+  labelHistory,
+  measuredVersions,
+  modelsDocument,
+  oneModel,
+  onePrediction,
+} from "./answers.ts";
 import type { ApiNeeds, ApiOptions } from "./contract.ts";
 import { openApiDocument, overviewText } from "./openapi.ts";
 import type { LabelsPost } from "./post-labels.ts";
 import { ApiProblem, sendJson } from "./problems.ts";
+import { param, parseQuery } from "./request.ts";
 import type { Operation } from "./routes.ts";
-import { narrowing, ofModel, qualityQuery } from "./schemas.ts";
+import { comparisonQuery, narrowing, ofModel, qualityQuery } from "./schemas.ts";
 import { rfc3339 } from "./timestamp.ts";
+import { versionHandlers } from "./version-calls.ts";
 
 export type Handler = (request: Request, response: Response) => void | Promise<void>;
-
-/** The query by its schema; a parameter that is unknown, repeated or too long is refused, not ignored. */
-function parseQuery<T extends z.ZodObject>(schema: T, request: Request): z.infer<T> {
-  const parsed = schema.safeParse({ ...request.query });
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const where = issue?.path.join(".") ?? "";
-  const known = Object.keys(schema.shape).join(", ");
-  throw new ApiProblem(
-    "invalid_parameter",
-    `${where === "" ? "" : `${where}: `}${issue?.message ?? "refused"}; known parameters: ${known}`,
-  );
-}
-
-function param(request: Request, name: string): string {
-  const value = request.params[name];
-  return typeof value === "string" ? value : "";
-}
 
 function sendText(response: Response, text: string): void {
   response.statusCode = 200;
@@ -46,7 +36,13 @@ function readHandlers(
   needs: ApiNeeds,
 ): Pick<
   Record<Operation, Handler>,
-  "getPrediction" | "getLabels" | "getQuality" | "getModels" | "getVersions" | "getModelVersion"
+  | "getPrediction"
+  | "getLabels"
+  | "getQuality"
+  | "getComparison"
+  | "getModels"
+  | "getVersions"
+  | "getModelVersion"
 > {
   return {
     getPrediction: (request, response) => {
@@ -61,6 +57,9 @@ function readHandlers(
     getQuality: (request, response) => {
       const { at, groups } = needs.quality(parseQuery(qualityQuery, request));
       sendJson(response, { at: rfc3339(at), groups });
+    },
+    getComparison: (request, response) => {
+      sendJson(response, comparisonDocument(needs.compare(parseQuery(comparisonQuery, request))));
     },
     getModels: (_request, response) => sendJson(response, modelsDocument(needs.models())),
     getVersions: (request, response) => {
@@ -87,6 +86,7 @@ export function createHandlers(
   const overview = overviewText(options.softwareVersion);
   return {
     ...readHandlers(needs),
+    ...versionHandlers(needs),
     postLabels: (request, response) => labels.handle(request, response),
     getServed: (_request, response) => sendJson(response, needs.version()),
     getLive: (_request, response) => {

@@ -27,10 +27,15 @@ function contentTypeOf(request: IncomingMessage): LabelType {
     throw new ApiProblem("unsupported_media_type", "labels are read as UTF-8: send charset=utf-8 or none");
   }
   const coding = request.headers["content-encoding"] ?? "identity";
-  if (coding.toLowerCase() !== "identity") {
-    throw new ApiProblem("unsupported_content_encoding", "send the body without Content-Encoding", {
-      headers: { "accept-encoding": "identity" },
-    });
+  const transfer = request.headers["transfer-encoding"] ?? "chunked";
+  if (coding.toLowerCase() !== "identity" || transfer.trim().toLowerCase() !== "chunked") {
+    throw new ApiProblem(
+      "unsupported_content_encoding",
+      "send the body uncompressed, without Content-Encoding",
+      {
+        headers: { "accept-encoding": "identity" },
+      },
+    );
   }
   return type;
 }

@@ -4,6 +4,7 @@ import type { z } from "zod";
 import type { Scope } from "./contract.ts";
 import { LABEL_TYPES } from "./label-formats.ts";
 import * as shapes from "./schemas.ts";
+import * as versions from "./version-shapes.ts";
 
 export interface RouteBody {
   /** content type -> shape of one body. */
@@ -81,6 +82,18 @@ export const ROUTES = [
     refusals: [400, 404],
   },
   {
+    operation: "getComparison",
+    method: "get",
+    path: "/v1/compare",
+    scope: "read",
+    summary:
+      "Is the candidate better than the baseline? Differences of losses since both ran, hour by hour, with intervals and p-values " +
+      "that hold however often one asks. Labels count once, when they first join; corrections move only the descriptive metrics.",
+    query: shapes.comparisonQuery,
+    answer: json(shapes.comparisonAnswer),
+    refusals: [400, 404],
+  },
+  {
     operation: "getModels",
     method: "get",
     path: "/v1/models",
@@ -105,6 +118,60 @@ export const ROUTES = [
     scope: "read",
     summary: "One version of a model, with its live quality.",
     answer: json(shapes.versionAnswer),
+    refusals: [400, 404],
+  },
+  {
+    operation: "postVersion",
+    method: "post",
+    path: "/v1/models/{model}/versions",
+    scope: "versions:write",
+    summary:
+      "Register a version: a CI job tells what was trained, on what, with which result. The same again changes nothing; " +
+      "other content under the same name is 409 version_exists.",
+    body: { types: { "application/json": versions.registerBody } },
+    answer: json(versions.decisionAnswer),
+    refusals: [400, 408, 409, 413, 415, 422, 429, 503],
+  },
+  {
+    operation: "postPromotion",
+    method: "post",
+    path: "/v1/models/{model}/versions/{version}/promote",
+    scope: "versions:write",
+    summary:
+      "Move a version to a stage. Production holds one version: the one before it is archived in the same step. " +
+      "Records and publishes the decision; routes no traffic.",
+    body: { types: { "application/json": versions.promoteBody } },
+    answer: json(versions.decisionAnswer),
+    refusals: [400, 404, 408, 409, 413, 415, 422, 429, 503],
+  },
+  {
+    operation: "postRollback",
+    method: "post",
+    path: "/v1/models/{model}/rollback",
+    scope: "versions:write",
+    summary: "Production goes back to the version before, or to the last good one.",
+    body: { types: { "application/json": versions.rollbackBody } },
+    answer: json(versions.decisionAnswer),
+    refusals: [400, 404, 408, 409, 413, 415, 422, 429, 503],
+  },
+  {
+    operation: "getHistory",
+    method: "get",
+    path: "/v1/models/{model}/history",
+    scope: "read",
+    summary: "What happened to the versions of a model: who, when, why, and how good they were then.",
+    query: versions.historyQuery,
+    answer: json(versions.historyAnswer),
+    refusals: [400, 404],
+  },
+  {
+    operation: "getProduction",
+    method: "get",
+    path: "/v1/models/{model}/production",
+    scope: "read",
+    summary: "The version that was in production at a time.",
+    query: versions.productionQuery,
+    answer: json(versions.productionAnswer),
     refusals: [400, 404],
   },
   {

@@ -85,13 +85,67 @@ const group = z.looseObject({
   n_predictions: count,
   n_labeled: count,
   coverage: z.number().nullable(),
+  basis: z.string().optional(),
+  maturity: z.number().nullable().optional(),
   metrics: z.record(z.string(), z.number().nullable()),
   undefined: z.record(z.string(), z.string()).describe("why a metric is null"),
   confusion: z.record(z.string(), z.unknown()).optional(),
-  extra: z.record(z.string(), z.unknown()),
+  extra: z.record(z.string(), z.unknown()).describe("further metrics; `undefined` says why some are missing"),
+  intervals: z
+    .record(
+      z.string(),
+      z
+        .object({
+          lower: z.number(),
+          upper: z.number(),
+          level: z.literal(0.95),
+          method: z.string(),
+          flag: z
+            .literal("kurtosis")
+            .optional()
+            .describe("errors with such heavy tails that the interval is too narrow"),
+        })
+        .nullable(),
+    )
+    .optional()
+    .describe("95 % confidence intervals by metric; null: none can be given"),
+  baseline: z
+    .record(z.string(), z.number().nullable())
+    .optional()
+    .describe("what the best constant prediction would score on the same labels"),
 });
 
 export const qualityAnswer = z.object({ at: time, groups: z.array(group) });
+
+const bound = z.number().nullable();
+export const comparisonAnswer = z.object({
+  at: time,
+  model: z.string(),
+  baseline: z.string(),
+  candidate: z.string(),
+  countedUntil: time
+    .nullable()
+    .describe("predictions up to here are counted; younger ones wait for their labels"),
+  metrics: z.array(
+    z.object({
+      metric: z.string(),
+      difference: bound.describe("candidate minus baseline"),
+      lower: bound,
+      upper: bound.describe(
+        "95 % bounds of the difference; null while there are fewer than 100 rows of each",
+      ),
+      interval: z
+        .enum(["always-valid", "fixed-horizon"])
+        .describe(
+          "always-valid: holds however often one looks. fixed-horizon: holds for one look at a time set beforehand, no verdict follows",
+        ),
+      p: bound.describe("smallest p-value so far; null for descriptive metrics"),
+      rows: z.object({ baseline: count, candidate: count }),
+      paired: z.boolean().describe("both versions answered the same requests: compared request by request"),
+      verdict: z.enum(["better", "worse", "undecided"]).describe("of the candidate"),
+    }),
+  ),
+});
 
 const modelVersion = z.object({
   version: z.string(),
@@ -99,8 +153,9 @@ const modelVersion = z.object({
   lastSeen: time.nullable(),
   predictions: count,
   labels: count,
-  stage: z.string().nullable(),
-  metadata: z.unknown(),
+  registered: z.boolean().describe("false: seen in traffic only"),
+  stage: z.enum(["none", "staging", "production", "archived"]).nullable(),
+  metadata: z.unknown().describe("what was registered; null: nothing"),
 });
 const measuredVersion = modelVersion.extend({ quality: z.array(group) });
 
@@ -125,10 +180,15 @@ export const problemAnswer = z.looseObject({
 const text = z.string().min(1).max(512).optional();
 export const narrowing = z.strictObject({ model: text, version: text });
 export const ofModel = z.strictObject({ model: text });
+export const comparisonQuery = z.strictObject({
+  model: text.describe("may be left out when there is only one"),
+  baseline: text.describe("default: the one in production, else the version before the candidate"),
+  candidate: text.describe("default: the newest version"),
+});
 export const qualityQuery = z.strictObject({
   model: text,
   version: text,
   window: text.describe("1h, 24h, 7d, all: the configured windows"),
   slice: text.describe('"name=value"'),
-  basis: text,
+  basis: text.describe("all, or matured: windows that end where nearly all labels are in"),
 });

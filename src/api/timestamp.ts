@@ -52,3 +52,8 @@ export function parseTimestampText(text: string): number | null {
 export function rfc3339(ms: number): string {
   return new Date(ms).toISOString();
 }
+
+/** The same, where there may be none. */
+export function timeOrNull(ms: number | null): string | null {
+  return ms === null ? null : rfc3339(ms);
+}

@@ -5,6 +5,7 @@ import type { ObserverState } from "../facts/road.ts";
 import type { RelaySnapshot } from "../proxy/proxy.ts";
 
 /** All copies of bodies in flight together. */
+const TRACE_SAMPLE_RATIO = 0.05;
 const COPIES_BYTES_MAX = 16 * 1024 * 1024;
 
 type Model = Config["models"][number];
@@ -37,6 +38,12 @@ function routesOf(
   }));
 }
 
+/** Registries that want traces get the default share when nothing else is said. */
+function traceSampleRatio({ otlp, registries }: Config): number {
+  const wanted = registries.some(({ write }) => write.includes("traces"));
+  return otlp?.traces?.sampleRatio ?? (wanted ? TRACE_SAMPLE_RATIO : 0);
+}
+
 export function relaySnapshot(config: Config, state: ObserverState | null): RelaySnapshot {
   const external = state?.external ?? {};
   const [only, ...others] = config.models;
@@ -44,7 +51,7 @@ export function relaySnapshot(config: Config, state: ObserverState | null): Rela
     routes: routesOf(config.models, external),
     defaultVersion: only !== undefined && others.length === 0 ? knownVersion(only, external) : null,
     versionFromPath: usesPath(config.models),
-    traceSampleRatio: config.otlp?.traces?.sampleRatio ?? 0,
+    traceSampleRatio: traceSampleRatio(config),
     capture: {
       bodyBytesMax: config.capture.maxBodySizeBytes,
       totalBytesMax: COPIES_BYTES_MAX,

@@ -15,6 +15,8 @@ export interface Descriptor {
   readonly buckets?: readonly number[];
   /** "prom-client": collected by the library itself. "resource": made from the resource, on /metrics only. */
   readonly source?: "prom-client" | "resource";
+  /** Most series of this family where it needs more than the common cap. */
+  readonly seriesMax?: number;
 }
 
 /** The value that stands for all values beyond a dimension's cap. */

@@ -81,7 +81,7 @@ export const flowFamilies: readonly Descriptor[] = [
     otel: { name: "outrider.label.maturity", unit: "1" },
     type: "gauge",
     labels: ["model", "version", "window"],
-    help: "Share of the predictions in the window that are labelled or older than the label horizon.",
+    help: "Label coverage of the window divided by the coverage that is expected in the end (outrider_label_expected_coverage_ratio).",
   },
   {
     name: "outrider_model_version_first_seen_timestamp_seconds",
@@ -89,19 +89,5 @@ export const flowFamilies: readonly Descriptor[] = [
     type: "gauge",
     labels: ["model", "version"],
     help: "Unix time of the version's first prediction.",
-  },
-  {
-    name: "outrider_model_version_info",
-    otel: { name: "outrider.model.version.info", unit: "" },
-    type: "gauge",
-    labels: ["model", "version", "role"],
-    help: "1 for each version that was seen, with its role: current, previous or other.",
-  },
-  {
-    name: "outrider_version_mismatch",
-    otel: { name: "outrider.version.mismatch", unit: "" },
-    type: "gauge",
-    labels: ["model"],
-    help: "1 while the version that serves is not the one that is declared to be in production, else 0.",
   },
 ];

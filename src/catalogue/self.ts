@@ -77,6 +77,13 @@ export const selfFamilies: readonly Descriptor[] = [
     help: "Writes the store refused.",
   },
   {
+    name: "outrider_store_forgotten_total",
+    otel: { name: "outrider.store.forgotten", unit: "{prediction}" },
+    type: "counter",
+    labels: ["reason"],
+    help: "Predictions deleted from the store since start: older than its retention (age), or the oldest of a store above its size (size).",
+  },
+  {
     name: "outrider_job_runs_total",
     otel: { name: "outrider.job.runs", unit: "{run}" },
     type: "counter",
@@ -104,6 +111,13 @@ export const selfFamilies: readonly Descriptor[] = [
     type: "gauge",
     labels: [],
     help: "Unix time of the last successful OTLP export.",
+  },
+  {
+    name: "outrider_spans_total",
+    otel: { name: "outrider.spans", unit: "{span}" },
+    type: "counter",
+    labels: ["destination", "result"],
+    help: "Spans of sampled requests: exported, failed, or dropped because too many waited.",
   },
   {
     name: "outrider_label_values_overflow_total",

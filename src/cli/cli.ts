@@ -3,6 +3,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { Problem, Problems } from "../kernel/problem.ts";
 import { EXIT, type CliIo } from "./io.ts";
+import { addVersions } from "./versions-commands.ts";
 
 /** Flags of the sidecar and the configuration keys they set. */
 const CONFIG_FLAGS: readonly (readonly [flag: string, key: string, help: string])[] = [
@@ -115,6 +116,24 @@ function addClients(program: Command, run: Run): void {
       const filter = { model: textOption(options, "model"), window: textOption(options, "window") };
       run.end(await quality({ ...clientOptions(options), ...filter }, run.io));
     });
+  withApiFlags(program.command("compare"), run.io)
+    .description("Is one version better than another? Holds however often it is asked.")
+    .option("--model <name>", "The model (default: the only one).")
+    .option(
+      "--baseline <version>",
+      "Compared against (default: production, else the version before the candidate).",
+    )
+    .option("--candidate <version>", "The version in question (default: the newest).")
+    .action(async (options: Flags) => {
+      const { compare } = await import("./compare.ts");
+      const pair = {
+        baseline: textOption(options, "baseline"),
+        candidate: textOption(options, "candidate"),
+      };
+      run.end(
+        await compare({ ...clientOptions(options), model: textOption(options, "model"), ...pair }, run.io),
+      );
+    });
 }
 
 function clientOptions(options: Flags): { apis: string[]; tokenFile: string | null; json: boolean } {
@@ -203,6 +222,12 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
   };
   addSidecar(program, run);
   addClients(program, run);
+  addVersions(program, {
+    io,
+    end: (ended) => run.end(ended),
+    withApi: (command) => withApiFlags(command, io),
+    client: clientOptions,
+  });
   addFiles(program, run);
   try {
     await program.parseAsync([...argv], { from: "user" });

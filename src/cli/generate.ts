@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { openApiDocument } from "../api/openapi.ts";
 import { catalogue } from "../catalogue.ts";
 import { configJsonSchema, configTable } from "../config/config.ts";
+import { ruleFile } from "../dashboards/rules.ts";
 import { version } from "../kernel/version.ts";
 import { EXIT, type CliIo } from "./io.ts";
 
@@ -51,6 +52,7 @@ function files(): Readonly<Record<string, string>> {
     "docs/configuration.md": configurationPage(),
     "docs/metrics.md": metricsPage(),
     "docs/openapi.json": `${JSON.stringify(openApiDocument(version), null, 2)}\n`,
+    "deploy/prometheus/outrider.rules.yml": ruleFile(),
     "outrider.schema.json": `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
   };
 }

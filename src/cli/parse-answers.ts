@@ -12,3 +12,30 @@ export function parseQuality(value: unknown): Group[] {
     (group: unknown): group is Group => typeof group === "object" && group !== null && "metrics" in group,
   );
 }
+
+export interface ListedVersion {
+  readonly version: string;
+  readonly stage: string | null;
+  readonly registered: boolean;
+  readonly firstSeen: string | null;
+  readonly lastSeen: string | null;
+  readonly predictions: number;
+  readonly labels: number;
+  readonly metadata: { readonly evaluation?: Readonly<Record<string, number>> } | null;
+}
+
+/** The versions of GET /v1/models/{model}/versions. Throws Problem `api_refused` when it is something else. */
+export function parseVersions(value: unknown): ListedVersion[] {
+  if (
+    typeof value !== "object" ||
+    value === null ||
+    !("versions" in value) ||
+    !Array.isArray(value.versions)
+  ) {
+    throw new Problem("api_refused", "the answer has no versions: is this an Outrider API?");
+  }
+  return value.versions.filter(
+    (version: unknown): version is ListedVersion =>
+      typeof version === "object" && version !== null && "version" in version && "metadata" in version,
+  );
+}

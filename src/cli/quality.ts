@@ -5,6 +5,7 @@ import type { Group } from "../facts/group.ts";
 import { getText } from "./http.ts";
 import { EXIT, type CliIo } from "./io.ts";
 import { parseQuality } from "./parse-answers.ts";
+import { table } from "./table.ts";
 
 export interface QualityRequest {
   readonly apis: readonly string[];
@@ -44,16 +45,7 @@ function block(names: readonly string[], groups: readonly Group[]): string {
     cell(g.coverage),
     ...names.map((name) => cell(g.metrics[name])),
   ]);
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
-  return [head, ...rows]
-    .map(
-      (row) =>
-        `${row
-          .map((text, i) => text.padEnd(widths[i] ?? 0))
-          .join("  ")
-          .trimEnd()}\n`,
-    )
-    .join("");
+  return table([head, ...rows]);
 }
 
 export async function quality(request: QualityRequest, io: CliIo): Promise<number> {

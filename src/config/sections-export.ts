@@ -81,6 +81,25 @@ const registry = z
       .describe("The model's name there. Default: `model`."),
     alias: text("an alias", 256).default("champion").describe("The alias that says what is in production."),
     every: duration({ min: 1000, max: DAY_MS }).prefault("30s").describe("Time between two looks."),
+    writeEvery: duration({ min: 1000, max: DAY_MS })
+      .prefault("5m")
+      .describe("Time between two writes of live metrics."),
+    clientId: text("a client id", 256)
+      .nullable()
+      .default(null)
+      .describe("Databricks service principal (OAuth); `token` then holds its secret."),
+    endpoint: text("a name", 256)
+      .nullable()
+      .default(null)
+      .describe("Databricks serving endpoint that tells what serves. Default: the alias decides."),
+    experimentId: text("an id", 64)
+      .nullable()
+      .default(null)
+      .describe("MLflow experiment that traces go to; needed to write traces there."),
+    tracesTable: text("a table", 512)
+      .nullable()
+      .default(null)
+      .describe("Databricks table (catalog.schema.table) that traces go to; needed to write traces there."),
     write: z
       .array(oneOf(["metrics", "traces", "labels", "promotion"]))
       .prefault([])
@@ -89,7 +108,22 @@ const registry = z
   .refine((given) => given.token === null || given.tokenFile === null, {
     error: "needs only one of token and tokenFile",
   })
-  .transform(({ every, ...rest }) => ({ ...rest, everyMs: every }));
+  .superRefine(({ type, write, experimentId, tracesTable, clientId }, context) => {
+    const say = (path: string, message: string): void =>
+      context.addIssue({ code: "custom", path: [path], message });
+    const traces = write.includes("traces");
+    if (traces && type === "unity-catalog") say("write", "cannot be traces: unsupported by unity-catalog");
+    if (traces && type === "mlflow" && experimentId === null)
+      say("experimentId", "is needed to write traces to MLflow");
+    if (traces && type === "databricks" && tracesTable === null)
+      say("tracesTable", "is needed to write traces to Databricks");
+    if (traces && clientId !== null) say("clientId", "cannot be used with traces: give a token instead");
+    const labels = write.includes("labels") && type !== "mlflow" && type !== "langfuse";
+    if (labels) say("write", `cannot be labels: unsupported by ${type}`);
+    const promotion = write.includes("promotion") && type !== "mlflow" && type !== "databricks";
+    if (promotion) say("write", `cannot be promotion: unsupported by ${type}`);
+  })
+  .transform(({ every, writeEvery, ...rest }) => ({ ...rest, everyMs: every, writeEveryMs: writeEvery }));
 
 export const registries = z
   .array(registry)

@@ -1,5 +1,7 @@
 // What is known about a model: configured, or resolved from what it says.
 
+import type { Value } from "./prediction.ts";
+
 export type Task = "regression" | "binary" | "multiclass";
 
 export interface ModelSpec {
@@ -19,6 +21,8 @@ export interface ModelSpec {
   readonly maxClasses: number;
   readonly labelHorizonMs: number;
   readonly windows: readonly WindowName[];
+  /** A prediction without a label so long after its `ts` counts as labelled with this value. Absent: it stays unlabelled. */
+  readonly absentMeans?: { readonly value: Value; readonly afterMs: number } | null;
 }
 
 export type WindowName = string;

@@ -76,7 +76,15 @@ export interface ServedVersion {
 export interface VersionModel {
   readonly name: string;
   readonly served: readonly ServedVersion[];
-  readonly declared: { readonly version: string; readonly source: string; readonly since: string } | null;
+  readonly declared: {
+    readonly version: string;
+    /** `ledger`, or the registry that decides, e.g. `mlflow alias champion`. */
+    readonly source: string;
+    readonly since: string;
+    /** With a registry: when it last answered, and why not since then. */
+    readonly checkedAt?: string;
+    readonly trouble?: string | null;
+  } | null;
   readonly mismatch: boolean;
 }
 

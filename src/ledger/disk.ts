@@ -14,6 +14,7 @@ import { num, one } from "./sql.ts";
 import { sqliteCodeOf, troubleOf } from "./trouble.ts";
 import type { Trouble } from "./trouble.ts";
 import type { LedgerNeeds } from "./types.ts";
+import { LabelBuffer } from "./work.ts";
 import type { Memory, Work } from "./work.ts";
 
 /** After an I/O error the connection is closed; so often it is tried again, when somebody asks. */
@@ -79,6 +80,7 @@ export class Disk {
     const { normalise, waitingMax } = this.#needs;
     const work: Work = {
       sql: file.sql,
+      labels: new LabelBuffer(file.sql),
       memory: this.#memory,
       normalise,
       waitingMax,
@@ -89,6 +91,7 @@ export class Disk {
     try {
       file.sql.begin.run();
       const value = body(work);
+      work.labels.flush();
       file.sql.setMeta.run(commits + 1, this.#memory.nextRow, this.#memory.nextSeq);
       file.sql.commit.run();
       this.#trouble = null;
@@ -126,6 +129,7 @@ export class Disk {
 
   #undo(work: Work, before: Counters): void {
     for (const call of work.undo.toReversed()) call();
+    this.#memory.recent.clear();
     this.#memory.nextRow = before.nextRow;
     this.#memory.nextSeq = before.nextSeq;
   }

@@ -154,6 +154,8 @@ export function closeQuietly(db: DatabaseSync | null): void {
 export function openFile(directory: string): FileResult {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
+    // SQLite would only say "disk I/O error".
+    accessSync(directory, constants.W_OK);
     const found = inspect(join(directory, FILE_NAME));
     if (typeof found === "object")
       return { kind: "trouble", trouble: { cause: "corrupt", message: found.broken } };

@@ -3,6 +3,7 @@
 import type { LabelEvent, LabelOutcome } from "../facts/label.ts";
 import type { ExchangeRecord } from "../facts/prediction.ts";
 import { applyLabel } from "./join.ts";
+import { readAhead } from "./lookup.ts";
 import type { Job } from "./queue.ts";
 import { applyExchange } from "./record.ts";
 import type { BatchMark, LabelBatchResult, RecordResult, Refused } from "./types.ts";
@@ -101,6 +102,11 @@ export class LabelJob implements Job {
 
   step(work: Work, room: number): number {
     let used = 1;
+    const next = this.#events.slice(this.#outcomes.length, this.#outcomes.length + room);
+    readAhead(
+      work,
+      next.map((event) => event.id.toWellFormed()),
+    );
     for (let at = this.#outcomes.length; at < this.#events.length && used <= room; at++) {
       const event = this.#events[at];
       if (event === undefined) break;

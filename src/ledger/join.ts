@@ -29,9 +29,10 @@ export interface RowLabel {
 }
 
 /** The revision that holds for a row, with its value; null when none ever came. */
-export function holding(work: Pick<Work, "sql" | "memory">, row: number): Revision | null {
+export function holding(work: Work, row: number): Revision | null {
   const head = work.memory.rows.head(row);
   if (head <= 0) return null;
+  work.labels.flush();
   const revision = decodeRevision(one(work.sql.label.get(head)));
   return revision === null || revision.row !== row ? null : revision;
 }
@@ -54,7 +55,7 @@ export function labelRow(work: Work, target: Target, label: RowLabel): LabelResu
   const seq = nextSeq(work);
   const delta = label.received - firstReceived;
   const prev = newest === null ? 0 : newest.seq;
-  work.sql.addLabel.run(seq, target.row, prev, label.ts, label.received, delta, 0, label.value);
+  work.labels.add(seq, target.row, prev, label.ts, label.received, delta, 0, label.value);
   moveHead(work, target.row, seq);
   const before = truthOf(holds);
   if (before === null ? label.value !== null : before.value !== label.value) {
@@ -82,7 +83,8 @@ function addBehind(work: Work, holds: Revision, label: RowLabel): void {
   }
   const seq = nextSeq(work);
   const delta = label.received - holds.firstReceived;
-  work.sql.addLabel.run(seq, holds.row, holds.prev, label.ts, label.received, delta, 0, label.value);
+  work.labels.add(seq, holds.row, holds.prev, label.ts, label.received, delta, 0, label.value);
+  work.labels.flush();
   work.sql.relinkLabel.run(seq, holds.seq);
 }
 
@@ -95,9 +97,12 @@ export function keepInvalid(
   const newest = holding(work, row);
   const seq = nextSeq(work);
   const prev = newest === null ? 0 : newest.prev;
-  work.sql.addLabel.run(seq, row, prev, label.ts, label.received, 0, 1, label.json);
+  work.labels.add(seq, row, prev, label.ts, label.received, 0, 1, label.json);
   if (newest === null) moveHead(work, row, seq);
-  else work.sql.relinkLabel.run(seq, newest.seq);
+  else {
+    work.labels.flush();
+    work.sql.relinkLabel.run(seq, newest.seq);
+  }
 }
 
 /** The rows of an exchange that a label fits, with the value for each; null: another number of values than rows. */

@@ -15,6 +15,7 @@ import { CommitQueue } from "./queue.ts";
 import { findPredictions, findRevisions, scanRows } from "./read.ts";
 import type { ScanRange } from "./read.ts";
 import { one } from "./sql.ts";
+import type { Sql } from "./sql.ts";
 import { ClockGuard, sweepStep } from "./sweep.ts";
 import { sqliteCodeOf, troubleOf } from "./trouble.ts";
 import type { Trouble } from "./trouble.ts";
@@ -54,6 +55,8 @@ const NO_STATS: LedgerStats = Object.freeze({
   waiting: 0,
   waitingExpired: 0,
   waitingInvalid: 0,
+  forgottenByAge: 0,
+  forgottenBySize: 0,
   sizeBytes: 0,
   writeErrors: 0,
   queuedItems: 0,
@@ -120,7 +123,9 @@ class FileLedger implements Ledger {
     const { path: directory, waitingMax = WAITING_MAX } = this.#options;
     const disk = new Disk({ clock, log, normalise, onChanges, directory, waitingMax }, memory, opened.file);
     try {
-      load({ sql: opened.file.sql, memory }, (changes) => disk.tell(changes));
+      const { sql } = opened.file;
+      this.#needs.onLoading?.((key) => savedState(sql, key));
+      load({ sql, memory }, (changes) => disk.tell(changes));
     } catch (thrown) {
       disk.close();
       return troubleOf(thrown);
@@ -179,8 +184,7 @@ class FileLedger implements Ledger {
   }
 
   loadState(key: string): string | null {
-    const value = this.#ask(null, (shelf) => one(shelf.sql.state.get(key))?.[0] ?? null);
-    return typeof value === "string" ? value : null;
+    return this.#ask(null, (shelf) => savedState(shelf.sql, key));
   }
 
   /** Puts a question to the disk. One that cannot be read answers like one that holds nothing, and the log says why. */
@@ -214,6 +218,8 @@ class FileLedger implements Ledger {
     const step = disk.transact((work) => sweepStep(work, { cutoffTs, waitingCutoffMs, clock }));
     const tookMs = clock.monotonicMs() - startedAt;
     if (step.kind === "failed") return { ...nothing, tookMs, trouble: step.trouble.message };
+    if (isOverfull) memory.forgottenBySize += step.value.forgotten;
+    else memory.forgottenByAge += step.value.forgotten;
     return { ...nothing, ...step.value, tookMs };
   }
 
@@ -230,6 +236,8 @@ class FileLedger implements Ledger {
       waiting: memory.waiting.size,
       waitingExpired: memory.waitingExpired,
       waitingInvalid: memory.waitingInvalid,
+      forgottenByAge: memory.forgottenByAge,
+      forgottenBySize: memory.forgottenBySize,
       sizeBytes: disk.sizeBytes(),
       writeErrors: disk.writeErrors,
       queuedItems: queue.items,
@@ -253,6 +261,11 @@ class FileLedger implements Ledger {
     running.disk.close();
     return Promise.resolve();
   }
+}
+
+function savedState(sql: Sql, key: string): string | null {
+  const value = one(sql.state.get(key))?.[0];
+  return typeof value === "string" ? value : null;
 }
 
 function newestTs(memory: Memory): number | null {

@@ -4,7 +4,7 @@ import type { Prediction } from "../facts/prediction.ts";
 import { decodeAliases, decodeRow, toPrediction } from "./codec.ts";
 import type { Head, StoredRow } from "./codec.ts";
 import { ABSENT } from "./row-book.ts";
-import { one } from "./sql.ts";
+import { ROWS_TOGETHER, many, one } from "./sql.ts";
 import type { Sql } from "./sql.ts";
 import type { Memory } from "./work.ts";
 
@@ -42,8 +42,56 @@ export function splitName(name: string): { readonly base: string; readonly pos: 
 }
 
 export function readRow(shelf: Shelf, row: number): StoredRow | null {
+  const read = shelf.memory.recent.get(row);
+  if (read !== undefined) return read;
   const cells = one(shelf.sql.prediction.get(row));
-  return cells === null ? null : decodeRow(cells, shelf.memory.series);
+  const stored = cells === null ? null : decodeRow(cells, shelf.memory.series);
+  // Only first rows are asked for again and again: once for each label of their exchange.
+  if (stored !== null && stored.n > 1) shelf.memory.recent.add(stored);
+  return stored;
+}
+
+/** Rows closer together than this are read as one range. */
+const RANGE_GAP_MAX = 4;
+const RANGE_ROWS_MIN = 16;
+
+/** Reads ahead the rows that the names of a batch point to. */
+export function readAhead(shelf: Shelf, names: Iterable<string>): void {
+  const { rows } = shelf.memory;
+  const wanted: number[] = [];
+  let lastBase = "";
+  let lastRows: readonly number[] = [];
+  for (const name of names) {
+    for (const row of rows.candidates(shelf.memory.hash(name))) wanted.push(row);
+    const split = splitName(name);
+    if (split === null) continue;
+    if (split.base !== lastBase) lastRows = rows.candidates(shelf.memory.hash(split.base));
+    lastBase = split.base;
+    for (const row of lastRows) wanted.push(row + split.pos);
+  }
+  readRows(shelf, Float64Array.from(wanted).sort());
+}
+
+/** Into the cache, ascending: neighbours as a range, single rows by the dozen. */
+function readRows(shelf: Shelf, sorted: Float64Array): void {
+  const { sql, memory } = shelf;
+  const keep = (rows: unknown): void => {
+    for (const cells of many(rows)) {
+      const stored = decodeRow(cells, memory.series);
+      if (stored !== null) memory.recent.add(stored);
+    }
+  };
+  let single: number[] = [];
+  for (let from = 0, at = 1; at <= sorted.length; at++) {
+    const last = sorted[at - 1] ?? 0;
+    if (at < sorted.length && (sorted[at] ?? 0) - last <= RANGE_GAP_MAX) continue;
+    if (at - from >= RANGE_ROWS_MIN) keep(sql.predictionsBetween.all(sorted[from] ?? 0, last));
+    else for (let i = from; i < at; i++) single.push(sorted[i] ?? 0);
+    from = at;
+    if (single.length < ROWS_TOGETHER) continue;
+    keep(sql.predictionsOf.all(...single.slice(0, ROWS_TOGETHER)));
+    single = single.slice(ROWS_TOGETHER);
+  }
 }
 
 /** The row at `pos` of an exchange; null when there is a gap or nothing. */
@@ -103,6 +151,9 @@ export type Resolution =
 /** What a label for `name` means. An id goes before an alias; an alias stands for the id of its one exchange. */
 export function resolve(shelf: Shelf, name: string, model: string | null): Resolution {
   const all = hitsOf(shelf, name);
+  const [only] = all;
+  if (all.length === 1 && only !== undefined && only.via === "id" && (model === null || only.model === model))
+    return { kind: "found", model: only.model, hits: all };
   const ours = model === null ? all : all.filter((hit) => hit.model === model);
   const byId = ours.filter((hit) => hit.via === "id");
   const hits = byId.length > 0 ? byId : ours;

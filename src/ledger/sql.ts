@@ -38,6 +38,14 @@ const PREDICTION = "row, pos, n, series, id, ts, value, score, scores, slice, al
 const LABEL = "seq, row, prev, ts, received, first, state, value";
 const WAITING = "seq, prev, model, name, ts, received, first, label";
 
+/** Rows that `predictionsOf` reads at once. */
+export const ROWS_TOGETHER = 32;
+
+/** Revisions that `addLabels` takes at once. */
+export const LABELS_TOGETHER = 32;
+export const LABEL_COLUMNS = 8;
+const LABEL_VALUES = "(?, ?, ?, ?, ?, ?, ?, ?)";
+
 const TEXTS = {
   begin: "BEGIN IMMEDIATE",
   commit: "COMMIT",
@@ -55,11 +63,13 @@ const TEXTS = {
   prediction: `SELECT ${PREDICTION} FROM prediction WHERE row = ?`,
   predictionsAfter: `SELECT ${PREDICTION} FROM prediction WHERE row > ? ORDER BY row LIMIT ?`,
   predictionsBetween: `SELECT ${PREDICTION} FROM prediction WHERE row BETWEEN ? AND ? ORDER BY row`,
+  predictionsOf: `SELECT ${PREDICTION} FROM prediction WHERE row IN (${Array.from({ length: ROWS_TOGETHER }, () => "?").join(", ")})`,
   exchange: "SELECT trace, route, status, duration, ttfb FROM prediction WHERE row = ?",
   rowSpan: "SELECT min(row), max(row) FROM prediction",
   dropPredictions: "DELETE FROM prediction WHERE row BETWEEN ? AND ?",
 
-  addLabel: "INSERT INTO label VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+  addLabel: `INSERT INTO label VALUES ${LABEL_VALUES}`,
+  addLabels: `INSERT INTO label VALUES ${Array.from({ length: LABELS_TOGETHER }, () => LABEL_VALUES).join(", ")}`,
   label: `SELECT ${LABEL} FROM label WHERE seq = ?`,
   labelsBetween: `SELECT ${LABEL} FROM label WHERE seq BETWEEN ? AND ?`,
   labelHeads: "SELECT seq, row, ts, state FROM label WHERE seq > ? ORDER BY seq LIMIT ?",
@@ -104,10 +114,12 @@ export function prepareSql(db: DatabaseSync): Sql {
     prediction: prepare(TEXTS.prediction),
     predictionsAfter: prepare(TEXTS.predictionsAfter),
     predictionsBetween: prepare(TEXTS.predictionsBetween),
+    predictionsOf: prepare(TEXTS.predictionsOf),
     exchange: prepare(TEXTS.exchange),
     rowSpan: prepare(TEXTS.rowSpan),
     dropPredictions: prepare(TEXTS.dropPredictions),
     addLabel: prepare(TEXTS.addLabel),
+    addLabels: prepare(TEXTS.addLabels),
     label: prepare(TEXTS.label),
     labelsBetween: prepare(TEXTS.labelsBetween),
     labelHeads: prepare(TEXTS.labelHeads),

@@ -69,6 +69,8 @@ export function sweepStep(work: Work, step: Step): StepResult {
   const early = expireWaiting(work, step.waitingCutoffMs);
   const gone: Change[] = [];
   let rows = 0;
+  work.memory.recent.clear();
+  work.after.push(() => work.memory.recent.clear());
   for (const block of work.memory.rows.blocks(Number.NEGATIVE_INFINITY, step.cutoffTs)) {
     const isOver = (more: number): boolean =>
       rows + more >= STEP_ROWS_MAX || step.clock.monotonicMs() >= endsAt;

@@ -36,6 +36,8 @@ export interface LedgerNeeds {
    * submission when the model is known, and at the join of an early label. Pure: it may be called again for a retry.
    */
   readonly normalise: (model: string, label: Value) => Normalised;
+  /** By `open()`, before the first stored row is told: what was saved under a key (`saveState`), so that rows find what is known of them. */
+  readonly onLoading?: (saved: (key: string) => string | null) => void;
   /** After each commit, in commit order; by `open()` for every stored row (predicted, then its truth). Must not throw. */
   readonly onChanges: (changes: readonly Change[]) => void;
 }
@@ -152,6 +154,9 @@ export interface LedgerStats {
   readonly waitingExpired: number;
   /** Early labels that did not fit their prediction when it came, since start. */
   readonly waitingInvalid: number;
+  /** Predictions forgotten since start: past the retention, and the oldest of a store above its size. */
+  readonly forgottenByAge: number;
+  readonly forgottenBySize: number;
   readonly sizeBytes: number;
   readonly writeErrors: number;
   readonly queuedItems: number;

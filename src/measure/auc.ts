@@ -16,6 +16,9 @@ export interface Auc {
   readonly bound: number;
   /** DeLong's standard error (Biometrics 44, 1988); null below two rows of a class. */
   readonly standardError: number | null;
+  /** Rows of each class. */
+  readonly positives: number;
+  readonly negatives: number;
 }
 
 /** null without rows of both classes. */
@@ -36,7 +39,8 @@ export function areaUnderRoc(ranked: RankedCounts): Auc | null {
   }
   if (p === 0 || n === 0) return null;
   const value = wins / (p * n);
-  return { value, bound: unsure / (2 * p * n), standardError: deLong(ranked, { p, n, value }) };
+  const standardError = deLong(ranked, { p, n, value });
+  return { value, bound: unsure / (2 * p * n), standardError, positives: p, negatives: n };
 }
 
 function deLong(ranked: RankedCounts, area: { p: number; n: number; value: number }): number | null {
@@ -58,45 +62,4 @@ function deLong(ranked: RankedCounts, area: { p: number; n: number; value: numbe
     below += neg;
   }
   return Math.sqrt(spreadPositive / (p - 1) / p + spreadNegative / (n - 1) / n);
-}
-
-/** Area under precision over recall, as a sum of steps from the highest score down; null without positives. */
-export function averagePrecision(ranked: RankedCounts): number | null {
-  const { positives, negatives } = ranked;
-  let found = 0;
-  let taken = 0;
-  let sum = 0;
-  for (let i = positives.length - 1; i >= 0; i--) {
-    const pos = positives[i] ?? 0;
-    found += pos;
-    taken += pos + (negatives[i] ?? 0);
-    if (pos > 0) sum += (pos * found) / taken;
-  }
-  return found === 0 ? null : sum / found;
-}
-
-const TENTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((i) => i / 10);
-
-/** Expected calibration error over the bins (i/10, (i+1)/10], the first one closed; null without rows. */
-export function calibrationError(ranked: RankedCounts): number | null {
-  const { scores, positives, negatives } = ranked;
-  let rows = 0;
-  let error = 0;
-  let gap = 0;
-  let bin = 0;
-  for (let i = 0; i < scores.length; i++) {
-    const score = scores[i] ?? 0;
-    let next = bin;
-    while (next < TENTHS.length && score > (TENTHS[next] ?? 1)) next++;
-    if (next !== bin) {
-      error += Math.abs(gap);
-      gap = 0;
-      bin = next;
-    }
-    const pos = positives[i] ?? 0;
-    const count = pos + (negatives[i] ?? 0);
-    gap += score * count - pos;
-    rows += count;
-  }
-  return rows === 0 ? null : (error + Math.abs(gap)) / rows;
 }

@@ -4,8 +4,10 @@ import type { ModelSpec } from "../facts/model.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import { canonicalClass } from "../kernel/classes.ts";
 import { invariant } from "../kernel/problem.ts";
-import { areaUnderRoc, averagePrecision, calibrationError, type RankedCounts } from "./auc.ts";
-import { ExactSum } from "./exact-sum.ts";
+import type { RankedCounts } from "./auc.ts";
+import { evaluateBinary, type ScoreView } from "./binary-metrics.ts";
+import { CalibrationBins } from "./calibration.ts";
+import { LossSums } from "./loss-sums.ts";
 import { scoreBucket, SCORE_BOUNDS, sigmoid } from "./score-bounds.ts";
 import { ScoreHistogram } from "./score-histogram.ts";
 import type {
@@ -20,13 +22,13 @@ import type {
   TotalsLimits,
   Yardstick,
 } from "./totals.ts";
-import { wilson, wilsonF1 } from "./wilson.ts";
 
 /** Probabilities are clipped to [2^-52, 1 - 2^-52] before their logarithm is taken. */
 const CLIP = 2 ** -52;
 /** Different scores counted apart; beyond, buckets. */
 const EXACT_SCORES = 50_000;
 const BUCKETS = 4096;
+const SCORE_BUCKETS = SCORE_BOUNDS.length + 1;
 const NEGATIVE = 0;
 const POSITIVE = 1;
 
@@ -41,6 +43,8 @@ interface DecisionPair {
   decided: typeof NEGATIVE | typeof POSITIVE;
   /** NaN: there is none. */
   score: number;
+  /** Among SCORE_BOUNDS. */
+  bucket: number;
   squared: number;
   logLoss: number;
 }
@@ -52,14 +56,16 @@ interface BinaryRules {
   readonly probability: boolean;
 }
 
-const METRICS = ["accuracy", "precision", "recall", "f1", "roc_auc"];
-
 class BinaryTotals implements Totals {
   readonly #pair: DecisionPair;
   readonly #rules: BinaryRules;
   readonly #scores: ScoreHistogram | null;
-  readonly #squared = new ExactSum();
-  readonly #logLoss = new ExactSum();
+  /** Only beside `#scores`: panes without them are read row by row. */
+  readonly #squared = new LossSums();
+  readonly #logLoss = new LossSums();
+  readonly #bins = new CalibrationBins();
+  /** Per bucket of SCORE_BOUNDS: negatives, then positives. Exact, also where `#scores` no longer is. */
+  readonly #buckets = new Int32Array(2 * SCORE_BUCKETS);
   #tp = 0;
   #fp = 0;
   #fn = 0;
@@ -77,7 +83,7 @@ class BinaryTotals implements Totals {
   }
 
   add(sign: Sign): void {
-    const { actual, decided, score, squared, logLoss } = this.#pair;
+    const { actual, decided, score, bucket, squared, logLoss } = this.#pair;
     if (actual === POSITIVE) {
       if (decided === POSITIVE) this.#tp += sign;
       else this.#fn += sign;
@@ -85,10 +91,14 @@ class BinaryTotals implements Totals {
     else this.#tn += sign;
     if (Number.isNaN(score)) return;
     this.#scored += sign;
-    this.#scores?.add(score, actual, sign);
+    if (this.#scores === null) return;
+    this.#scores.add(score, actual, sign);
+    const at = actual * SCORE_BUCKETS + bucket;
+    this.#buckets[at] = (this.#buckets[at] ?? 0) + sign;
     if (!this.#rules.probability) return;
-    this.#squared.add(sign * squared);
-    this.#logLoss.add(sign * logLoss);
+    this.#squared.add(squared, sign);
+    this.#logLoss.add(logLoss, sign);
+    this.#bins.add(score, actual, sign);
   }
 
   merge(other: Totals, sign: Sign): void {
@@ -98,52 +108,19 @@ class BinaryTotals implements Totals {
     this.#fn += sign * other.#fn;
     this.#tn += sign * other.#tn;
     this.#scored += sign * other.#scored;
+    if (this.#scores === null || other.#scored === 0) return;
     this.#squared.merge(other.#squared, sign);
     this.#logLoss.merge(other.#logLoss, sign);
-    if (this.#scores === null || other.#scored === 0) return;
+    this.#bins.merge(other.#bins, sign);
+    for (const [i, count] of other.#buckets.entries())
+      this.#buckets[i] = (this.#buckets[i] ?? 0) + sign * count;
     invariant(other.#scores, "scores to merge");
     this.#scores.merge(other.#scores, sign);
   }
 
-  evaluate(labeled: number): Evaluation {
-    const tp = this.#tp;
-    const fp = this.#fp;
-    const fn = this.#fn;
-    const tn = this.#tn;
-    const confusion = { tp, fp, fn, tn };
-    if (labeled === 0) {
-      return {
-        metrics: Object.fromEntries(METRICS.map((name) => [name, null])),
-        undefined: Object.fromEntries(METRICS.map((name) => [name, "no_labels"])),
-        confusion,
-        extra: {},
-      };
-    }
-    const reasons: Record<string, string> = {};
-    if (tp + fp === 0) reasons["precision"] = "no_predicted_positive";
-    if (tp + fn === 0) reasons["recall"] = "no_actual_positive";
-    if (tp + fp + fn === 0) reasons["f1"] = "no_positive";
-    const extra: Record<string, unknown> = {
-      balanced_accuracy: tp + fn > 0 && tn + fp > 0 ? (tp / (tp + fn) + tn / (tn + fp)) / 2 : null,
-      mcc: matthews(confusion),
-      accuracy_ci: wilson(tp + tn, labeled),
-      precision_ci: wilson(tp, tp + fp),
-      recall_ci: wilson(tp, tp + fn),
-      f1_ci: wilsonF1(tp, fp + fn),
-    };
-    const auc = this.#ranking(extra, reasons);
-    return {
-      metrics: {
-        accuracy: (tp + tn) / labeled,
-        precision: tp + fp === 0 ? null : tp / (tp + fp),
-        recall: tp + fn === 0 ? null : tp / (tp + fn),
-        f1: tp + fp + fn === 0 ? null : (2 * tp) / (2 * tp + fp + fn),
-        roc_auc: auc,
-      },
-      undefined: reasons,
-      confusion,
-      extra,
-    };
+  evaluate(): Evaluation {
+    const counts = { tp: this.#tp, fp: this.#fp, fn: this.#fn, tn: this.#tn };
+    return evaluateBinary(counts, this.#scoreView());
   }
 
   components(): Components {
@@ -172,28 +149,14 @@ class BinaryTotals implements Totals {
     this.#scores?.release();
   }
 
-  #ranking(extra: Record<string, unknown>, reasons: Record<string, string>): number | null {
-    if (this.#scored === 0) {
-      reasons["roc_auc"] = "no_scores";
-      return null;
-    }
-    if (this.#rules.probability) {
-      extra["brier"] = this.#squared.mean(this.#scored);
-      extra["log_loss"] = this.#logLoss.mean(this.#scored);
-    }
-    const ranked = this.#ranked();
-    const area = ranked === null ? null : areaUnderRoc(ranked);
-    if (ranked !== null && this.#scores?.isExact === true) {
-      if (this.#rules.probability) extra["ece10"] = calibrationError(ranked);
-      if (area !== null) extra["average_precision"] = averagePrecision(ranked);
-    }
-    if (area === null) {
-      reasons["roc_auc"] = "single_class";
-      return null;
-    }
-    extra["auc_delong_se"] = area.standardError;
-    if (area.bound > 0) extra["roc_auc_bound"] = area.bound;
-    return area.value;
+  #scoreView(): ScoreView | null {
+    const rows = this.#scored;
+    const ranked = rows === 0 ? null : this.#ranked();
+    if (ranked === null) return null;
+    const probability = this.#rules.probability
+      ? { logLoss: this.#logLoss, brier: this.#squared, calibration: this.#bins.evaluate(rows) }
+      : null;
+    return { rows, positives: ranked.positives.reduce((sum, count) => sum + count, 0), ranked, probability };
   }
 
   #ranked(): RankedCounts | null {
@@ -205,30 +168,25 @@ class BinaryTotals implements Totals {
   }
 
   #scoreCounts(): ScoreCounts | null {
-    const ranked = this.#scored === 0 ? null : this.#ranked();
-    if (ranked === null) return null;
-    const positive = SCORE_BOUNDS.map(() => 0).concat(0);
-    const negative = SCORE_BOUNDS.map(() => 0).concat(0);
-    for (const [i, score] of ranked.scores.entries()) {
-      const at = scoreBucket(this.#rules.probability ? score : sigmoid(score));
-      positive[at] = (positive[at] ?? 0) + (ranked.positives[i] ?? 0);
-      negative[at] = (negative[at] ?? 0) + (ranked.negatives[i] ?? 0);
-    }
-    return { positive, negative };
+    if (this.#scored === 0 || this.#scores === null) return null;
+    return {
+      negative: Array.from(this.#buckets.subarray(0, SCORE_BUCKETS)),
+      positive: Array.from(this.#buckets.subarray(SCORE_BUCKETS)),
+    };
   }
-}
-
-/** Matthews' correlation coefficient; 0 where a class is missing on either side. */
-function matthews(counts: { tp: number; fp: number; fn: number; tn: number }): number {
-  const { tp, fp, fn, tn } = counts;
-  const below = Math.sqrt(tp + fp) * Math.sqrt(tp + fn) * Math.sqrt(tn + fp) * Math.sqrt(tn + fn);
-  return below === 0 ? 0 : (tp * tn - fp * fn) / below;
 }
 
 class BinaryYardstick implements Yardstick {
   readonly #rules: BinaryRules;
   readonly #limits: TotalsLimits;
-  readonly #pair: DecisionPair = { actual: 0, decided: 0, score: Number.NaN, squared: 0, logLoss: 0 };
+  readonly #pair: DecisionPair = {
+    actual: 0,
+    decided: 0,
+    score: Number.NaN,
+    bucket: 0,
+    squared: 0,
+    logLoss: 0,
+  };
 
   constructor(spec: ModelSpec, limits: TotalsLimits) {
     const positive = spec.positive ?? "1";
@@ -252,6 +210,7 @@ class BinaryYardstick implements Yardstick {
     const says = value === null ? (score ?? 0) >= threshold : canonicalClass(value) === positive;
     pair.decided = says ? POSITIVE : NEGATIVE;
     pair.score = score ?? Number.NaN;
+    if (score !== null) pair.bucket = scoreBucket(probability ? score : sigmoid(score));
     if (score === null || !probability) return true;
     const miss = score - pair.actual;
     pair.squared = miss * miss;
@@ -268,15 +227,14 @@ class BinaryYardstick implements Yardstick {
 
   arrive(arrival: ArrivalTotals): void {
     const { positive, negative, probability } = this.#rules;
-    const { actual, decided, score, squared, logLoss } = this.#pair;
+    const { actual, decided, score, bucket, squared, logLoss } = this.#pair;
     arrival.pairs++;
     const row = arrival.confusion.get(actual === POSITIVE ? positive : negative);
     const predicted = decided === POSITIVE ? positive : negative;
     row?.set(predicted, (row.get(predicted) ?? 0) + 1);
     if (Number.isNaN(score)) return;
     const counts = actual === POSITIVE ? arrival.scoresPositive : arrival.scoresNegative;
-    const at = scoreBucket(probability ? score : sigmoid(score));
-    counts[at] = (counts[at] ?? 0) + 1;
+    counts[bucket] = (counts[bucket] ?? 0) + 1;
     if (!probability) return;
     arrival.squaredScoreError += squared;
     arrival.logLoss += logLoss;

@@ -3,107 +3,27 @@
 
 import type { Group } from "../facts/group.ts";
 import type { ModelSpec } from "../facts/model.ts";
-import type { Change, Truth } from "../facts/pair.ts";
-import type { Prediction } from "../facts/prediction.ts";
+import type { Change } from "../facts/pair.ts";
 import { createArrival } from "./arrival.ts";
 import { createBinaryYardstick } from "./binary.ts";
 import { createMulticlassYardstick } from "./multiclass.ts";
 import { createRegressionYardstick } from "./regression.ts";
 import type { ExactPurse } from "./score-histogram.ts";
 import { SeriesLimit } from "./series-limit.ts";
-import type { ArrivalTotals, Components, Yardstick } from "./totals.ts";
+import type { RowBudget } from "./rows-ahead.ts";
+import type { ArrivalTotals, Yardstick } from "./totals.ts";
+import type {
+  GroupFilter,
+  Measure,
+  MeasureCounters,
+  MeasureNeeds,
+  MeasureOptions,
+  SeriesInfo,
+  VersionDelays,
+  WindowStats,
+} from "./types.ts";
 import { type BinVisitor, type News, VersionTrack } from "./version-track.ts";
 import { parseWindow, type Window } from "./windows.ts";
-
-export interface MeasureOptions {
-  /** (model, version, slice) series. Beyond, slices go first, then new versions are not measured; both are counted. Default 200. */
-  readonly seriesMax?: number;
-  /** Different scores that all series together may count apart beyond their first 4,096 buckets each. Default 1,000,000 (about 60 MB). */
-  readonly exactScoresMax?: number;
-  /** Unix ms: when the first questions will be asked, if that is known; the windows are then filled as rows come. */
-  readonly asOf?: number;
-}
-
-export interface ScanRange {
-  readonly model: string;
-  readonly version: string;
-  /** Unix ms: fromTs < ts <= toTs. */
-  readonly fromTs: number;
-  readonly toTs: number;
-}
-
-export interface MeasureNeeds {
-  /** null: nothing is known of the model; its rows are counted, not measured. Asked once, and again at `rebuild`. */
-  specOf(model: string): ModelSpec | null;
-  /**
-   * Retained rows of a range, in any order, with the truth that holds: exactly what the changes applied so far say,
-   * neither less nor more. Never called within `apply`.
-   */
-  scan(range: ScanRange, visit: (row: number, prediction: Prediction, truth: Truth | null) => void): void;
-  /** Versions of the model that have retained rows: what `rebuild` reads of a model that was never applied. */
-  versionsOf?(model: string): Iterable<string>;
-}
-
-export interface GroupFilter {
-  readonly model?: string;
-  readonly version?: string;
-  readonly window?: string;
-  readonly slice?: string;
-}
-
-/** What one version has been doing. Times in Unix ms. */
-export interface SeriesInfo {
-  readonly model: string;
-  readonly version: string;
-  /** Earliest and latest ts seen. */
-  readonly firstTs: number;
-  readonly lastTs: number;
-  readonly lastPredictionTs: number;
-  /** null: no label joined yet. */
-  readonly lastLabelReceivedAt: number | null;
-  /** Retained rows, and how many of them have a label that holds. */
-  readonly predictions: number;
-  readonly labels: number;
-}
-
-/** Layer B: the summable components of one window. */
-export interface WindowStats extends Components {
-  readonly model: string;
-  readonly version: string;
-  readonly slice: string;
-  readonly window: string;
-  readonly predictions: number;
-  readonly pairs: number;
-}
-
-export interface MeasureCounters {
-  readonly series: number;
-  readonly droppedSlices: number;
-  /** Predictions of versions that found no room, once per version. */
-  readonly refusedVersions: number;
-  /** Labels that hold but do not fit the model's task. */
-  readonly unfitLabels: number;
-}
-
-export interface Measure {
-  /** Takes one change of the ledger, in commit order. */
-  apply(change: Change): void;
-  /** The same for what the ledger tells again when it is opened: nothing of it counts as an arrival. */
-  restore(change: Change): void;
-  /** Groups as of `at` (Unix ms), sorted by model, version, slice; windows in the order of the specification. */
-  groups(at: number, filter?: GroupFilter): Group[];
-  series(): SeriesInfo[];
-  /** Layer A: totals by arrival of labels, first joins only; they never fall. null: unknown, or the task is unresolved. */
-  arrival(model: string, version: string): Readonly<ArrivalTotals> | null;
-  windowStats(at: number, filter?: GroupFilter): WindowStats[];
-  /**
-   * Forgets what was measured of the model and reads its rows again by `scan`: after its task was resolved or changed,
-   * and at the start (then `versionsOf` must be given; `restore` does without).
-   * Arrival totals go on when the task is the same, else start at 0; rows read again do not count as arrivals.
-   */
-  rebuild(model: string): void;
-  counters(): MeasureCounters;
-}
 
 interface ModelTrack {
   readonly name: string;
@@ -115,8 +35,12 @@ interface ModelTrack {
 }
 
 const DEFAULT_WINDOWS = ["1h", "24h", "7d", "all"];
+const LABEL_HORIZON_MS = 7 * 86_400_000;
 const SERIES_MAX = 200;
 const EXACT_SCORES_MAX = 1_000_000;
+/** Rows that a question may read for matured windows, and a step of catching up. About a quarter of a second. */
+const QUESTION_ROWS = 100_000;
+const CATCH_UP_ROWS = 10_000;
 /** Further models are not begun; their names come from outside. */
 const MODELS_MAX = 1000;
 /** Refused versions of a model that are remembered; beyond, no further version of it is begun. */
@@ -163,17 +87,22 @@ class RunningMeasure implements Measure {
 
   groups(at: number, filter: GroupFilter = {}): Group[] {
     const found: { order: number; group: Group }[] = [];
-    this.#answer(at, filter, (model, version) => (slice, window, bin) => {
+    const basis = filter.basis ?? "all";
+    this.#answer(at, filter, ({ model, version, expected }) => (slice, window, { bin, gap }) => {
       const { predictions, labeled } = bin;
+      const coverage = predictions === 0 ? null : labeled / predictions;
+      const maturity = coverage === null || expected === null ? null : Math.min(1, coverage / expected);
       const group: Group = {
         model,
         version,
         slice,
         window: window.name,
+        basis,
         n_predictions: predictions,
         n_labeled: labeled,
-        coverage: predictions === 0 ? null : labeled / predictions,
-        ...bin.evaluate(),
+        coverage,
+        maturity,
+        ...(gap === null ? bin.evaluate() : { metrics: {}, undefined: { any: gap }, extra: {} }),
       };
       found.push({ order: window.order, group });
     });
@@ -184,14 +113,33 @@ class RunningMeasure implements Measure {
 
   windowStats(at: number, filter: GroupFilter = {}): WindowStats[] {
     const found: { order: number; stats: WindowStats }[] = [];
-    this.#answer(at, filter, (model, version) => (slice, window, bin) => {
+    const basis = filter.basis ?? "all";
+    this.#answer(at, filter, ({ model, version }) => (slice, { name, order }, { bin, gap }) => {
+      if (gap !== null) return;
       const { predictions, labeled: pairs } = bin;
-      const stats = { model, version, slice, window: window.name, predictions, pairs, ...bin.components() };
-      found.push({ order: window.order, stats });
+      const stats = { model, version, slice, window: name, basis, predictions, pairs, ...bin.components() };
+      found.push({ order, stats });
     });
     return found
       .sort((a, b) => compareNames(a.stats, b.stats) || a.order - b.order)
       .map(({ stats }) => stats);
+  }
+
+  delays(at: number): VersionDelays[] {
+    const found: VersionDelays[] = [];
+    for (const { name, versions } of this.#models.values()) {
+      for (const track of versions.values()) {
+        found.push({ model: name, version: track.version, ...track.delays(Math.floor(at)) });
+      }
+    }
+    return found.sort((a, b) => compareText(a.model, b.model) || compareText(a.version, b.version));
+  }
+
+  catchUp(at: number): boolean {
+    const budget: RowBudget = { rows: CATCH_UP_ROWS };
+    let behind = false;
+    for (const track of this.#tracks()) behind = !track.settle(Math.floor(at), budget) || behind;
+    return behind;
   }
 
   series(): SeriesInfo[] {
@@ -253,16 +201,20 @@ class RunningMeasure implements Measure {
     for (const { versions } of this.#models.values()) yield* versions.values();
   }
 
-  #answer(at: number, filter: GroupFilter, visitorOf: (model: string, version: string) => BinVisitor): void {
+  #answer(at: number, filter: GroupFilter, visitorOf: (of: Answered) => BinVisitor): void {
     // ts are whole milliseconds; a clock's fraction means nothing to them.
     const instant = Math.floor(at);
     this.#lastAt = instant;
     const wanted = { window: filter.window, slice: filter.slice };
+    const budget: RowBudget = { rows: QUESTION_ROWS };
     for (const { name, versions } of this.#models.values()) {
       if (filter.model !== undefined && filter.model !== name) continue;
       for (const track of versions.values()) {
         if (filter.version !== undefined && filter.version !== track.version) continue;
-        track.answer(instant, wanted, visitorOf(name, track.version));
+        const expected = track.delays(instant).expectedCoverage;
+        const visit = visitorOf({ model: name, version: track.version, expected });
+        if (filter.basis === "matured") track.answerMatured({ at: instant, budget }, wanted, visit);
+        else track.answer(instant, wanted, visit);
       }
     }
   }
@@ -316,6 +268,7 @@ class RunningMeasure implements Measure {
       windows,
       yardstick,
       arrival: first.arrival ?? createArrival(spec),
+      labelHorizonMs: horizonOf(spec),
       read: (range, visit) => this.#needs.scan({ model: name, version, ...range }, visit),
       limit: this.#limit,
       at,
@@ -328,6 +281,19 @@ class RunningMeasure implements Measure {
     track.release();
     model.versions.delete(track.version);
   }
+}
+
+/** When no more labels are expected: silence that means a value ends the waiting too. */
+function horizonOf(spec: ModelSpec | null): number {
+  if (spec === null) return LABEL_HORIZON_MS;
+  return Math.max(spec.labelHorizonMs, spec.absentMeans?.afterMs ?? 0);
+}
+
+interface Answered {
+  readonly model: string;
+  readonly version: string;
+  /** Share of the predictions that will have a label. */
+  readonly expected: number | null;
 }
 
 interface Named {
@@ -349,5 +315,6 @@ export function createMeasure(options: MeasureOptions, needs: MeasureNeeds): Mea
   return new RunningMeasure(options, needs);
 }
 
+export type * from "./types.ts";
 export type { ArrivalTotals, Components, ConfusionCell, ScoreCounts } from "./totals.ts";
 export { SCORE_BOUNDS } from "./score-bounds.ts";

@@ -4,11 +4,10 @@ import type { ModelSpec } from "../facts/model.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import { canonicalClass } from "../kernel/classes.ts";
 import { invariant } from "../kernel/problem.ts";
-import { averagedScores, balancedAccuracy, classCounts, matthewsOf } from "./averages.ts";
 import { logLossOf } from "./binary.ts";
 import { ClassNames } from "./class-names.ts";
-import { ExactSum } from "./exact-sum.ts";
-import { classAreas, type ClassColumns } from "./multiclass-auc.ts";
+import { LossSums } from "./loss-sums.ts";
+import { AUC_CLASSES_MAX, evaluateMulticlass } from "./multiclass-metrics.ts";
 import { ScoreHistogram } from "./score-histogram.ts";
 import type {
   ArrivalTotals,
@@ -22,28 +21,13 @@ import type {
   Yardstick,
 } from "./totals.ts";
 import { OTHER_CLASS } from "./totals.ts";
-import { wilson } from "./wilson.ts";
 
 /** Different scores of one class counted apart; beyond, buckets (fewer when there are many classes). */
 const EXACT_SCORES = 50_000;
 const BUCKETS_ALL_CLASSES = 4096;
 const BUCKETS_MIN = 256;
-/** With more classes no AUC is computed: it takes one histogram per class with one count per class. */
-const AUC_CLASSES_MAX = 20;
 /** Cells of a confusion matrix are keyed actual * RADIX + predicted. */
 const RADIX = 65_536;
-
-const AVERAGES = ["micro", "macro", "weighted"];
-const METRICS = [
-  "accuracy",
-  ...["precision", "recall", "f1"].flatMap((name) => AVERAGES.map((average) => `${name}_${average}`)),
-];
-const AREAS = [
-  "roc_auc_ovr_macro",
-  "roc_auc_ovr_weighted",
-  "roc_auc_ovo_macro",
-  "roc_auc_ovo_weighted",
-] as const;
 
 /** One pair, looked at once and added to many totals. */
 interface ClassPair {
@@ -55,6 +39,8 @@ interface ClassPair {
   /** Scores of the configured classes, in their order. */
   readonly scores: number[];
   logLoss: number;
+  /** Sum over the classes of (score - outcome)^2. */
+  squared: number;
 }
 
 interface ClassRules {
@@ -69,7 +55,8 @@ class MulticlassTotals implements Totals {
   readonly #rules: ClassRules;
   readonly #cells = new Map<number, number>();
   readonly #scores: readonly ScoreHistogram[] | null;
-  readonly #logLoss = new ExactSum();
+  readonly #logLoss = new LossSums();
+  readonly #brier = new LossSums();
   #scored = 0;
 
   constructor(pair: ClassPair, rules: ClassRules, scores: readonly ScoreHistogram[] | null) {
@@ -83,11 +70,12 @@ class MulticlassTotals implements Totals {
   }
 
   add(sign: Sign): void {
-    const { actual, predicted, side, scores, logLoss } = this.#pair;
+    const { actual, predicted, side, scores, logLoss, squared } = this.#pair;
     this.#count(actual * RADIX + predicted, sign);
     if (side < 0) return;
     this.#scored += sign;
-    this.#logLoss.add(sign * logLoss);
+    this.#logLoss.add(logLoss, sign);
+    this.#brier.add(squared, sign);
     if (this.#scores === null) return;
     for (const [i, histogram] of this.#scores.entries()) histogram.add(scores[i] ?? 0, side, sign);
   }
@@ -97,6 +85,7 @@ class MulticlassTotals implements Totals {
     for (const [cell, count] of other.#cells) this.#count(cell, sign * count);
     this.#scored += sign * other.#scored;
     this.#logLoss.merge(other.#logLoss, sign);
+    this.#brier.merge(other.#brier, sign);
     if (this.#scores === null || other.#scored === 0) return;
     for (const [i, histogram] of this.#scores.entries()) {
       const theirs = other.#scores?.[i];
@@ -106,32 +95,15 @@ class MulticlassTotals implements Totals {
   }
 
   evaluate(labeled: number): Evaluation {
-    if (labeled === 0) {
-      const names = [...METRICS, ...AREAS];
-      return {
-        metrics: Object.fromEntries(names.map((name) => [name, null])),
-        undefined: Object.fromEntries(names.map((name) => [name, "no_labels"])),
-        confusion: {},
-        extra: {},
-      };
-    }
-    const confusion = this.#confusion();
-    const classes = classCounts(confusion);
-    let hits = 0;
-    for (const each of classes.values()) hits += each.hits;
-    const extra: Record<string, unknown> = {
-      balanced_accuracy: balancedAccuracy(classes.values()),
-      mcc: matthewsOf(classes.values(), labeled),
-      accuracy_ci: wilson(hits, labeled),
-    };
-    const reasons: Record<string, string> = {};
-    const areas = this.#areas(extra, reasons);
-    return {
-      metrics: { ...averagedScores(classes.values(), labeled), ...areas },
-      undefined: reasons,
-      confusion: Object.fromEntries([...confusion].map(([name, row]) => [name, Object.fromEntries(row)])),
-      extra,
-    };
+    const { classes, probability } = this.#rules;
+    return evaluateMulticlass({
+      rows: labeled,
+      confusion: this.#confusion(),
+      scored: this.#scored,
+      classes,
+      columns: this.#scored === 0 ? null : (this.#scores?.map((histogram) => histogram.columns()) ?? null),
+      losses: probability ? { logLoss: this.#logLoss, brier: this.#brier } : null,
+    });
   }
 
   components(): Components {
@@ -174,41 +146,6 @@ class MulticlassTotals implements Totals {
     }
     return confusion;
   }
-
-  #areas(
-    extra: Record<string, unknown>,
-    reasons: Record<string, string>,
-  ): Record<(typeof AREAS)[number], number | null> {
-    const { classes, probability } = this.#rules;
-    const nothing = {
-      roc_auc_ovr_macro: null,
-      roc_auc_ovr_weighted: null,
-      roc_auc_ovo_macro: null,
-      roc_auc_ovo_weighted: null,
-    };
-    if (this.#scored > 0 && probability) extra["log_loss"] = this.#logLoss.mean(this.#scored);
-    if (this.#scored === 0 || this.#scores === null) {
-      const reason = classes.length > AUC_CLASSES_MAX ? "too_many_classes" : "no_scores";
-      for (const name of AREAS) reasons[name] = reason;
-      return nothing;
-    }
-    const columns: ClassColumns[] = this.#scores.map((histogram) => histogram.columns());
-    const areas = classAreas(columns);
-    extra["roc_auc_ovr"] = Object.fromEntries(classes.map((name, i) => [name, areas.perClass[i] ?? null]));
-    if (areas.bound > 0) extra["roc_auc_bound"] = areas.bound;
-    for (const name of AREAS) {
-      if (areas.present < 2) reasons[name] = "single_class";
-      else if (areas[name] === null) reasons[name] = "class_absent";
-    }
-    return areas.present < 2
-      ? nothing
-      : {
-          roc_auc_ovr_macro: areas.roc_auc_ovr_macro,
-          roc_auc_ovr_weighted: areas.roc_auc_ovr_weighted,
-          roc_auc_ovo_macro: areas.roc_auc_ovo_macro,
-          roc_auc_ovo_weighted: areas.roc_auc_ovo_weighted,
-        };
-  }
 }
 
 class MulticlassYardstick implements Yardstick {
@@ -216,7 +153,7 @@ class MulticlassYardstick implements Yardstick {
   readonly #limits: TotalsLimits;
   readonly #maxClasses: number;
   readonly #sides: ReadonlyMap<string, number>;
-  readonly #pair: ClassPair = { actual: 0, predicted: 0, side: -1, scores: [], logLoss: 0 };
+  readonly #pair: ClassPair = { actual: 0, predicted: 0, side: -1, scores: [], logLoss: 0, squared: 0 };
 
   constructor(spec: ModelSpec, limits: TotalsLimits) {
     const classes = spec.classes ?? [];
@@ -238,7 +175,10 @@ class MulticlassYardstick implements Yardstick {
     pair.predicted = this.#rules.names.idOf(canonicalClass(prediction.value));
     pair.side = this.#readScores(prediction.scores) ? (this.#sides.get(actual) ?? -1) : -1;
     pair.logLoss = 0;
-    if (pair.side >= 0 && this.#rules.probability) pair.logLoss = logLossOf(pair.scores[pair.side] ?? 0);
+    pair.squared = 0;
+    if (pair.side < 0 || !this.#rules.probability) return true;
+    pair.logLoss = logLossOf(pair.scores[pair.side] ?? 0);
+    for (const [i, score] of pair.scores.entries()) pair.squared += (score - (i === pair.side ? 1 : 0)) ** 2;
     return true;
   }
 

@@ -1,23 +1,10 @@
 // Counts per score, for everything that needs the order of scores (AUC first of all): exact while scores are few,
 // then buckets on the leading bits of the double, coarser by one bit whenever there are too many. A label can be taken back.
 
-const MANTISSA_BITS = 52;
+import { bucketEnd, MANTISSA_BITS, sharedBits, truncate } from "./float-bits.ts";
+import { KeyIndex } from "./key-index.ts";
+
 const FIRST_SLOTS = 8;
-
-const word = new Float64Array(1);
-const halves = new Uint32Array(word.buffer);
-const LOW = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1;
-
-/** `value` with all but the leading `bits` bits of its mantissa cleared. */
-function truncate(value: number, bits: number): number {
-  word[0] = value;
-  const cleared = MANTISSA_BITS - bits;
-  if (cleared >= 32) {
-    halves[LOW] = 0;
-    halves[1 - LOW] = (halves[1 - LOW] ?? 0) & (-1 << (cleared - 32));
-  } else halves[LOW] = (halves[LOW] ?? 0) & (-1 << cleared);
-  return word[0] + 0;
-}
 
 /** A common purse of exact entries: what all histograms together may hold beyond their own `buckets`. */
 export interface ExactPurse {
@@ -51,7 +38,7 @@ export class ScoreHistogram {
   readonly #limits: HistogramLimits;
   #bits = MANTISSA_BITS;
   #borrowed = 0;
-  readonly #slots = new Map<number, number>();
+  readonly #slots = new KeyIndex();
   #counts: Int32Array;
   /** Key of each slot; NaN: nobody's. */
   #keys: Float64Array;
@@ -60,15 +47,14 @@ export class ScoreHistogram {
   #came: number[] = [];
   #went: number[] = [];
   readonly #free: number[] = [];
-  /** The only score in a bucket, NaN once there are two; unused while exact. */
-  #firsts: Float64Array;
+  /** The only score in a bucket, NaN once there are two; empty while exact, when the key says it. */
+  #firsts = new Float64Array(0);
 
   constructor(shape: HistogramShape, limits: HistogramLimits) {
     this.#shape = shape;
     this.#limits = limits;
     this.#counts = new Int32Array(FIRST_SLOTS * shape.sides);
     this.#keys = new Float64Array(FIRST_SLOTS).fill(Number.NaN);
-    this.#firsts = new Float64Array(FIRST_SLOTS);
   }
 
   /** Leading mantissa bits that are told apart; 52: every score is. */
@@ -89,22 +75,23 @@ export class ScoreHistogram {
     const slot = this.#slotOf(score, score);
     const at = slot * this.#shape.sides + side;
     this.#counts[at] = (this.#counts[at] ?? 0) + sign;
-    if (sign === -1) this.#dropIfEmpty(score, slot);
-    else this.#fit();
+    if (sign === -1) this.#dropIfEmpty(slot);
+    else if (this.#slots.size > this.#limits.buckets || this.#borrowed > 0) this.#fit();
   }
 
   /** Adds or takes away the rows of `other` (same shape). Precision falls to the coarser of the two. */
   merge(other: ScoreHistogram, sign: 1 | -1): void {
-    while (this.#bits > other.#bits) this.#coarsen();
+    if (this.#bits > other.#bits) this.#coarsenTo(other.#bits);
     const sides = this.#shape.sides;
-    for (const [key, from] of other.#slots) {
+    for (const from of other.#sort()) {
+      const key = other.#keys[from] ?? 0;
       const first = other.isExact ? key : (other.#firsts[from] ?? Number.NaN);
       const slot = this.#slotOf(key, first);
       for (let side = 0; side < sides; side++) {
         const at = slot * sides + side;
         this.#counts[at] = (this.#counts[at] ?? 0) + sign * (other.#counts[from * sides + side] ?? 0);
       }
-      this.#dropIfEmpty(key, slot);
+      this.#dropIfEmpty(slot);
     }
     this.#fit();
   }
@@ -133,8 +120,31 @@ export class ScoreHistogram {
     return { scores, counts, mixed };
   }
 
+  /** Sorted like `columns`: the scores of an entry lie between low and high; equal where it holds one score only. */
+  ranges(): { readonly low: Float64Array; readonly high: Float64Array } {
+    const order = this.#sort();
+    const low = new Float64Array(order.length);
+    const high = new Float64Array(order.length);
+    for (const [i, slot] of order.entries()) {
+      const key = this.#keys[slot] ?? 0;
+      const only = this.isExact ? key : (this.#firsts[slot] ?? Number.NaN);
+      if (!Number.isNaN(only)) low[i] = high[i] = only;
+      else if (this.#shape.mirrored && key >= 0.5) {
+        low[i] = Math.max(0.5, 1 - bucketEnd(1 - key, this.#bits));
+        high[i] = key;
+      } else {
+        // Truncation goes towards 0, so the bucket of 0 reaches to both sides.
+        const end = bucketEnd(Math.abs(key), this.#bits);
+        low[i] = key > 0 || this.#shape.mirrored ? key : -end;
+        high[i] = key < 0 ? key : end;
+      }
+    }
+    return { low, high };
+  }
+
   /** Slots by key. Only what came since the last time is sorted. */
   #sort(): Int32Array {
+    if (this.#came.length === 0 && this.#went.length === 0) return this.#order;
     const came = Float64Array.from(this.#came, (slot) => this.#keys[slot] ?? Number.NaN).sort();
     const order = new Int32Array(this.#slots.size);
     let next = 0;
@@ -142,16 +152,20 @@ export class ScoreHistogram {
     for (const slot of this.#order) {
       const key = this.#keys[slot] ?? Number.NaN;
       if (Number.isNaN(key)) continue;
-      for (; (came[next] ?? Number.NaN) < key; next++) order[at++] = this.#slots.get(came[next] ?? 0) ?? 0;
+      for (; (came[next] ?? Number.NaN) < key; next++) order[at++] = this.#slotAt(came[next] ?? 0);
       order[at++] = slot;
     }
     // NaN sorts last: those that came and went.
-    for (; at < order.length; next++) order[at++] = this.#slots.get(came[next] ?? 0) ?? 0;
+    for (; at < order.length; next++) order[at++] = this.#slotAt(came[next] ?? 0);
     this.#order = order;
     this.#came = [];
     this.#free.push(...this.#went);
     this.#went = [];
     return order;
+  }
+
+  #slotAt(key: number): number {
+    return this.#slots.find(this.#keys, key);
   }
 
   #keyOf(score: number): number {
@@ -163,16 +177,16 @@ export class ScoreHistogram {
 
   #slotOf(score: number, first: number): number {
     const key = this.#keyOf(score);
-    const known = this.#slots.get(key);
-    if (known !== undefined) {
+    const known = this.#slotAt(key);
+    if (known >= 0) {
       if (!this.isExact && this.#firsts[known] !== first) this.#firsts[known] = Number.NaN;
       return known;
     }
     const slot = this.#free.pop() ?? this.#slots.size + this.#went.length;
-    if (slot >= this.#firsts.length) this.#grow();
-    this.#slots.set(key, slot);
+    if (slot >= this.#keys.length) this.#grow();
     this.#keys[slot] = key;
-    this.#firsts[slot] = first;
+    this.#slots.insert(this.#keys, slot);
+    if (!this.isExact) this.#firsts[slot] = first;
     this.#came.push(slot);
     return slot;
   }
@@ -189,15 +203,17 @@ export class ScoreHistogram {
     this.#keys = keys;
   }
 
-  #dropIfEmpty(score: number, slot: number): void {
+  #dropIfEmpty(slot: number): void {
     const sides = this.#shape.sides;
     for (let at = slot * sides; at < (slot + 1) * sides; at++) if (this.#counts[at] !== 0) return;
-    this.#slots.delete(this.#keyOf(score));
+    this.#slots.remove(this.#keys, slot);
     this.#keys[slot] = Number.NaN;
     // Not used again before the order is told: it may still stand there.
     this.#went.push(slot);
     if (this.#went.length > this.#slots.size + FIRST_SLOTS) this.#sort();
-    if (this.#slots.size === 0) this.#bits = MANTISSA_BITS;
+    if (this.#slots.size > 0 || this.isExact) return;
+    this.#bits = MANTISSA_BITS;
+    this.#firsts = new Float64Array(0);
   }
 
   #fit(): void {
@@ -218,26 +234,53 @@ export class ScoreHistogram {
     }
     this.release();
     // At 0 bits only exponents are told apart: at most some 4,100 buckets, whatever comes.
-    while (this.#slots.size > buckets && this.#bits > 0) this.#coarsen();
+    if (this.#bits > 0) this.#coarsenTo(this.#bitsFor(buckets));
   }
 
-  #coarsen(): void {
+  /** The most bits, below those of now, at which no more than `buckets` buckets are occupied; at least 0. */
+  #bitsFor(buckets: number): number {
+    const order = this.#sort();
+    const { mirrored } = this.#shape;
+    /** Neighbours by the number of bits they share. */
+    const sharing = new Int32Array(MANTISSA_BITS + 1);
+    let occupied = 1;
+    for (let i = 1; i < order.length; i++) {
+      const below = this.#keys[order[i - 1] ?? 0] ?? 0;
+      const above = this.#keys[order[i] ?? 0] ?? 0;
+      const upper = mirrored && below >= 0.5;
+      const split = mirrored && below < 0.5 && above >= 0.5;
+      const shared = split ? -1 : upper ? sharedBits(1 - above, 1 - below) : sharedBits(below, above);
+      if (shared < 0) occupied++;
+      else sharing[shared] = (sharing[shared] ?? 0) + 1;
+    }
+    let bits = 0;
+    // With one bit more those that share exactly `bits` part.
+    while (bits + 1 < this.#bits && occupied + (sharing[bits] ?? 0) <= buckets) {
+      occupied += sharing[bits] ?? 0;
+      bits++;
+    }
+    return bits;
+  }
+
+  #coarsenTo(bits: number): void {
     const exact = this.isExact;
-    const old = [...this.#slots];
+    const old = this.#sort();
     const { sides } = this.#shape;
+    const keys = this.#keys;
     const counts = this.#counts;
     const firsts = this.#firsts;
     this.release();
-    this.#bits--;
+    this.#bits = bits;
     this.#slots.clear();
     this.#free.length = 0;
     this.#order = new Int32Array(0);
     this.#came = [];
     this.#went = [];
-    this.#counts = new Int32Array(counts.length);
-    this.#keys.fill(Number.NaN);
-    this.#firsts = new Float64Array(firsts.length);
-    for (const [key, from] of old) {
+    this.#counts = new Int32Array(FIRST_SLOTS * sides);
+    this.#keys = new Float64Array(FIRST_SLOTS).fill(Number.NaN);
+    this.#firsts = new Float64Array(FIRST_SLOTS);
+    for (const from of old) {
+      const key = keys[from] ?? 0;
       const slot = this.#slotOf(key, exact ? key : (firsts[from] ?? Number.NaN));
       for (let side = 0; side < sides; side++) {
         const at = slot * sides + side;

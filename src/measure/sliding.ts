@@ -76,6 +76,11 @@ export class SlidingWindow {
     this.#source = source;
   }
 
+  /** The totals hold the rows with a greater ts; null: they are not kept yet. */
+  get edge(): number | null {
+    return this.#edge;
+  }
+
   /** Begins empty, as of `at`: only for a version that has no rows yet. */
   begin(at: number): void {
     this.#edge = at - this.window.lengthMs;

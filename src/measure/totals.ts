@@ -1,5 +1,6 @@
 // What every task's sufficient statistics can do: take a pair in, take it back, merge, and answer.
 
+import type { MetricInterval } from "../facts/group.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import type { ExactPurse } from "./score-histogram.ts";
 
@@ -13,7 +14,14 @@ export interface Evaluation {
     | Readonly<Record<string, number>>
     | Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly extra: Readonly<Record<string, unknown>>;
+  readonly intervals?: Intervals;
+  /** What the best constant prediction would score on the same labels. */
+  readonly baseline?: Baseline;
 }
+
+/** By metric; null: the metric has a value, but no interval can be given. */
+export type Intervals = Readonly<Record<string, MetricInterval | null>>;
+export type Baseline = Readonly<Record<string, number | null>>;
 
 export interface ConfusionCell {
   readonly actual: string;

@@ -3,6 +3,9 @@
 import type { Change, Truth } from "../facts/pair.ts";
 import type { Prediction } from "../facts/prediction.ts";
 import { Bin, type Step } from "./bin.ts";
+import { DelayBook, type DelayFigures, type DelayGap } from "./delays.ts";
+import { MaturedSet, type MaturedShare, type Start } from "./matured.ts";
+import type { RowBudget } from "./rows-ahead.ts";
 import { type SeriesLimit, type SliceOwner } from "./series-limit.ts";
 import { type Share, sliceNames, SlidingWindow, type TimedWindow } from "./sliding.ts";
 import type { ArrivalTotals, Yardstick } from "./totals.ts";
@@ -20,6 +23,8 @@ interface Series {
   readonly all: Bin;
   /** One per timed window, in their order. */
   readonly shares: readonly Share[];
+  /** One per window, in their order. */
+  readonly matured: readonly MaturedShare[];
 }
 
 export interface RowReader {
@@ -35,6 +40,8 @@ export interface TrackSetup {
   readonly windows: readonly Window[];
   readonly yardstick: Yardstick | null;
   readonly arrival: ArrivalTotals;
+  /** After this, no more labels are expected. */
+  readonly labelHorizonMs: number;
   readonly read: RowReader;
   readonly limit: SeriesLimit;
   /** When known, the windows are kept from the first row on, as of then. */
@@ -46,8 +53,17 @@ export interface Answering {
   readonly slice: string | undefined;
 }
 
+/** Why there is no matured window: its end is not known, or more rows must be read than one question may. */
+export type MaturedGap = DelayGap | "catching_up";
+
+export interface Held {
+  readonly bin: Bin;
+  /** Not null: the bin is empty, and this is why. */
+  readonly gap: MaturedGap | null;
+}
+
 /** Called for every window of every series; `order` is the window's place in the specification. */
-export type BinVisitor = (slice: string, window: { name: string; order: number }, bin: Bin) => void;
+export type BinVisitor = (slice: string, window: { name: string; order: number }, held: Held) => void;
 
 export class VersionTrack implements SliceOwner {
   readonly version: string;
@@ -57,6 +73,10 @@ export class VersionTrack implements SliceOwner {
   readonly #main: Series;
   readonly #slices = new Map<string, Series>();
   readonly #refused = new Set<string>();
+  readonly #delays = new DelayBook();
+  readonly #matured: MaturedSet;
+  /** The delays as of an instant, until something changes. */
+  #figures: { readonly at: number; readonly figures: DelayFigures } | null = null;
   #unfit = 0;
   #firstTs = Number.POSITIVE_INFINITY;
   #lastTs = Number.NEGATIVE_INFINITY;
@@ -71,6 +91,7 @@ export class VersionTrack implements SliceOwner {
       if (lengthMs !== null) timed.push({ name, lengthMs, stepMs });
     }
     this.#sliding = timed.map((window, i) => this.#createSliding(window, i));
+    this.#matured = this.#createMatured();
     this.#main = this.#createSeries("");
     if (setup.at !== null) for (const sliding of this.#sliding) sliding.begin(setup.at);
   }
@@ -107,12 +128,15 @@ export class VersionTrack implements SliceOwner {
 
   apply(change: Change, news: News): void {
     const { prediction } = change;
+    this.#figures = null;
+    this.#matured.touched(prediction.ts);
     if (change.kind === "predicted") {
       this.#predicted(prediction);
       return;
     }
     if (change.before !== null) this.#pair(prediction, change.before, UNPAIRED);
     if (change.kind === "forgotten") {
+      this.#delays.predicted(prediction.ts, -1);
       this.#touch(prediction, UNPREDICTED);
       this.#leaveEmptySlices(prediction);
       return;
@@ -132,13 +156,39 @@ export class VersionTrack implements SliceOwner {
         for (const series of this.#all()) {
           if (wanted.slice !== undefined && wanted.slice !== series.slice) continue;
           const bin = place === undefined ? series.all : series.shares[place]?.total;
-          if (bin !== undefined) visit(series.slice, { name, order }, bin);
+          if (bin !== undefined) visit(series.slice, { name, order }, { bin, gap: null });
         }
       };
       const sliding = place === undefined ? undefined : this.#sliding[place];
       sliding?.moveTo(at);
       if (sliding !== undefined && this.#lastTs > at) sliding.withoutLater(at, show);
       else show();
+    }
+  }
+
+  delays(at: number): DelayFigures {
+    if (this.#figures?.at !== at) {
+      this.#figures = { at, figures: this.#delays.figures(at, this.#setup.labelHorizonMs) };
+    }
+    return this.#figures.figures;
+  }
+
+  /** Moves the matured windows on; false: they are not there yet. */
+  settle(at: number, budget: RowBudget): boolean {
+    return this.#moveMatured(at, budget).every((gap) => gap !== "catching_up");
+  }
+
+  /** Like `answer`, for the windows that end where nearly all labels are in. */
+  answerMatured(now: { at: number; budget: RowBudget }, wanted: Answering, visit: BinVisitor): void {
+    const gaps = this.#moveMatured(now.at, now.budget);
+    for (const [order, { name }] of this.#setup.windows.entries()) {
+      if (wanted.window !== undefined && wanted.window !== name) continue;
+      const gap = gaps[order] ?? null;
+      for (const { slice, matured } of this.#all()) {
+        if (wanted.slice !== undefined && wanted.slice !== slice) continue;
+        const bin = gap === null ? matured[order]?.total : new Bin(null, "total");
+        if (bin !== undefined) visit(slice, { name, order }, { bin, gap });
+      }
     }
   }
 
@@ -161,12 +211,51 @@ export class VersionTrack implements SliceOwner {
     this.#setup.limit.leave(this.seriesCount);
   }
 
+  /** Why each window has no answer; null: it has one. */
+  #moveMatured(at: number, budget: RowBudget): (MaturedGap | null)[] {
+    const { gap, lagMs } = this.delays(at);
+    if (lagMs === null) {
+      this.#matured.release();
+      return this.#setup.windows.map(() => gap);
+    }
+    return this.#matured.moveTo(at - lagMs, budget).map((there) => (there ? null : "catching_up"));
+  }
+
+  #createMatured(): MaturedSet {
+    const timed = new Map(this.#sliding.map((sliding, i) => [sliding.window.name, i]));
+    const { windows, yardstick, read } = this.#setup;
+    const placeOf = (window: number): number | undefined => timed.get(windows[window]?.name ?? "");
+    return new MaturedSet({
+      yardstick,
+      lengthsMs: windows.map(({ lengthMs }) => lengthMs),
+      shares: (window) => this.#all().flatMap(({ matured }) => matured[window] ?? []),
+      startOf: (window) => this.#startOf(window, placeOf(window)),
+      lastTs: () => this.#lastTs,
+      read: (range, visit) => read(range, (_row, prediction, truth) => visit(prediction, truth)),
+      take: (window, { prediction, truth }, sign) =>
+        this.#takeInto((series) => series.matured[window]?.total, { prediction, truth }, sign),
+    });
+  }
+
+  #startOf(window: number, place: number | undefined): Start | null {
+    const edge = place === undefined ? Number.MIN_SAFE_INTEGER : this.#sliding[place]?.edge;
+    if (edge === undefined || edge === null) return null;
+    const copyInto = (): void => {
+      for (const { all, shares, matured } of this.#all()) {
+        const from = place === undefined ? all : shares[place]?.total;
+        if (from !== undefined) matured[window]?.total.merge(from, 1);
+      }
+    };
+    return { edge, copyInto };
+  }
+
   #createSliding(window: TimedWindow, place: number): SlidingWindow {
     return new SlidingWindow(window, this.#setup.yardstick, {
       shares: () => this.#shares(place),
       mainPanes: () => this.#main.shares[place]?.panes ?? new Map(),
       read: (range, visit) => this.#setup.read(range, (_row, prediction, truth) => visit(prediction, truth)),
-      take: (prediction, truth, sign) => this.#takeInto(place, { prediction, truth }, sign),
+      take: (prediction, truth, sign) =>
+        this.#takeInto((series) => series.shares[place]?.total, { prediction, truth }, sign),
     });
   }
 
@@ -175,6 +264,7 @@ export class VersionTrack implements SliceOwner {
       slice,
       all: new Bin(this.#setup.yardstick, "total"),
       shares: this.#sliding.map((sliding) => sliding.createShare()),
+      matured: this.#setup.windows.map(() => ({ total: new Bin(this.#setup.yardstick, "total") })),
     };
   }
 
@@ -192,11 +282,15 @@ export class VersionTrack implements SliceOwner {
   }
 
   /** A row, taken into (or out of) the totals of one window. */
-  #takeInto(place: number, row: { prediction: Prediction; truth: Truth | null }, sign: 1 | -1): void {
+  #takeInto(
+    binOf: (series: Series) => Bin | undefined,
+    row: { prediction: Prediction; truth: Truth | null },
+    sign: 1 | -1,
+  ): void {
     const { prediction, truth } = row;
     const fits = truth !== null && this.#fits(prediction, truth);
     for (const series of this.#seriesOf(prediction)) {
-      const total = series.shares[place]?.total;
+      const total = binOf(series);
       total?.take(sign === 1 ? PREDICTED : UNPREDICTED);
       if (fits) total?.take(sign === 1 ? PAIRED : UNPAIRED);
     }
@@ -206,6 +300,7 @@ export class VersionTrack implements SliceOwner {
     for (const slice of sliceNames(prediction)) this.#beginSlice(slice);
     this.#firstTs = Math.min(this.#firstTs, prediction.ts);
     this.#lastTs = Math.max(this.#lastTs, prediction.ts);
+    this.#delays.predicted(prediction.ts, 1);
     this.#touch(prediction, PREDICTED);
     for (const sliding of this.#sliding) sliding.trim();
   }
@@ -215,6 +310,7 @@ export class VersionTrack implements SliceOwner {
       this.#unfit += step.pairs;
       return false;
     }
+    this.#delays.labelled(prediction.ts, truth.firstReceivedAt, step.pairs === 1 ? 1 : -1);
     if (step.pairs === 1) {
       this.#lastLabelReceivedAt = Math.max(this.#lastLabelReceivedAt ?? 0, truth.firstReceivedAt);
     }
@@ -232,6 +328,9 @@ export class VersionTrack implements SliceOwner {
       for (let i = 0; i < this.#sliding.length; i++) {
         const share = series.shares[i];
         if (share !== undefined) this.#sliding[i]?.take(share, prediction.ts, step);
+      }
+      for (let i = 0; i < series.matured.length; i++) {
+        if (this.#matured.holds(i, prediction.ts)) series.matured[i]?.total.take(step);
       }
     }
   }
@@ -276,4 +375,5 @@ export class VersionTrack implements SliceOwner {
 function releaseSeries(series: Series): void {
   series.all.release();
   for (const share of series.shares) share.total.release();
+  for (const share of series.matured) share.total.release();
 }

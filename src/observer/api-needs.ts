@@ -7,11 +7,12 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import { Problem } from "../kernel/problem.ts";
 import type { FoundPrediction, Ledger } from "../ledger/types.ts";
+import type { VersionRecord } from "../facts/version.ts";
 import type { Measure } from "../measure/measure.ts";
 import type { ModelBook } from "../observe/models.ts";
-import type { VersionModel } from "../facts/road.ts";
 import { version } from "../kernel/version.ts";
 import type { StateBook } from "./state-book.ts";
+import type { ObserverVersions } from "./version-desk.ts";
 
 export interface ApiParts {
   readonly clock: Clock;
@@ -21,10 +22,11 @@ export interface ApiParts {
   readonly book: ModelBook;
   readonly states: StateBook;
   readonly countLabel: (outcome: LabelOutcome) => void;
-  readonly versionModels: () => readonly VersionModel[];
+  readonly compare: ApiNeeds["compare"];
+  readonly versions: ObserverVersions;
 }
 
-function viewOf(found: FoundPrediction): PredictionView {
+function viewOf(found: FoundPrediction, versions: ObserverVersions): PredictionView {
   const {
     id,
     aliases,
@@ -52,12 +54,26 @@ function viewOf(found: FoundPrediction): PredictionView {
     traceId,
     exchange,
     labels,
-    registered: false,
+    registered: (versions.record(model, of)?.registration ?? null) !== null,
   };
 }
 
-function modelViews({ measure, book }: ApiParts): ModelView[] {
-  const views = new Map<string, { name: string; task: string; versions: ModelView["versions"][number][] }>();
+interface Listed {
+  readonly name: string;
+  readonly task: string;
+  readonly versions: ModelView["versions"][number][];
+}
+
+/** What the version ledger says of a version. */
+function filed(
+  record: VersionRecord | null,
+): Pick<ModelView["versions"][number], "registered" | "stage" | "metadata"> {
+  const metadata = record?.registration ?? null;
+  return { registered: metadata !== null, stage: record?.stage ?? null, metadata };
+}
+
+function modelViews({ measure, book, versions }: ApiParts): ModelView[] {
+  const views = new Map<string, Listed>();
   for (const spec of book.all()) views.set(spec.name, { name: spec.name, task: spec.task, versions: [] });
   for (const series of measure.series()) {
     const view = views.get(series.model) ?? { name: series.model, task: "auto", versions: [] };
@@ -68,7 +84,16 @@ function modelViews({ measure, book }: ApiParts): ModelView[] {
       lastSeen: series.lastTs,
       predictions: series.predictions,
       labels: series.labels,
+      ...filed(versions.record(series.model, series.version)),
     });
+  }
+  const known = new Set(measure.series().map((series) => `${series.model}\0${series.version}`));
+  for (const record of versions.records()) {
+    const view = views.get(record.model) ?? { name: record.model, task: "auto", versions: [] };
+    views.set(record.model, view);
+    if (known.has(`${record.model}\0${record.version}`)) continue;
+    const unseen = { firstSeen: null, lastSeen: null, predictions: 0, labels: 0 };
+    view.versions.push({ version: record.version, ...unseen, ...filed(record) });
   }
   return [...views.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -91,7 +116,7 @@ export function createApiNeeds(config: Config, parts: ApiParts): ApiNeeds {
     log,
     labels: async (events): Promise<LabelsKept> => await ledger.label(events),
     countLabel: parts.countLabel,
-    prediction: (id) => ledger.find(id).map(viewOf),
+    prediction: (id) => ledger.find(id).map((found) => viewOf(found, parts.versions)),
     labelsOf: (id) => ledger.labelsOf(id),
     quality: ({ model, version: of, window, slice, basis }) => {
       const known = windowsOf(parts, config);
@@ -102,17 +127,21 @@ export function createApiNeeds(config: Config, parts: ApiParts): ApiNeeds {
           "window",
         );
       }
-      if (basis !== undefined && basis !== "all") {
-        throw new Problem("unknown_basis", `basis is "all"`, "basis");
+      if (basis !== undefined && basis !== "all" && basis !== "matured") {
+        throw new Problem("unknown_basis", `basis is "all" or "matured"`, "basis");
       }
       const at = clock.wallMs();
       const filter = Object.fromEntries(
-        Object.entries({ model, version: of, window, slice }).filter(([, value]) => value !== undefined),
+        Object.entries({ model, version: of, window, slice, basis }).filter(
+          ([, value]) => value !== undefined,
+        ),
       );
       return { at, groups: measure.groups(at, filter) };
     },
+    compare: parts.compare,
     models: () => modelViews(parts),
-    version: () => ({ outrider: version, models: parts.versionModels() }),
+    versions: parts.versions.desk,
+    version: () => ({ outrider: version, models: parts.versions.models() }),
     health: () => ({ live: true, ready: true, body: { status: "ready", parts: parts.states.all() } }),
   };
 }

@@ -4,22 +4,24 @@ import { createApi, type Api } from "../api/api.ts";
 import { DEFAULT_LIMITS } from "../api/contract.ts";
 import type { Config } from "../config/config.ts";
 import type { Exchange } from "../facts/exchange.ts";
-import type { Change } from "../facts/pair.ts";
+import type { Change, Truth } from "../facts/pair.ts";
 import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
-import type { ObserverState, TrafficStats, VersionModel } from "../facts/road.ts";
-import type { Clock } from "../kernel/clock.ts";
+import type { ObserverState, TrafficStats } from "../facts/road.ts";
+import type { Clock, Timer } from "../kernel/clock.ts";
 import { UndoStack, type Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { version } from "../kernel/version.ts";
 import { createLedger } from "../ledger/ledger.ts";
 import type { Ledger } from "../ledger/types.ts";
-import { createMeasure, type Measure } from "../measure/measure.ts";
+import type { Measure } from "../measure/measure.ts";
 import { normaliseLabel } from "../measure/semantics.ts";
-import { createExtractor } from "../observe/extractor.ts";
+import { createExtractor, type Extractor } from "../observe/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds } from "./api-needs.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
 import { extractorRules, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
+import { createLearner, type Learner } from "./learner.ts";
+import { createMeasuring, type Measuring } from "./measuring.ts";
 import type { ParsedOpening } from "./parse-road.ts";
 import { createVersionPoller } from "./poll.ts";
 import type { Rendered, Road } from "./road.ts";
@@ -27,6 +29,8 @@ import { createServed } from "./served.ts";
 import { createStateBook } from "./state-book.ts";
 import { createStoreKeeper, type StoreKeeper } from "./store-keeper.ts";
 import { createObserverTelemetry, type ObserverTelemetry } from "./telemetry.ts";
+import { createObserverVersions, type ObserverVersions } from "./version-desk.ts";
+import { TracedPredictions } from "./traced.ts";
 import { createWatch } from "./watch.ts";
 
 export interface ObserverNeeds {
@@ -43,9 +47,10 @@ export interface Observer extends Part {
   state(): ObserverState;
 }
 
-const HINTS_MAX = 100;
 /** The windows move on with each question; a long silence would have to be caught up with at the next scrape. */
 const KEEP_WARM_MS = 30_000;
+const SAVE_COMPARISONS_MS = 5 * 60_000;
+const CATCH_UP_MS = 50;
 
 function urlOf(address: { readonly host: string; readonly port: number } | null): string {
   if (address === null) return "";
@@ -59,15 +64,20 @@ class Rooms implements Observer {
   readonly #undo: UndoStack;
   readonly #book: ModelBook;
   readonly #ledger: Ledger;
+  readonly #measuring: Measuring;
   readonly #measure: Measure;
   readonly #telemetry: ObserverTelemetry;
   readonly #served = createServed();
   readonly #states;
   readonly #external = new Map<string, string>();
+  readonly #versions: ObserverVersions;
+  readonly #extractor: Extractor;
   readonly #intake: Intake;
   readonly #keeper: StoreKeeper;
   readonly #api: Api;
-  readonly #hinted = new Set<string>();
+  readonly #learner: Learner;
+  readonly #traced: TracedPredictions;
+  #catching: Timer | null = null;
   #live = false;
   #telling = false;
   #apiOpen = false;
@@ -78,34 +88,35 @@ class Rooms implements Observer {
     this.#needs = needs;
     const { clock, log, env } = needs;
     this.#undo = new UndoStack(clock, log);
+    this.#traced = new TracedPredictions(
+      this.#config.registries.some(({ write }) => write.includes("labels")),
+    );
     this.#states = createStateBook(clock, () => this.#tell());
     this.#book = createModelBook(modelBookOptions(this.#config));
     this.#ledger = this.#createLedger();
-    this.#measure = createMeasure(
-      { asOf: clock.wallMs() },
-      {
-        specOf: (model) => this.#book.specOf(model),
-        versionsOf: (model) =>
-          this.#ledger.stats().series.flatMap((series) => (series.model === model ? [series.version] : [])),
-        scan: (range, visit) => this.#ledger.scan(range, visit),
-      },
-    );
-    const { ledger, measure, book, served } = this.#rooms();
+    this.#measuring = this.#createMeasuring();
+    this.#measure = this.#measuring.measure;
+    this.#learner = this.#createLearner();
+    this.#versions = this.#createVersions();
     this.#telemetry = createObserverTelemetry(this.#config, {
       clock,
       log,
       env,
-      ledger,
-      measure,
-      book,
-      served,
+      ...this.#rooms(),
+      measuring: this.#measuring,
+      versions: this.#versions,
+      overflows: () => {
+        const { routes, slices } = this.#extractor.overflows();
+        return { slice_value: slices, route: routes, model: this.#book.overflows() };
+      },
     });
     this.#telemetry.stats(opening.stats);
+    this.#extractor = this.#createExtractor();
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
       clock,
       log,
-      ledger,
+      ledger: this.#ledger,
       states: this.#states,
       onOpen: () => this.#onStoreOpen(),
     });
@@ -125,16 +136,46 @@ class Rooms implements Observer {
         const spec = this.#book.specOf(model);
         return spec === null ? { ok: true, value: label } : normaliseLabel(spec, label);
       },
+      onLoading: (saved) => this.#onStoreLoading(saved),
       onChanges: (changes) => {
         for (const change of changes) this.#onChange(change);
       },
     });
   }
 
-  #createIntake(): Intake {
-    const { clock, log, road } = this.#needs;
+  #createMeasuring(): Measuring {
+    const { clock, log } = this.#needs;
+    const productionOf = (model: string): string | null =>
+      this.#versions.models().find(({ name }) => name === model)?.declared?.version ?? null;
+    return createMeasuring({ clock, log, ledger: this.#ledger, book: this.#book, productionOf });
+  }
+
+  #createLearner(): Learner {
+    const onLearnt = (model: string): void => this.#measuring.rebuild(model);
+    return createLearner({ log: this.#needs.log, book: this.#book, ledger: this.#ledger, onLearnt });
+  }
+
+  #createVersions(): ObserverVersions {
+    const { clock, log } = this.#needs;
+    return createObserverVersions({
+      clock,
+      log,
+      config: this.#config,
+      recorder: () => this.#telemetry.recorder,
+      onExternal: (model, of) => {
+        this.#external.set(model, of);
+        this.#tell();
+      },
+      measure: this.#measure,
+      served: this.#served,
+      states: this.#states,
+      onChange: () => this.#tell(),
+    });
+  }
+
+  #createExtractor(): Extractor {
     const { capture } = this.#config;
-    const extractor = createExtractor(
+    return createExtractor(
       {
         rules: extractorRules(this.#config),
         idHeader: null,
@@ -144,13 +185,20 @@ class Rooms implements Observer {
       },
       { externalVersion: (model) => this.#external.get(model) ?? null },
     );
+  }
+
+  #createIntake(): Intake {
+    const { clock, log, road } = this.#needs;
     const failures = this.#telemetry.recorder.counter("outrider_prediction_extract_failures_total");
     return createIntake({
       clock,
       log,
-      read: (exchange) => extractor.read(exchange),
-      learn: (model, predictions) => this.#learn(model, predictions),
-      count: (exchange, read) => this.#telemetry.exchange(exchange, read),
+      read: (exchange) => this.#extractor.read(exchange),
+      learn: (model, predictions) => this.#learner.learn(model, predictions),
+      count: (exchange, read) => {
+        this.#telemetry.exchange(exchange, read);
+        if (read.predictions.length > 0) this.#traced.add(exchange);
+      },
       countUnreadable: (model, reason) => failures.inc({ model, reason }),
       record: (records, batch) => this.#record(records, batch),
       acknowledge: (batch, notStored) => road.acknowledge(batch, notStored),
@@ -160,7 +208,8 @@ class Rooms implements Observer {
   async #record(records: readonly ExchangeRecord[], batch: number): Promise<Stored> {
     const kept = await this.#ledger.record(records, { session: this.#session, batch });
     if (kept.kind === "refused") {
-      this.#states.set("store", "degraded", kept.message);
+      // Of a store that is not open the keeper knows why.
+      if (kept.cause !== "closed") this.#states.set("store", "degraded", kept.message);
       return { kind: "refused", cause: kept.cause };
     }
     this.#states.set("store", "ok");
@@ -180,53 +229,49 @@ class Rooms implements Observer {
       ...this.#rooms(),
       states: this.#states,
       countLabel: this.#telemetry.label.bind(this.#telemetry),
-      versionModels: () => this.#versionModels(),
+      versions: this.#versions,
+      compare: this.#measuring.comparing.compare.bind(this.#measuring.comparing),
     };
     const { listen, tokens } = this.#config.api;
     const options = { listen, tokens, limits: DEFAULT_LIMITS, softwareVersion: version };
     return createApi(options, createApiNeeds(this.#config, parts));
   }
 
-  /** A model's task follows from what it says; when that changes, its windows are built anew and the finding is kept. */
-  #learn(model: string, predictions: readonly Prediction[]): void {
-    const learnt = this.#book.learn(model, predictions);
-    const spec = this.#book.specOf(model);
-    if (spec?.task === "auto") this.#hint(model);
-    if (learnt === "unchanged") return;
-    this.#needs.log.info({ model, task: spec?.task }, "the model's task follows from its predictions");
-    this.#saveBook();
-    this.#measure.rebuild(model);
-  }
-
-  #saveBook(): void {
-    this.#ledger.saveState("models", JSON.stringify(this.#book.save()));
-  }
-
-  /** Said once per model: whole numbers may be classes or counts, and only the operator knows. */
-  #hint(model: string): void {
-    if (this.#hinted.has(model) || this.#hinted.size >= HINTS_MAX) return;
-    this.#hinted.add(model);
-    this.#needs.log.warn(
-      { model, add: `models: [{ name: ${model}, task: regression }]  # or binary, or multiclass` },
-      "the model's predictions are whole numbers: they are recorded, not measured, until its task is configured",
-    );
-  }
-
-  /** What happens now is measured and counted; what is read back at the start is only remembered as served. */
+  /** What happens now is measured and counted; what is read back at the start fills the windows, uncounted. */
   #onChange(change: Change): void {
     const { model, version: of, ts } = change.prediction;
-    if (change.kind === "predicted" && this.#served.add(model, of, ts) === "new") this.#tell();
-    if (!this.#live) return;
-    this.#measure.apply(change);
+    if (change.kind === "predicted" && this.#served.add(model, of, ts) === "new") {
+      this.#versions.seen(model, of);
+      this.#tell();
+    }
+    if (!this.#live) {
+      this.#measuring.restore(change);
+      return;
+    }
+    this.#measuring.apply(change);
     this.#telemetry.change(change);
+    if (change.kind === "truth") this.#tellTruth(change.prediction, change.after);
   }
 
-  /** The store is open (at the start, or after it had refused): the windows are built from its rows. */
+  /** Ground truth also goes to the trace of its prediction, where a registry wants it. */
+  #tellTruth({ model, id }: Prediction, truth: Truth | null): void {
+    const traceId = truth === null ? null : this.#traced.traceOf(id);
+    if (truth === null || traceId === null) return;
+    this.#versions.registries.label(model, { predictionId: id, traceId, value: truth.value, at: truth.ts });
+  }
+
+  /** Before the store tells its rows: what they mean must be known by then. */
+  #onStoreLoading(saved: (key: string) => string | null): void {
+    this.#learner.load(saved);
+    this.#measuring.loading(saved);
+  }
+
+  /** The store is open (at the start, or after it had refused), and the windows hold its rows. */
   #onStoreOpen(): void {
-    const saved = this.#ledger.loadState("models");
-    if (saved !== null) this.#book.restore(JSON.parse(saved));
-    for (const model of new Set(this.#ledger.stats().series.map((series) => series.model)))
-      this.#measure.rebuild(model);
+    const { series } = this.#ledger.stats();
+    this.#measuring.loaded(new Set(series.map(({ model }) => model)));
+    this.#versions.open();
+    for (const { model, version: of } of series) this.#versions.seen(model, of);
     this.#live = true;
     if (this.#apiOpen) return;
     this.#apiOpen = true;
@@ -243,14 +288,18 @@ class Rooms implements Observer {
 
   async start(): Promise<void> {
     const { clock, log, road } = this.#needs;
-    const { recorder, otlp } = this.#telemetry;
+    const { recorder, otlp, spans } = this.#telemetry;
     this.#undo.push("store", async () => {
-      this.#saveBook();
+      this.#learner.save();
+      this.#measuring.save();
       await this.#ledger.close();
+      this.#versions.close();
     });
     // Stopped after recording, so that the last push tells everything.
     this.#undo.push("otlp", (ms) => otlp.stop(ms));
     await otlp.start();
+    this.#undo.push("traces", (ms) => spans.stop(ms));
+    await spans.start();
     this.#undo.push("recording", () => this.#intake.idle());
     this.#undo.push("store keeper", (ms) => this.#keeper.stop(ms));
     await this.#keeper.start();
@@ -265,14 +314,30 @@ class Rooms implements Observer {
     for (const part of [
       ...createWatch(this.#config, { clock, log, recorder, states: this.#states }),
       poller,
+      this.#versions.registries,
     ]) {
       this.#undo.push("watch", (ms) => part.stop(ms));
       await part.start();
     }
-    const warm = clock.every(KEEP_WARM_MS, () => this.#measure.groups(clock.wallMs()));
+    const warm = clock.every(KEEP_WARM_MS, () => {
+      this.#measure.groups(clock.wallMs());
+      this.#catchUp();
+    });
+    this.#undo.push("catching up", () => this.#catching?.cancel());
     this.#undo.push("windows", () => warm.cancel());
+    const saving = clock.every(SAVE_COMPARISONS_MS, () => this.#measuring.save());
+    this.#undo.push("comparisons", () => saving.cancel());
     road.ready(this.#ledger.lastMark(this.#session));
     this.#tell();
+  }
+
+  /** Matured windows that are far behind come nearer in small steps, so that labels and facts get their turn. */
+  #catchUp(): void {
+    const { clock } = this.#needs;
+    this.#catching?.cancel();
+    if (this.#measure.catchUp(clock.wallMs())) {
+      this.#catching = clock.after(CATCH_UP_MS, () => this.#catchUp());
+    }
   }
 
   stop(deadlineMs: number): Promise<void> {
@@ -301,21 +366,11 @@ class Rooms implements Observer {
     });
   }
 
-  #versionModels(): VersionModel[] {
-    const now = this.#needs.clock.wallMs();
-    return this.#served.models().map((name) => ({
-      name,
-      served: this.#served.versions(name, now),
-      declared: null,
-      mismatch: false,
-    }));
-  }
-
   state(): ObserverState {
     const otlp = this.#telemetry.otlp.state();
     return {
       parts: { ...this.#states.all(), otlp },
-      models: this.#versionModels(),
+      models: this.#versions.models(),
       external: Object.fromEntries(this.#external),
       api: this.#api.address,
     };

@@ -86,10 +86,13 @@ export function ledgerOptions(config: Config): LedgerOptions {
 
 export function polledModels(config: Config): PolledModel[] {
   const polled: PolledModel[] = [];
+  const { http, tls } = config.upstream;
+  const socketPath = http.startsWith("unix:") ? http.slice("unix:".length) : null;
+  const base = socketPath === null ? http.replace(/\/$/, "") : "http://localhost";
   for (const { name, version } of config.models) {
     if (version === null || !("poll" in version)) continue;
     const { path, everyMs, at } = version.poll;
-    polled.push({ model: name, url: `${config.upstream.http.replace(/\/$/, "")}${path}`, everyMs, at });
+    polled.push({ model: name, url: `${base}${path}`, socketPath, tls, everyMs, at });
   }
   return polled;
 }

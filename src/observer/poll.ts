@@ -15,6 +15,10 @@ export interface PolledModel {
   readonly model: string;
   /** Absolute URL of the endpoint. */
   readonly url: string;
+  /** Not null: the model server listens on this unix socket. */
+  readonly socketPath: string | null;
+  /** PEM texts for an https server with its own authority or client certificates. */
+  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | null;
   readonly everyMs: number;
   /** Path of the version inside the JSON answer, e.g. `$.versions[0]`. */
   readonly at: string;
@@ -27,12 +31,13 @@ export interface PollNeeds {
 }
 
 /** The body of a 2xx answer; rejects on any other, on more than 1 MiB, and after 5 s. */
-function fetchText(url: string): Promise<string> {
+function fetchText({ url, socketPath, tls }: PolledModel): Promise<string> {
   const getter = url.startsWith("https:") ? getTls : get;
+  const where = { ...(socketPath === null ? {} : { socketPath }), ...tls };
   return new Promise((resolve, reject) => {
     const request = getter(
       url,
-      { agent: false, timeout: TIMEOUT_MS, headers: { accept: "application/json" } },
+      { ...where, agent: false, timeout: TIMEOUT_MS, headers: { accept: "application/json" } },
       (response) => {
         const chunks: Buffer[] = [];
         let bytes = 0;
@@ -82,7 +87,7 @@ class VersionPoller implements Part {
   #poll(model: PolledModel): void {
     if (this.#busy.has(model.model)) return;
     this.#busy.add(model.model);
-    fetchText(model.url)
+    fetchText(model)
       .then((text) => this.#take(model, text))
       .catch((thrown: unknown) => this.#failed(model, messageOf(thrown)))
       .finally(() => this.#busy.delete(model.model));

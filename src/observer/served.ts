@@ -47,6 +47,8 @@ export interface Served {
   /** Versions of the last hour by share, or, when the hour was silent, the one seen last. */
   versions(model: string, nowMs: number): ServedVersion[];
   firstSeen(model: string, version: string): number | null;
+  /** Versions by first appearance, oldest first. */
+  byFirstSeen(model: string): string[];
 }
 
 class ServedBook implements Served {
@@ -77,6 +79,12 @@ class ServedBook implements Served {
 
   firstSeen(model: string, version: string): number | null {
     return this.#models.get(model)?.get(version)?.firstTs ?? null;
+  }
+
+  byFirstSeen(model: string): string[] {
+    return [...(this.#models.get(model) ?? [])]
+      .toSorted(([, a], [, b]) => a.firstTs - b.firstTs)
+      .map(([version]) => version);
   }
 
   versions(model: string, nowMs: number): ServedVersion[] {

@@ -9,23 +9,34 @@ import type { Change } from "../facts/pair.ts";
 import type { TrafficStats } from "../facts/road.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
+import { isLoss } from "../kernel/metric-sense.ts";
 import { version } from "../kernel/version.ts";
 import type { Ledger } from "../ledger/types.ts";
 import type { ArrivalTotals, Measure } from "../measure/measure.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { createArrivalMetrics } from "../telemetry/arrival-metrics.ts";
+import { createComparisonMetrics } from "../telemetry/comparison-metrics.ts";
+import { createEstimateMetrics } from "../telemetry/estimate-metrics.ts";
 import { createExchangeMetrics } from "../telemetry/exchange-metrics.ts";
 import { createExposition } from "../telemetry/exposition.ts";
 import { createOtlp, type Otlp } from "../telemetry/otlp.ts";
 import { createQualityMetrics } from "../telemetry/quality-metrics.ts";
 import { createRecorder, type Recorder } from "../telemetry/recorder.ts";
 import { resourceOf } from "../telemetry/resource.ts";
+import { createSpans, type Spans } from "../telemetry/spans.ts";
+import { createVersionMetrics } from "../telemetry/version-metrics.ts";
+import { createTimelinessMetrics } from "../telemetry/timeliness-metrics.ts";
 import { createWindowMetrics } from "../telemetry/window-metrics.ts";
 import { createFlowCounters, type FlowCounters } from "./flow-counters.ts";
 import type { ReadExchange } from "./intake.ts";
+import type { Measuring } from "./measuring.ts";
 import type { Rendered } from "./road.ts";
 import type { Served } from "./served.ts";
+import type { ObserverVersions } from "./version-desk.ts";
+import { traceDestinations } from "./trace-destinations.ts";
 import { recordTrafficStats } from "./traffic-metrics.ts";
+
+const BASES = ["all", "matured"] as const;
 
 export interface TelemetryParts {
   readonly clock: Clock;
@@ -35,11 +46,16 @@ export interface TelemetryParts {
   readonly measure: Measure;
   readonly book: ModelBook;
   readonly served: Served;
+  readonly measuring: Measuring;
+  readonly versions: ObserverVersions;
+  /** Names counted as `_OTHER` because their cap was reached, since start. */
+  readonly overflows: () => { readonly slice_value: number; readonly route: number; readonly model: number };
 }
 
 export interface ObserverTelemetry {
   readonly recorder: Recorder;
   readonly otlp: Otlp;
+  readonly spans: Spans;
   exchange(exchange: Exchange, read: ReadExchange): void;
   label(outcome: LabelOutcome): void;
   change(change: Change): void;
@@ -50,6 +66,7 @@ export interface ObserverTelemetry {
 class Telemetry implements ObserverTelemetry {
   readonly recorder: Recorder;
   readonly otlp: Otlp;
+  readonly spans: Spans;
   readonly #parts: TelemetryParts;
   readonly #exposition: ReturnType<typeof createExposition>;
   readonly #exchanges: ReturnType<typeof createExchangeMetrics>;
@@ -70,6 +87,8 @@ class Telemetry implements ObserverTelemetry {
     this.#flow = createFlowCounters(this.recorder);
     this.#exposition = createExposition({ recorder: this.recorder, resource });
     this.otlp = createOtlp({ ...config.otlp, resource, version, env, recorder: this.recorder, clock, log });
+    const destinations = traceDestinations(config, env);
+    this.spans = createSpans({ destinations, resource, version, recorder: this.recorder, clock, log });
     this.#exchanges = createExchangeMetrics(this.recorder, { upstream: upstreamOf(config.upstream.http) });
     this.recorder
       .gauge("outrider_build_info")
@@ -77,22 +96,66 @@ class Telemetry implements ObserverTelemetry {
     this.#registerQuality();
     this.recorder.onCollect(() => this.#collectStore());
     this.recorder.onCollect(() => this.#collectSeries());
+    this.recorder.onCollect(() => parts.versions.collect(this.recorder));
   }
 
   #registerQuality(): void {
     const { clock, measure, book } = this.#parts;
     const specOf = (model: string): ReturnType<ModelBook["specOf"]> => book.specOf(model);
     createQualityMetrics(this.recorder, {
-      groups: () => measure.groups(clock.wallMs(), { slice: "" }),
+      groups: () => {
+        const at = clock.wallMs();
+        return [...measure.groups(at, { slice: "" }), ...measure.groups(at, { slice: "", basis: "matured" })];
+      },
       specOf,
     });
     createWindowMetrics(this.recorder, {
-      windows: () =>
-        measure
-          .windowStats(clock.wallMs(), { slice: "" })
-          .map((stats) => ({ ...stats, basis: "all" as const })),
+      windows: () => BASES.flatMap((basis) => measure.windowStats(clock.wallMs(), { slice: "", basis })),
     });
+    createTimelinessMetrics(this.recorder, {
+      delays: () => measure.delays(clock.wallMs()),
+      slices: () =>
+        BASES.flatMap((basis) => measure.groups(clock.wallMs(), { basis })).filter(
+          ({ slice }) => slice !== "",
+        ),
+      dropped: () => {
+        const { droppedSlices: slice, refusedVersions } = measure.counters();
+        return { slice, version: refusedVersions, ...this.#parts.overflows() };
+      },
+      unfitLabels: () => measure.counters().unfitLabels,
+      minSamplesOf: (model) => book.specOf(model)?.minSamples ?? 1,
+    });
+    this.#registerMeasuring();
+    this.#registerVersions();
     createArrivalMetrics(this.recorder, { arrivals: () => this.#arrivals(), specOf });
+  }
+
+  #registerMeasuring(): void {
+    const { clock, measuring } = this.#parts;
+    const { comparing, estimates, drift } = measuring;
+    createComparisonMetrics(this.recorder, {
+      comparisons: () => comparing.comparisons.all(),
+      counters: () => comparing.comparisons.counters(),
+    });
+    createEstimateMetrics(this.recorder, {
+      estimates: () => estimates.at(clock.wallMs()),
+      drift: () => drift.at(clock.wallMs()),
+      leftOut: () => [
+        { part: "estimates", ...estimates.counters() },
+        { part: "drift", ...drift.counters() },
+      ],
+    });
+  }
+
+  #registerVersions(): void {
+    const { clock, measure, served, versions } = this.#parts;
+    createVersionMetrics(this.recorder, {
+      models: () => versions.models(),
+      records: () => versions.records(),
+      seen: () => served.models().map((model) => ({ model, versions: served.byFirstSeen(model) })),
+      groups: () => measure.groups(clock.wallMs(), { slice: "" }),
+      isLoss,
+    });
   }
 
   *#arrivals(): Generator<{ model: string; version: string; totals: Readonly<ArrivalTotals> }> {
@@ -106,6 +169,8 @@ class Telemetry implements ObserverTelemetry {
     const stats = this.#parts.ledger.stats();
     this.recorder.gauge("outrider_store_size_bytes").set({}, stats.sizeBytes);
     this.recorder.counter("outrider_store_write_errors_total").set({}, stats.writeErrors);
+    this.recorder.counter("outrider_store_forgotten_total").set({ reason: "age" }, stats.forgottenByAge);
+    this.recorder.counter("outrider_store_forgotten_total").set({ reason: "size" }, stats.forgottenBySize);
     this.recorder.gauge("outrider_queue_length").set({ queue: "store" }, stats.queuedItems);
     this.recorder
       .counter("outrider_labels_total")
@@ -140,6 +205,7 @@ class Telemetry implements ObserverTelemetry {
 
   exchange(exchange: Exchange, read: ReadExchange): void {
     this.#exchanges.observe(exchange, read);
+    this.spans.observe(exchange, read);
   }
 
   label(outcome: LabelOutcome): void {

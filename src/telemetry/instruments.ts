@@ -75,7 +75,8 @@ function limitsOf(
   descriptor: Descriptor,
   around: Surroundings,
 ): Omit<TableOptions<Child>, "descriptor" | "make" | "remove"> {
-  const { admission, seriesMax, overflow } = around;
+  const { admission, overflow } = around;
+  const seriesMax = Math.max(around.seriesMax, descriptor.seriesMax ?? 0);
   return { admission, seriesMax, overflow, leftOut: () => around.leftOut(descriptor.name) };
 }
 

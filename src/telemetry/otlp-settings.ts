@@ -29,17 +29,49 @@ export interface OtlpSettings {
   readonly remarks: readonly string[];
 }
 
+export interface TraceSettings {
+  readonly url: string;
+  readonly protocol: OtlpProtocol;
+  readonly headers: Readonly<Record<string, string>>;
+  /** For one export with its retries. */
+  readonly timeoutMs: number;
+}
+
+type Signal = "metrics" | "traces";
+
 const INTERVAL_MS = 60_000;
 /** Short: the exporter's whole retry budget is waited for when the program stops. */
 const TIMEOUT_MS = 2500;
 const EXPORT_TIMEOUT_MS = 30_000;
 
+/** Where spans go, by the same rules as metrics. null: nowhere. Throws a Problem when the address is none. */
+export function settleTraces(config: OtlpConfig, env: Env): TraceSettings | null {
+  if (truthy(env["OTEL_SDK_DISABLED"]) || !exported(env["OTEL_TRACES_EXPORTER"])) return null;
+  const url = urlOf(config, env, "traces");
+  if (url === null) return null;
+  const timeoutMs =
+    config.timeoutMs ??
+    millis(env["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"]) ??
+    millis(env["OTEL_EXPORTER_OTLP_TIMEOUT"]) ??
+    TIMEOUT_MS;
+  return {
+    url,
+    protocol: protocolOf(config, env, { signal: "traces", remarks: [] }),
+    headers: config.headers ?? {},
+    timeoutMs,
+  };
+}
+
+function exported(exporters: string | undefined): boolean {
+  const names = textOf(exporters);
+  return names === null || names.split(",").some((name) => name.trim() === "otlp");
+}
+
 /** null: nothing is to be sent. Throws a Problem when the address is none. */
 export function settleOtlp(config: OtlpConfig, env: Env): OtlpSettings | null {
   if (config.metrics === false || truthy(env["OTEL_SDK_DISABLED"])) return null;
-  const exporters = textOf(env["OTEL_METRICS_EXPORTER"]);
-  if (exporters !== null && !exporters.split(",").some((name) => name.trim() === "otlp")) return null;
-  const url = urlOf(config, env);
+  if (!exported(env["OTEL_METRICS_EXPORTER"])) return null;
+  const url = urlOf(config, env, "metrics");
   if (url === null) return null;
   const remarks: string[] = [];
   const intervalMs = config.intervalMs ?? millis(env["OTEL_METRIC_EXPORT_INTERVAL"]) ?? INTERVAL_MS;
@@ -55,7 +87,7 @@ export function settleOtlp(config: OtlpConfig, env: Env): OtlpSettings | null {
   }
   return {
     url,
-    protocol: protocolOf(config, env, remarks),
+    protocol: protocolOf(config, env, { signal: "metrics", remarks }),
     headers: config.headers ?? {},
     intervalMs,
     timeoutMs,
@@ -64,9 +96,9 @@ export function settleOtlp(config: OtlpConfig, env: Env): OtlpSettings | null {
   };
 }
 
-function urlOf(config: OtlpConfig, env: Env): string | null {
+function urlOf(config: OtlpConfig, env: Env, signal: Signal): string | null {
   const own = textOf(config.endpoint ?? undefined);
-  const whole = textOf(env["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"]);
+  const whole = textOf(env[`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`]);
   const base = own ?? (whole === null ? textOf(env["OTEL_EXPORTER_OTLP_ENDPOINT"]) : null);
   const text = base ?? whole;
   if (text === null) return null;
@@ -75,16 +107,20 @@ function urlOf(config: OtlpConfig, env: Env): string | null {
   }
   const url = new URL(text);
   // The signal's own variable is taken as it is; a base gets the signal's path.
-  if (base !== null && !url.pathname.endsWith("/v1/metrics")) {
-    url.pathname = `${url.pathname.replace(/\/+$/, "")}/v1/metrics`;
+  if (base !== null && !url.pathname.endsWith(`/v1/${signal}`)) {
+    url.pathname = `${url.pathname.replace(/\/+(v1\/(metrics|traces))?$/, "")}/v1/${signal}`;
   }
   return url.href;
 }
 
-function protocolOf(config: OtlpConfig, env: Env, remarks: string[]): OtlpProtocol {
+function protocolOf(
+  config: OtlpConfig,
+  env: Env,
+  { signal, remarks }: { readonly signal: Signal; readonly remarks: string[] },
+): OtlpProtocol {
   const named =
     config.protocol ??
-    textOf(env["OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"]) ??
+    textOf(env[`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_PROTOCOL`]) ??
     textOf(env["OTEL_EXPORTER_OTLP_PROTOCOL"]) ??
     "http/protobuf";
   if (named === "http/json" || named === "http/protobuf") return named;

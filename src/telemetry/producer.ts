@@ -29,7 +29,7 @@ export function createProducer(options: ProducerOptions): MetricProducer {
   return {
     collect: async () => {
       try {
-        const snapshot = await options.recorder.snapshot();
+        const snapshot = await options.recorder.snapshotNow();
         const metrics = snapshot.families.map((family) => metricOf(family, { snapshot, starts }));
         starts.collected(snapshot.atMs);
         return resultOf([{ scope: options.scope, metrics }], []);

@@ -37,8 +37,30 @@ const GAUGES: ReadonlyMap<string, string> = new Map([
 const EXTRAS: ReadonlyMap<string, string> = new Map([
   ["log_loss", "outrider_quality_log_loss"],
   ["brier", "outrider_quality_brier"],
+  ["average_precision", "outrider_quality_average_precision_ratio"],
+  ["balanced_accuracy", "outrider_quality_balanced_accuracy_ratio"],
+  ["specificity", "outrider_quality_specificity_ratio"],
+  ["prevalence", "outrider_quality_prevalence_ratio"],
+  ["ece10", "outrider_quality_ece_ratio"],
+  ["mape", "outrider_quality_mape_ratio"],
+  ["wape", "outrider_quality_wape_ratio"],
+  ["mcc", "outrider_quality_mcc"],
+  ["medae", "outrider_quality_medae"],
+  ["max_error", "outrider_quality_max_error"],
 ]);
+/** Bounds of what is kept in buckets, as a group names them -> the metric as the series name it. */
+const BOUNDS: ReadonlyMap<string, string> = new Map([
+  ["roc_auc_bound", "roc_auc"],
+  ["average_precision_bound", "average_precision"],
+  ["medae_bound", "medae"],
+  ["max_error_bound", "max_error"],
+]);
+/** The group's mean error is label minus prediction; bias says how much too much the model says. */
+const MEAN_ERROR = "me";
 const BIAS = "outrider_quality_bias";
+const INTERVAL = "outrider_quality_interval";
+const BOUND = "outrider_quality_bound";
+const BASELINE = "outrider_quality_constant_baseline";
 const MULTICLASS = "outrider_quality_multiclass_ratio";
 const SAMPLES = "outrider_quality_samples";
 const COVERAGE = "outrider_label_coverage_ratio";
@@ -52,6 +74,9 @@ export function createQualityMetrics(recorder: Recorder, needs: QualityNeeds): v
     ...GAUGES.values(),
     ...EXTRAS.values(),
     BIAS,
+    INTERVAL,
+    BOUND,
+    BASELINE,
     MULTICLASS,
     SAMPLES,
     COVERAGE,
@@ -86,13 +111,45 @@ function write(sheet: Sheet, group: QualityGroup, minSamples: number): void {
   for (const [metric, reason] of Object.entries(group.undefined)) {
     put(sheet, UNDEFINED, { labels: { ...labels, metric, reason }, value: 1 });
   }
+  if (group.n_labeled > 0) writeFurtherReasons(sheet, labels, group.extra["undefined"]);
   // Below the configured number of samples a ready-made figure would only mislead.
   if (group.n_labeled < minSamples) return;
   for (const [metric, value] of Object.entries(group.metrics)) writeMetric(sheet, labels, { metric, value });
   for (const [key, name] of EXTRAS) put(sheet, name, { labels, value: group.extra[key] });
-  // The group's mean error is label minus prediction; bias says how much too much the model says.
-  const meanError = group.extra["me"];
-  if (typeof meanError === "number") put(sheet, BIAS, { labels, value: meanError === 0 ? 0 : -meanError });
+  const meanError = group.extra[MEAN_ERROR];
+  if (typeof meanError === "number") put(sheet, BIAS, { labels, value: negated(meanError) });
+  for (const [key, metric] of BOUNDS)
+    put(sheet, BOUND, { labels: { ...labels, metric }, value: group.extra[key] });
+  writeIntervals(sheet, labels, group.intervals ?? {});
+  for (const [name, value] of Object.entries(group.baseline ?? {})) {
+    const metric = name === MEAN_ERROR ? "bias" : name;
+    put(sheet, BASELINE, { labels: { ...labels, metric }, value });
+  }
+}
+
+/** Never -0, which some readers print. */
+function negated(value: number): number {
+  return value === 0 ? 0 : -value;
+}
+
+function writeFurtherReasons(sheet: Sheet, labels: Labels, reasons: unknown): void {
+  if (typeof reasons !== "object" || reasons === null) return;
+  for (const [metric, reason] of Object.entries(reasons)) {
+    if (typeof reason === "string")
+      put(sheet, UNDEFINED, { labels: { ...labels, metric, reason }, value: 1 });
+  }
+}
+
+function writeIntervals(sheet: Sheet, labels: Labels, intervals: NonNullable<Group["intervals"]>): void {
+  for (const [name, interval] of Object.entries(intervals)) {
+    if (interval === null) continue;
+    const turned = name === MEAN_ERROR;
+    const metric = turned ? "bias" : name;
+    const lower = turned ? negated(interval.upper) : interval.lower;
+    const upper = turned ? negated(interval.lower) : interval.upper;
+    put(sheet, INTERVAL, { labels: { ...labels, metric, bound: "lower" }, value: lower });
+    put(sheet, INTERVAL, { labels: { ...labels, metric, bound: "upper" }, value: upper });
+  }
 }
 
 function writeMetric(

@@ -27,7 +27,7 @@ import {
 import type { Family, Snapshot } from "./snapshot.ts";
 import { safeValue } from "./values.ts";
 
-/** Several scrapers and the OTLP push share one snapshot for this long. */
+/** Several scrapers share one snapshot for this long. */
 const SNAPSHOT_MS = 500;
 const SERIES_MAX = 2000;
 const OVERFLOWS = "outrider_label_values_overflow_total";
@@ -60,7 +60,10 @@ export interface Recorder {
   reserve(model: string): void;
   /** A version served just now; beyond the cap it takes the place of one that has been idle, whose series are removed. */
   seen(model: string, version: string): void;
+  /** At most half a second old: what scrapers get. */
   snapshot(): Promise<Snapshot>;
+  /** Of this moment: a push, above all the last one, must not leave out what was just counted. Scrapers share it. */
+  snapshotNow(): Promise<Snapshot>;
 }
 
 type Instrument = CounterInstrument | GaugeInstrument | HistogramInstrument;
@@ -151,8 +154,12 @@ class PromRecorder implements Recorder {
   snapshot(): Promise<Snapshot> {
     const now = this.#options.clock.monotonicMs();
     if (this.#taken !== null && now - this.#taken.atMs < SNAPSHOT_MS) return this.#taken.snapshot;
+    return this.snapshotNow();
+  }
+
+  snapshotNow(): Promise<Snapshot> {
     const snapshot = this.#take();
-    this.#taken = { atMs: now, snapshot };
+    this.#taken = { atMs: this.#options.clock.monotonicMs(), snapshot };
     snapshot.catch(() => {
       this.#taken = null;
     });

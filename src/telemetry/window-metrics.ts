@@ -31,6 +31,10 @@ export interface WindowFigures {
     }[];
     /** Not cumulated; one per SCORE_BOUNDS and one above all. */
     readonly scores: { readonly positive: readonly number[]; readonly negative: readonly number[] } | null;
+    /** Sums over the rows that have scores, and how many they are; null for margins. */
+    readonly logLoss: number | null;
+    readonly squaredScoreError: number | null;
+    readonly scored: number;
   } | null;
 }
 
@@ -50,6 +54,9 @@ const FAMILIES = [
   "outrider_window_label_m2",
   "outrider_window_confusion",
   "outrider_window_score",
+  "outrider_window_scored_pairs",
+  "outrider_window_log_loss",
+  "outrider_window_squared_score_error",
 ] as const;
 type WindowFamily = (typeof FAMILIES)[number];
 type Put = (name: WindowFamily, labels: Labels, value: number | null) => void;
@@ -80,6 +87,11 @@ function write(put: Put, figures: WindowFigures): void {
   }
   for (const { actual, predicted, correct, count } of classification?.confusion ?? []) {
     put("outrider_window_confusion", { ...labels, actual, predicted, correct: String(correct) }, count);
+  }
+  if (classification !== null) {
+    put("outrider_window_scored_pairs", labels, classification.scored);
+    put("outrider_window_log_loss", labels, classification.logLoss);
+    put("outrider_window_squared_score_error", labels, classification.squaredScoreError);
   }
   const scores = classification?.scores ?? null;
   if (scores === null || !SCORE_WINDOWS.has(window)) return;

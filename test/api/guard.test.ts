@@ -4,7 +4,7 @@ import { suite, test } from "node:test";
 import { type ApiToken, DEFAULT_LIMITS, type Scope, createApi } from "../../src/api/api.ts";
 import { isLoopbackHost } from "../../src/api/guard.ts";
 import { Problem } from "../../src/kernel/problem.ts";
-import { JSON_TYPE, call, createStore, labelsInto, running } from "./harness.ts";
+import { JSON_TYPE, call, createStore, labelsInto, running, noVersions } from "./harness.ts";
 
 const token = (name: string, ...scopes: Scope[]): ApiToken => ({
   name,
@@ -179,6 +179,7 @@ suite("who may use the API", () => {
 });
 
 const unused = {
+  versions: noVersions,
   clock: {
     wallMs: () => 0,
     monotonicMs: () => 0,
@@ -190,6 +191,9 @@ const unused = {
   prediction: () => [],
   labelsOf: () => [],
   quality: () => ({ at: 0, groups: [] }),
+  compare: () => {
+    throw new Problem("unknown_model", "unused");
+  },
   models: () => [],
   version: () => null,
   health: () => ({ live: true, ready: true, body: null }),

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import { Readable } from "node:stream";
 import { type Api, type ApiNeeds, type ApiOptions, DEFAULT_LIMITS, createApi } from "../../src/api/api.ts";
+import type { VersionDesk } from "../../src/api/contract.ts";
 import type { LabelEvent, LabelOutcome } from "../../src/facts/label.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { silentLog } from "../../src/kernel/log.ts";
@@ -60,6 +61,20 @@ export function labelsInto(store: Store): ApiNeeds["labels"] {
   };
 }
 
+const nothingKnown = {
+  kind: "refused",
+  code: "unknown_model",
+  message: "no version of this model is known",
+  details: {},
+} as const;
+export const noVersions: VersionDesk = {
+  register: () => nothingKnown,
+  promote: () => nothingKnown,
+  rollBack: () => nothingKnown,
+  history: () => [],
+  productionAt: () => null,
+};
+
 export interface Setup {
   readonly options?: Partial<ApiOptions>;
   readonly needs?: Partial<ApiNeeds>;
@@ -89,8 +104,10 @@ export async function running(
       prediction: () => [],
       labelsOf: () => [],
       quality: () => ({ at: 0, groups: [] }),
+      compare: () => ({ at: 0, model: "m", baseline: "1", candidate: "2", countedUntil: null, metrics: [] }),
       models: () => [],
       version: () => ({ outrider: "0.0.0-test", models: [] }),
+      versions: noVersions,
       health: () => ({ live: true, ready: true, body: { state: "ok" } }),
       ...setup.needs,
     },
@@ -108,11 +125,47 @@ export interface Call {
   readonly body?: string | Buffer | Iterable<string | Buffer> | AsyncIterable<string | Buffer>;
 }
 
+interface OpenApiOperation {
+  readonly operationId: string;
+  readonly parameters: readonly { readonly name: string }[];
+  readonly requestBody: { readonly content: object };
+  readonly responses: Readonly<Record<string, { readonly description: string }>>;
+  readonly security: unknown;
+}
+
+/** The members of all answers of the API that tests look at, as they are expected to be; the assertions tell if they are not. */
+export interface Body {
+  readonly countedUntil: string;
+  readonly metadata: { readonly trainingData: unknown };
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly received: number;
+  readonly waiting: number;
+  readonly kept: number;
+  readonly cause: string;
+  readonly id: string;
+  readonly ids: readonly string[];
+  readonly model: string;
+  readonly models: readonly unknown[];
+  readonly version: string;
+  readonly versions: readonly { readonly quality: readonly unknown[] }[];
+  readonly others: readonly unknown[];
+  readonly ts: string;
+  readonly firstSeen: string | null;
+  readonly labels: readonly { readonly receivedAt: string }[];
+  readonly openapi: string;
+  /** Path, method, operation. */
+  readonly paths: Readonly<Record<string, Readonly<Record<string, OpenApiOperation>>>>;
+  readonly rejected: number;
+  readonly errors: readonly { readonly line: number; readonly code: string; readonly message: string }[];
+}
+
 export interface Reply {
   readonly status: number;
   readonly headers: Record<string, string | string[] | undefined>;
   readonly text: string;
-  readonly json: any;
+  readonly json: Body;
 }
 
 /** One request with its own connection. Resolves with the answer even when it comes before the body was sent. */
@@ -135,7 +188,7 @@ export function call(port: number, { method, path, headers, body }: Call): Promi
       response.on("end", () => {
         const text = Buffer.concat(parts).toString();
         const type = String(response.headers["content-type"]);
-        const json: unknown = /json/.test(type) && text !== "" ? JSON.parse(text) : null;
+        const json = JSON.parse(/json/.test(type) && text !== "" ? text : "{}") as Body;
         resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json });
         request.destroy();
       });

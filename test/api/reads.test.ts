@@ -44,15 +44,32 @@ const credit: ModelView = {
   name: "credit",
   task: "binary",
   versions: [
-    { version: "1", firstSeen: 1_768_345_800_000, lastSeen: 1_768_345_800_000, predictions: 3, labels: 0 },
+    {
+      version: "1",
+      firstSeen: 1_768_345_800_000,
+      lastSeen: 1_768_345_800_000,
+      predictions: 3,
+      labels: 0,
+      registered: false,
+      stage: null,
+      metadata: null,
+    },
     {
       version: "2/rc",
       firstSeen: null,
       lastSeen: null,
       predictions: 0,
       labels: 0,
+      registered: true,
       stage: "staging",
-      metadata: { a: 1 },
+      metadata: {
+        artifact: null,
+        trainingData: { a: 1 },
+        parameters: {},
+        evaluation: {},
+        tags: {},
+        description: null,
+      },
     },
   ],
 };
@@ -68,7 +85,7 @@ suite("what the API tells", () => {
     assert.equal(reply.status, 200);
     shapes.predictionAnswer.parse(reply.json);
     assert.equal(reply.json.ts, "2026-01-13T23:10:00.000Z");
-    assert.equal(reply.json.labels[0].receivedAt, "2026-01-13T23:11:40.001Z");
+    assert.equal(reply.json.labels[0]?.receivedAt, "2026-01-13T23:11:40.001Z");
     assert.deepEqual(reply.json.others, []);
     assert.equal((await call(port, { path: "/v1/predictions/req%2F1" })).json.id, "p1");
     const unknown = await call(port, { path: "/v1/predictions/nope" });
@@ -147,6 +164,41 @@ suite("what the API tells", () => {
     }
   });
 
+  test("a comparison passes the pair on; its times are RFC 3339", async (t) => {
+    const asked: unknown[] = [];
+    const metric = {
+      metric: "error_rate",
+      difference: 0.1,
+      lower: 0.02,
+      upper: 0.18,
+      interval: "always-valid" as const,
+      p: 0.001,
+      rows: { baseline: 900, candidate: 300 },
+      paired: false,
+      verdict: "worse" as const,
+    };
+    const compare: ApiNeeds["compare"] = (query) => {
+      asked.push(query);
+      if (query.candidate === "9") throw new Problem("unknown_version", "no such version");
+      const countedUntil = 1_768_345_800_000;
+      return {
+        at: 1_768_345_900_000,
+        model: "credit",
+        baseline: "1",
+        candidate: "2",
+        countedUntil,
+        metrics: [metric],
+      };
+    };
+    const { port } = await running(t, { needs: { compare } });
+    const reply = await call(port, { path: "/v1/compare?model=credit&baseline=1&candidate=2" });
+    shapes.comparisonAnswer.parse(reply.json);
+    assert.equal(reply.json.countedUntil, "2026-01-13T23:10:00.000Z");
+    assert.deepEqual(asked, [{ model: "credit", baseline: "1", candidate: "2" }]);
+    assert.equal((await call(port, { path: "/v1/compare?candidate=9" })).status, 404);
+    assert.equal((await call(port, { path: "/v1/compare?window=1h" })).status, 400);
+  });
+
   test("models and versions, with the quality of each version", async (t) => {
     const quality: ApiNeeds["quality"] = () => ({
       at: 0,
@@ -156,10 +208,10 @@ suite("what the API tells", () => {
     shapes.modelsAnswer.parse((await call(port, { path: "/v1/models" })).json);
     const versions = await call(port, { path: "/v1/models/credit/versions" });
     shapes.versionsAnswer.parse(versions.json);
-    assert.equal(versions.json.versions[0].quality.length, 1);
+    assert.equal(versions.json.versions[0]?.quality.length, 1);
     const one = await call(port, { path: "/v1/models/credit/versions/2%2Frc" });
     shapes.versionAnswer.parse(one.json);
-    assert.deepEqual(one.json.metadata, { a: 1 });
+    assert.deepEqual(one.json.metadata.trainingData, { a: 1 });
     assert.equal(one.json.firstSeen, null);
     assert.equal((await call(port, { path: "/v1/models/nope/versions" })).json.code, "unknown_model");
     assert.equal((await call(port, { path: "/v1/models/credit/versions/9" })).json.code, "unknown_version");
@@ -236,7 +288,8 @@ suite("the description", () => {
     const { json } = await call(port, { path: "/openapi.json" });
     assert.equal(json.openapi, "3.1.0");
     for (const route of ROUTES) {
-      const operation = json.paths[route.path][route.method];
+      const operation = json.paths[route.path]?.[route.method];
+      assert.ok(operation, route.path);
       assert.equal(operation.operationId, route.operation);
       assert.ok(operation.responses["200"]);
       for (const status of route.refusals)
@@ -244,15 +297,16 @@ suite("the description", () => {
       assert.deepEqual(operation.security, route.scope === null ? [] : [{ token: [route.scope] }, {}]);
     }
     assert.deepEqual(
-      json.paths["/v1/quality"].get.parameters.map((p: { name: string }) => p.name),
+      json.paths["/v1/quality"]?.["get"]?.parameters.map((p) => p.name),
       ["model", "version", "window", "slice", "basis"],
     );
-    assert.deepEqual(Object.keys(json.paths["/v1/labels"].post.requestBody.content), [
+    const posted = json.paths["/v1/labels"]?.["post"];
+    assert.deepEqual(Object.keys(posted?.requestBody.content ?? {}), [
       "application/json",
       "application/x-ndjson",
       "text/csv",
     ]);
-    assert.match(json.paths["/v1/labels"].post.responses["503"].description, /store_unavailable/);
+    assert.match(posted?.responses["503"]?.description ?? "", /store_unavailable/);
     assert.doesNotMatch(JSON.stringify(json), /\$schema|"\$ref":"#\/\$defs/);
   });
 

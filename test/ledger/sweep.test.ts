@@ -129,5 +129,9 @@ test("above its size limit the store forgets its oldest rows", async (t) => {
   assert.ok(rows > 0 && rows < 6000, String(rows));
   assert.equal(bench.ledger.find("e0").length, 0);
   assert.equal(bench.ledger.find("e5999").length, 1);
+  const left = Object.keys(bench.listener.truths()).map((key) => Number(key.slice("m/1/e".length)));
+  assert.equal(Math.min(...left), 6000 - rows, "the oldest went, and no others");
+  const { forgottenBySize, forgottenByAge } = bench.ledger.stats();
+  assert.deepEqual([forgottenBySize, forgottenByAge], [6000 - rows, 0]);
   await bench.ledger.close();
 });

@@ -3,7 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { areaUnderRoc, averagePrecision, type RankedCounts } from "../../src/measure/auc.ts";
+import { areaUnderRoc, type RankedCounts } from "../../src/measure/auc.ts";
+import { averagePrecisionOf } from "../../src/measure/average-precision.ts";
+import { KeyIndex } from "../../src/measure/key-index.ts";
+import { largestOf, medianOf, spreadOf } from "../../src/measure/order-statistics.ts";
 import { ScoreHistogram } from "../../src/measure/score-histogram.ts";
 
 interface Row {
@@ -165,8 +168,98 @@ test("average precision of a perfect order is 1, of one tie the prevalence", () 
     { score: 0.9, side: 1 },
     { score: 0.1, side: 0 },
   ];
-  assert.equal(averagePrecision(ranked(filled(perfect))), 1);
+  assert.equal(averagePrecisionOf(ranked(filled(perfect)))?.value, 1);
   const tied = perfect.map((row): Row => ({ ...row, score: 0.4 }));
-  assert.equal(averagePrecision(ranked(filled(tied))), 0.5);
-  assert.equal(averagePrecision(ranked(filled([]))), null);
+  assert.equal(averagePrecisionOf(ranked(filled(tied)))?.value, 0.5);
+  assert.equal(averagePrecisionOf(ranked(filled([]))), null);
+});
+
+/** Average precision with each distinct score a step. */
+function averagePrecisionByDefinition(rows: readonly Row[]): number {
+  const positives = rows.filter((row) => row.side === 1);
+  let sum = 0;
+  for (const { score } of positives) {
+    const above = rows.filter((row) => row.score >= score);
+    sum += above.filter((row) => row.side === 1).length / above.length;
+  }
+  return sum / positives.length;
+}
+
+test("with few buckets the exact average precision lies within the told bound", () => {
+  fc.assert(
+    fc.property(probabilities, (list) => {
+      const found = averagePrecisionOf(ranked(filled(list, tight())));
+      if (!list.some((row) => row.side === 1)) return assert.equal(found, null);
+      const exact = averagePrecisionByDefinition(list);
+      assert.ok(found !== null && Math.abs(found.value - exact) <= found.bound + 1e-12);
+    }),
+  );
+});
+
+test("a positive just above a negative in one bucket: the bound reaches up to the perfect order", () => {
+  const rows: Row[] = [
+    { score: 0.25, side: 0 },
+    { score: 0.25 + 2 ** -40, side: 1 },
+  ];
+  const one = { exact: 1, buckets: 1, purse: { left: 0 } };
+  const found = averagePrecisionOf(ranked(filled(rows, one)));
+  assert.ok(found !== null && found.bound > 0);
+  assert.ok(found.value + found.bound >= 1 && found.value - found.bound <= 0.5);
+});
+
+const anyNumber = fc.oneof(margin, fc.double({ min: -10, max: 10, noNaN: true }));
+
+test("with few buckets the exact median and the largest value lie within their bounds, and all values in their ranges", () => {
+  fc.assert(
+    fc.property(fc.array(anyNumber, { minLength: 1, maxLength: 80 }), fc.array(anyNumber), (list, go) => {
+      const histogram = new ScoreHistogram({ sides: 1, mirrored: false }, tight());
+      for (const each of [...go, ...list]) histogram.add(each, 0, 1);
+      for (const each of go) histogram.add(each, 0, -1);
+      const spread = spreadOf(histogram);
+      const sorted = list.toSorted((a, b) => a - b);
+      const half = sorted.length / 2;
+      const [low = 0, high = 0] = [sorted[Math.ceil(half) - 1], sorted[Math.floor(half)]];
+      const slack = (size: number): number => 1e-12 * Math.abs(size);
+      const median = medianOf(spread);
+      const exact = low / 2 + high / 2;
+      assert.ok(median !== null && Math.abs(median.value - exact) <= median.bound + slack(exact) + 5e-324);
+      const largest = largestOf(spread);
+      const most = sorted.at(-1) ?? 0;
+      assert.ok(largest !== null && Math.abs(largest.value - most) <= largest.bound + slack(most));
+      for (const each of list) {
+        assert.ok(
+          spread.low.some((from, i) => from <= each && each <= (spread.high[i] ?? 0)),
+          `${each}`,
+        );
+      }
+    }),
+  );
+});
+
+test("an index of keys finds what a map finds, whatever is added and removed", () => {
+  const few = fc.oneof(fc.integer({ min: 0, max: 60 }), margin);
+  fc.assert(
+    fc.property(fc.array(few, { maxLength: 300 }), (list) => {
+      const keys = new Float64Array(400).fill(Number.NaN);
+      const index = new KeyIndex();
+      const known = new Map<number, number>();
+      let next = 0;
+      for (const each of list) {
+        const key = each + 0;
+        const slot = known.get(key);
+        assert.equal(index.find(keys, key), slot ?? -1);
+        if (slot === undefined) {
+          keys[next] = key;
+          index.insert(keys, next);
+          known.set(key, next++);
+        } else {
+          index.remove(keys, slot);
+          keys[slot] = Number.NaN;
+          known.delete(key);
+        }
+        assert.equal(index.size, known.size);
+      }
+      for (const [key, slot] of known) assert.equal(index.find(keys, key), slot);
+    }),
+  );
 });

@@ -54,11 +54,11 @@ class Rows {
     this.measure.apply({ kind: "predicted", row: row.row, prediction });
   }
 
-  label(at: number, value: number | string | null): void {
+  label(at: number, value: number | string | null, delayMs = 1000): void {
     const found = this.#rows[at % Math.max(1, this.#rows.length)];
     if (found === undefined) return;
     const { row, prediction, truth: before } = found;
-    const ts = prediction.ts + 1000;
+    const ts = prediction.ts + delayMs;
     const after = value === null ? null : { value, ts, firstReceivedAt: ts };
     if (before === null && after === null) return;
     found.truth = after;
@@ -82,13 +82,15 @@ class Rows {
     }
   }
 
-  /** The same from a measure that sees only the rows of one window, as "all". */
-  byDefinition(at: number): Group[] {
+  /** The same from a measure that sees only the rows of one window, as "all"; the windows end `lagMs` before `at`. */
+  byDefinition(at: number, lagMs = 0): Group[] {
+    const end = at - lagMs;
     const groups: Group[] = [];
     for (const name of this.#spec.windows) {
       const { lengthMs } = parseWindow(name);
       const inside = ({ prediction: { ts } }: Row): boolean =>
-        lengthMs === null || (ts > at - lengthMs && ts <= at);
+        (lengthMs === null && (lagMs === 0 || ts <= end)) ||
+        (lengthMs !== null && ts > end - lengthMs && ts <= end);
       const plain = createMeasure(
         {},
         { specOf: () => ({ ...this.#spec, windows: ["all"] }), scan: () => assert.fail("no scan for all") },
@@ -171,9 +173,12 @@ function labelFor(task: Task, told: number | null): number | string | null {
 }
 
 /** Groups without those that hold no prediction at all: a plain count does not know of them. */
-const filled = (groups: readonly Group[]): Group[] => {
+const filled = (groups: readonly Group[]): Omit<Group, "maturity" | "basis">[] => {
   const key = (group: Group): string => `${group.slice} ${group.window}`;
-  return groups.filter((group) => group.n_predictions > 0).sort((a, b) => (key(a) < key(b) ? -1 : 1));
+  return groups
+    .filter((group) => group.n_predictions > 0)
+    .map(({ maturity: _maturity, basis: _basis, ...group }) => group)
+    .sort((a, b) => (key(a) < key(b) ? -1 : 1));
 };
 
 for (const task of ["regression", "binary", "multiclass"] as const) {
@@ -199,6 +204,97 @@ for (const task of ["regression", "binary", "multiclass"] as const) {
     );
   });
 }
+
+const MATURED = { basis: "matured" as const };
+/** Enough rows with short and long delays, so that the lag is known from the start, and moves. */
+const aged = fc.array(
+  fc.record({
+    ageMs: fc.integer({ min: 0, max: 9 * 24 * HOUR }),
+    delayMs: fc.constantFrom(500, 20_000, 7 * HOUR),
+  }),
+  { minLength: 40, maxLength: 80 },
+);
+
+for (const task of ["regression", "binary"] as const) {
+  test(`${task}: a matured window ends at the lag that the delays tell and holds exactly its rows`, () => {
+    let answered = 0;
+    fc.assert(
+      fc.property(aged, fc.array(step, { maxLength: 60 }), (history, steps) => {
+        const windows = ["1h", "24h", "7d", "all"];
+        const rows = new Rows(specFor("m", { ...tasks[task], windows }));
+        for (const [i, { ageMs, delayMs }] of history.entries()) {
+          const said = (i % 21) / 20;
+          const each = {
+            kind: "row" as const,
+            ts: START - ageMs,
+            value: said,
+            slice: i % 3 === 0 ? "eu" : null,
+          };
+          rows.add(predictionFor(task, each, `h${i}`));
+          rows.label(i, labelFor(task, ((i * 7) % 21) / 20), delayMs);
+        }
+        let at = START;
+        for (const [i, each] of [...steps, { kind: "wait" as const, ms: 1 }].entries()) {
+          if (each.kind === "row") rows.add(predictionFor(task, each, `r${i}`));
+          else if (each.kind === "label") rows.label(each.at, labelFor(task, each.value));
+          else if (each.kind === "forget") rows.forget(each.at);
+          else if (each.kind === "restart") rows.restart();
+          else if (each.kind === "rebuild") rows.measure.rebuild("m");
+          else {
+            at += each.kind === "wait" ? each.ms : (each.at % 7) * 1800_000;
+            const lagMs = rows.measure.delays(at)[0]?.lagMs ?? null;
+            const groups = rows.measure.groups(at, MATURED);
+            if (lagMs === null) assert.ok(groups.every((group) => group.undefined["any"] === "too_early"));
+            else assert.deepEqual(filled(groups), filled(rows.byDefinition(at, lagMs)));
+            answered += lagMs === null ? 0 : 1;
+          }
+        }
+      }),
+      { numRuns: 200 },
+    );
+    assert.ok(answered > 100, `${answered} answers`);
+  });
+}
+
+test("a matured window that is asked again and again reads few rows", () => {
+  const rows = new Rows(specFor("m", { windows: ["1h", "24h"] }));
+  let read = 0;
+  let reads = 0;
+  const needs = rows.needs();
+  rows.measure = createMeasure(
+    { asOf: START },
+    {
+      specOf: () => needs.specOf(),
+      scan: (range, visit) => {
+        reads++;
+        needs.scan(range, (row, prediction, truth) => {
+          read++;
+          visit(row, prediction, truth);
+        });
+      },
+    },
+  );
+  for (let i = 0; i < 4000; i++) rows.add(predictionOf({ id: `r${i}`, ts: START - i * 10_000, value: 1 }));
+  for (let i = 0; i < 4000; i++) rows.label(i, 2, 60_000);
+  rows.measure.groups(START, MATURED);
+  const first = read;
+  assert.ok(first < 100, `${first} rows for the first answer`);
+  reads = 0;
+  for (let i = 1; i <= 1000; i++) rows.measure.groups(START + i * 1000, MATURED);
+  assert.ok(read - first < 600 && reads < 40, `${read - first} rows in ${reads} readings for 1,000 answers`);
+});
+
+test("a matured window that has to read much says so, and is there after a few more questions", () => {
+  const rows = new Rows(specFor("m", { windows: ["24h"] }));
+  rows.measure = rows.fresh();
+  for (let i = 0; i < 30_000; i++) rows.add(predictionOf({ id: `r${i}`, ts: START - i * 10_000, value: 1 }));
+  for (let i = 0; i < 30_000; i++) rows.label(i, 2, i % 5 === 0 ? 30 * HOUR : 1000);
+  let steps = 0;
+  while (rows.measure.catchUp(START)) assert.ok(++steps < 100);
+  assert.ok(steps >= 1, `${steps} steps`);
+  const [group] = rows.measure.groups(START, MATURED);
+  assert.deepEqual([group?.n_predictions, group?.n_labeled, group?.metrics["mse"]], [8640, 8640, 1]);
+});
 
 test("a quiet model is asked again without reading a row", () => {
   let reads = 0;

@@ -7,13 +7,14 @@ import { after, test } from "node:test";
 import { request } from "undici";
 import { startOtlpReceiver } from "../support/otlp-receiver.ts";
 import { getJson, sampleSum, startSidecar, until, type Sidecar } from "../support/sidecar.ts";
-import { label, predict, type Sent } from "./support/labelled.ts";
+import { label, plan, predict, type Call, type Naming, type Plan, type Sent } from "./support/labelled.ts";
 import { invocationsBody, startMlflowScoring } from "./support/mlflow.ts";
 import { inferBody, startMlserver } from "./support/mlserver.ts";
+import { assertSameOnBothRoads, collect } from "./support/otlp.ts";
 import { temporaryFolder } from "./support/process.ts";
 import { promtoolCheckMetrics, startPrometheus } from "./support/prometheus.ts";
 import { sklearnMetrics } from "./support/sklearn.ts";
-import type { TrainedModel } from "./support/trained.ts";
+import type { TrainedModel, TrainedRow } from "./support/trained.ts";
 
 const owner = { after };
 const GAUGES: Readonly<Record<string, string>> = {
@@ -121,6 +122,27 @@ async function assertQuality(
   }
 }
 
+/** Early labels, the predictions, the other labels. The early ones wait, and join when their prediction comes. */
+async function exchange(
+  sidecar: Sidecar,
+  planned: Plan,
+  how: {
+    readonly where: Readonly<Record<string, string>>;
+    readonly call: (rows: readonly TrainedRow[], id: string | null) => Call;
+  },
+): Promise<void> {
+  const labelled = (result: string): Promise<number> =>
+    sidecar.metric("outrider_labels_total", { result, ...(result === "waiting" ? {} : how.where) });
+  const early = await label(sidecar, planned, "early");
+  assert.ok((early["waiting"] ?? 0) > 10, JSON.stringify(early));
+  assert.equal(early["joined"], 0);
+  assert.equal(await labelled("joined"), 0);
+  await predict(sidecar, planned, how.call);
+  const rows = planned.batches.reduce((sum, batch) => sum + batch.rows.length, 0);
+  await until(async () => (await sidecar.metric("outrider_predictions_total", how.where)) >= rows);
+  await label(sidecar, planned, "late");
+}
+
 test("MLServer with scikit-learn models: nothing is changed, and every metric is scikit-learn's", async () => {
   const mlserver = await startMlserver(owner);
   const receiver = await startOtlpReceiver();
@@ -150,15 +172,13 @@ test("MLServer with scikit-learn models: nothing is changed, and every metric is
     // The rows of the comparison stay apart from those sent to compare bodies: these are never labelled.
     for (const [i, model] of mlserver.models.entries()) {
       const path = `/v2/models/${model.name}/versions/${model.version}/infer`;
-      const sent = await predict(sidecar, model, (rows) => ({ path, body: inferBody(model, rows) }));
-      await until(
-        async () =>
-          (await sidecar.metric("outrider_predictions_total", {
-            model: model.name,
-            version: model.version,
-          })) >= sent.length,
-      );
-      const rows = await label(sidecar, sent, 17 + i);
+      const planned = plan(model, ["x-prediction-id", "x-request-id", "body"], 17 + i);
+      const where = { model: model.name, version: model.version };
+      await exchange(sidecar, planned, {
+        where,
+        call: (rows, id) => ({ path, body: inferBody(model, rows, id) }),
+      });
+      const rows = planned.surviving;
       await assertQuality(sidecar, { ...model, seenAs: model.name, seenVersion: model.version }, rows);
     }
     const version = await getJson(`${sidecar.telemetry}/version`);
@@ -169,7 +189,8 @@ test("MLServer with scikit-learn models: nothing is changed, and every metric is
       );
     }
     await assertReadByPrometheus(sidecar, mlserver.models);
-    await assertSameByOtlp(sidecar, receiver);
+    const { same, metrics } = await assertSameOnBothRoads(await collect(sidecar, receiver));
+    assert.ok(same > 1000 && metrics.length > 40, `${same} samples, ${metrics.length} families`);
   } finally {
     await sidecar.stop();
     await receiver.close();
@@ -205,25 +226,6 @@ async function assertReadByPrometheus(sidecar: Sidecar, models: readonly Trained
   assert.ok(p95 && p95.value < 10);
 }
 
-/** Every family with samples on /metrics also leaves by OTLP. */
-async function assertSameByOtlp(
-  sidecar: Sidecar,
-  receiver: Awaited<ReturnType<typeof startOtlpReceiver>>,
-): Promise<void> {
-  const text = await sidecar.metrics();
-  const families = [...text.matchAll(/^# TYPE (outrider_\S+|http_\S+|process_\S+) /gm)]
-    .map(([, name = ""]) => name)
-    .filter((name) => new RegExp(`^${name}(_bucket)?[{ ]`, "m").test(text));
-  assert.ok(families.length > 40, String(families.length));
-  const { catalogue } = await import("../../src/catalogue.ts");
-  const otelName = new Map(catalogue.map(({ name, otel }) => [name, otel.name]));
-  const missing = (): string[] =>
-    families.filter((name) => receiver.latest(otelName.get(name) ?? name) === undefined);
-  await until(() => missing().length === 0, 15_000).catch((thrown: unknown) => {
-    throw new Error(`not by OTLP: ${missing().join(", ")}`, { cause: thrown });
-  });
-}
-
 test("mlflow models serve with nothing configured: nothing is changed, and every metric is scikit-learn's", async () => {
   const mlflow = await startMlflowScoring(owner);
   const sidecar = await startSidecar({ upstream: mlflow.url });
@@ -236,12 +238,13 @@ test("mlflow models serve with nothing configured: nothing is changed, and every
       { path: "/version", method: "GET" },
       { path: "/metrics", method: "GET" },
     ]);
-    const sent = await predict(sidecar, mlflow.model, (rows) => ({
-      path: "/invocations",
-      body: invocationsBody(mlflow.model, rows),
-    }));
-    await until(async () => (await sidecar.metric("outrider_predictions_total")) >= sent.length);
-    const rows = await label(sidecar, sent, 5);
+    const namings: Naming[] = ["x-prediction-id", "x-request-id"];
+    const planned = plan(mlflow.model, namings, 5);
+    await exchange(sidecar, planned, {
+      where: { model: "default" },
+      call: (rows) => ({ path: "/invocations", body: invocationsBody(mlflow.model, rows) }),
+    });
+    const rows = planned.surviving;
     await assertQuality(sidecar, { ...mlflow.model, seenAs: "default", seenVersion: "unknown" }, rows);
   } finally {
     await sidecar.stop();

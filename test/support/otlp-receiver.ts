@@ -36,6 +36,8 @@ export interface Received {
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly encoding: "protobuf" | "json";
+  /** What was sent, unpacked if it came as gzip. */
+  readonly body: Buffer;
   readonly resource: Attributes;
   readonly scopes: readonly { readonly name: string; readonly version: string }[];
   readonly metrics: readonly Metric[];
@@ -105,7 +107,7 @@ async function take(request: IncomingMessage): Promise<Received> {
   const encoding = request.headers["content-type"]?.includes("json") === true ? "json" : "protobuf";
   const decoded =
     encoding === "json" ? parseJsonRequest(JSON.parse(body.toString("utf8"))) : decodeMetricsRequest(body);
-  return { path: request.url ?? "", headers: request.headers, encoding, ...decoded };
+  return { path: request.url ?? "", headers: request.headers, encoding, body, ...decoded };
 }
 
 export type Decoded = Pick<Received, "resource" | "scopes" | "metrics">;

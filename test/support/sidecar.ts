@@ -15,6 +15,10 @@ export interface SidecarOptions {
   readonly store?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** false: the store cannot be opened, so the API will not be; its address stays empty. Default true. */
+  readonly waitForApi?: boolean;
+  /** In a process group of its own, as a shell does; default false. */
+  readonly ownGroup?: boolean;
 }
 
 export interface Sidecar {
@@ -74,6 +78,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     stdio: ["ignore", "ignore", "pipe"],
     cwd: tmpdir(),
     env: { ...process.env, ...options.env },
+    detached: options.ownGroup === true,
   });
   let text = "";
   child.stderr?.on("data", (chunk: Buffer) => {
@@ -84,7 +89,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     for (const [, name = "", url = ""] of text.matchAll(/"(traffic|metrics|api)":"(http:[^"]+)"/g))
       urls.set(name, url);
     if (child.exitCode !== null) throw new Error(`the sidecar ended with ${child.exitCode}: ${text}`);
-    return urls.size === 3;
+    return urls.size === (options.waitForApi === false ? 2 : 3);
   }, 20_000).catch((thrown: unknown) => {
     child.kill("SIGKILL");
     throw new Error(`the sidecar did not start: ${text}`, { cause: thrown });

@@ -114,16 +114,13 @@ for (const protocol of ["http/protobuf", "http/json"] as const) {
 
 test("every family that a scrape shows is in the push, under its OTLP name", async (t) => {
   const receiver = await receiverOf(t);
-  const recorder = createRecorder({
-    catalogue,
-    clock: systemClock,
-    log: silentLog,
-  });
+  // Time stands still: the scrape after the push shows the snapshot of the push.
+  const recorder = createRecorder({ catalogue, clock: handClock(Date.now()), log: silentLog });
   const { otlp } = push(t, { endpoint: receiver.url, recorder });
   fill(recorder);
-  const snapshot = await recorder.snapshot();
   await otlp.start();
   await otlp.forceFlush();
+  const snapshot = await recorder.snapshot();
   const pushed = new Map(
     receiver.requests.flatMap(({ metrics }) => metrics).map((metric) => [metric.name, metric]),
   );
@@ -134,6 +131,18 @@ test("every family that a scrape shows is in the push, under its OTLP name", asy
     assert.equal(metric?.points.length, series.length, descriptor.name);
   }
   assert.match(encode(snapshot, { format: "text", resource }), /^process_cpu_seconds_total /m);
+});
+
+test("a push tells what was counted a moment ago, though a scrape has just been answered", async (t) => {
+  const receiver = await receiverOf(t);
+  const { otlp, recorder } = push(t, { endpoint: receiver.url });
+  await otlp.start();
+  const labels = { model: "credit", version: "1" };
+  recorder.counter("outrider_predictions_total").inc(labels);
+  await recorder.snapshot();
+  recorder.counter("outrider_predictions_total").inc(labels);
+  await otlp.stop(5000);
+  assert.equal(receiver.latest("outrider.predictions")?.points[0]?.value, 2);
 });
 
 test("exports are counted by how they end, and the state says so", async (t) => {
@@ -318,7 +327,7 @@ test("a snapshot that fails is an error in the result, not a rejection", async (
     log: silentLog,
     runtimeMetrics: "leave-out",
   });
-  const failing: Recorder = { ...recorder, snapshot: () => Promise.reject(new Error("broken")) };
+  const failing: Recorder = { ...recorder, snapshotNow: () => Promise.reject(new Error("broken")) };
   const producer = createProducer({ recorder: failing, scope: { name: "x", version: "1" }, startedAtMs: 0 });
   const { errors, resourceMetrics } = await producer.collect();
   assert.equal(errors.length, 1);

@@ -112,6 +112,35 @@ test("binary and multiclass groups have their families; slices are left out", as
     "outrider_quality_auc_ratio m 1 24h matured = 0.95",
     "outrider_quality_multiclass_ratio wine 1 24h all f1 macro = 0.5",
     "outrider_quality_multiclass_ratio wine 1 24h all roc_auc_ovr weighted = 1",
+    "outrider_quality_mcc m 1 24h matured = 0.5",
+  ]);
+});
+
+test("intervals, baselines, bounds and the reasons of further metrics are series by metric", async () => {
+  const { recorder, series } = setUp();
+  const normal = { level: 0.95, method: "normal" } as const;
+  const group = groupOf({
+    extra: { me: -0.5, medae: 2, medae_bound: 0.1, undefined: { mape: "overflow", toString: 3 } },
+    intervals: {
+      mae: { ...normal, lower: 1, upper: 3 },
+      me: { ...normal, lower: -2, upper: 0 },
+      max_error: null,
+    },
+    baseline: { mae: 4, me: 0, r2: null },
+  });
+  createQualityMetrics(recorder, { groups: () => [group], specOf: () => specOf({}) });
+  const found = (await series()).filter((line) => !/samples|coverage/.test(line));
+  assert.deepEqual(found, [
+    "outrider_quality_bias m 1 24h all = 0.5",
+    "outrider_quality_medae m 1 24h all = 2",
+    "outrider_quality_interval m 1 24h all mae lower = 1",
+    "outrider_quality_interval m 1 24h all mae upper = 3",
+    "outrider_quality_interval m 1 24h all bias lower = 0",
+    "outrider_quality_interval m 1 24h all bias upper = 2",
+    "outrider_quality_bound m 1 24h all medae = 0.1",
+    "outrider_quality_constant_baseline m 1 24h all mae = 4",
+    "outrider_quality_constant_baseline m 1 24h all bias = 0",
+    "outrider_metric_undefined m 1 24h all mape overflow = 1",
   ]);
 });
 
@@ -242,7 +271,7 @@ test("windows become summable parts; scores only where rank metrics are asked fo
     ...regression,
     model: "b",
     regression: null,
-    classification: { confusion, scores },
+    classification: { confusion, scores, logLoss: 1.5, squaredScoreError: 0.75, scored: 5 },
   };
   createWindowMetrics(recorder, { windows: () => [regression, binary, { ...binary, window: "24h" }] });
   const lines = await series();
@@ -258,8 +287,11 @@ test("windows become summable parts; scores only where rank metrics are asked fo
     ],
   );
   assert.ok(lines.includes("outrider_window_confusion b 1 24h matured 1 0 false = 5"));
-  const scored = lines.filter((line) => line.startsWith("outrider_window_score"));
+  const scored = lines.filter((line) => line.startsWith("outrider_window_score "));
   assert.equal(scored.length, 68);
+  assert.ok(lines.includes("outrider_window_scored_pairs b 1 24h matured = 5"));
+  assert.ok(lines.includes("outrider_window_log_loss b 1 24h matured = 1.5"));
+  assert.ok(lines.includes("outrider_window_squared_score_error b 1 24h matured = 0.75"));
   assert.ok(scored.includes("outrider_window_score b 1 24h matured positive 0.000335 = 2"));
   assert.ok(scored.includes("outrider_window_score b 1 24h matured negative 0.999665 = 0"));
   assert.ok(scored.includes("outrider_window_score b 1 24h matured negative +Inf = 3"));

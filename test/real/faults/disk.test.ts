@@ -81,3 +81,37 @@ test("a full disk: traffic passes, labels get 503, and what was acknowledged is 
   await again.stop();
   await model.close();
 });
+
+test("a store on a read-only disk: traffic passes, /readyz says why, and it opens by itself once it may write", async (t) => {
+  const disk = smallDisk(t, "16m");
+  const remount = (how: "ro" | "rw"): void => {
+    const done = spawnSync("mount", ["-o", `remount,${how}`, disk], { encoding: "utf8" });
+    assert.equal(done.status, 0, done.stderr);
+  };
+  const model = await startModelServer(({ x }) => ({ predictions: [Number(x) + 0.5] }));
+  t.after(() => model.close());
+  const store = join(disk, "store");
+  const writer = await startSidecar({ upstream: model.url, store });
+  t.after(() => writer.stop("SIGKILL"));
+  await postJson(`${writer.traffic}/invocations`, { x: 1 }, { "x-prediction-id": "kept" });
+  assert.equal((await postJson(`${writer.api}/v1/labels`, { id: "kept", label: 1 })).status, 200);
+  assert.equal(await writer.stop(), 0);
+  remount("ro");
+  const sidecar = await startSidecar({ upstream: model.url, store, waitForApi: false });
+  t.after(() => sidecar.stop("SIGKILL"));
+  const passes = await postJson(`${sidecar.traffic}/invocations`, { x: 1 });
+  assert.equal(passes.status, 200);
+  const part = async (): Promise<{ state: string; why: string | null } | undefined> => {
+    const ready = await getJson(`${sidecar.telemetry}/readyz`);
+    assert.equal(ready.status, 200);
+    return (ready.body["parts"] as Record<string, { state: string; why: string | null }>)["store"];
+  };
+  await until(async () => (await part())?.state === "degraded");
+  assert.match((await part())?.why ?? "", /read-?only/i);
+  remount("rw");
+  await until(async () => (await part())?.state === "ok", 15_000);
+  await until(() => /"api":"(http:[^"]+)"/.test(sidecar.log()));
+  const api = /"api":"(http:[^"]+)"/.exec(sidecar.log())?.[1] ?? "";
+  assert.equal((await getJson(`${api}/v1/labels/kept`)).status, 200, "what was acknowledged is there");
+  assert.equal(await sidecar.stop(), 0);
+});

@@ -6,6 +6,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, write
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run, say } from "./command.ts";
+import { withLock } from "./lock.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "..", "..", "..");
@@ -16,6 +17,8 @@ const PROMETHEUS = { version: "3.16.0", module: "v0.316.0" };
 const ALERTMANAGER = { version: "0.34.2" };
 const COLLECTOR = { version: "0.165.0" };
 const INSTALL_MS = 25 * 60_000;
+/** Another run may be installing: longer than its own limit, so that it has failed before we give up. */
+const LOCK_MS = INSTALL_MS + 60_000;
 
 export interface PythonInstall {
   readonly python: string;
@@ -37,7 +40,10 @@ export interface AlertmanagerInstall {
 
 const running = new Map<string, Promise<void>>();
 
-/** Runs `install` unless the stamp of this `version` is there and so are `files`. The stamp is written last. */
+/**
+ * Runs `install` unless the stamp of this `version` is there and so are `files`. The stamp is written last.
+ * One process at a time installs a thing: several worktrees may share one .real folder.
+ */
 async function once(
   what: { readonly name: string; readonly version: string; readonly files: readonly string[] },
   install: () => Promise<void>,
@@ -47,6 +53,7 @@ async function once(
     existsSync(stamp) && readFileSync(stamp, "utf8") === what.version && what.files.every(existsSync);
   if (complete()) return;
   const perform = async (): Promise<void> => {
+    if (complete()) return;
     const from = performance.now();
     say(`installing ${what.name} ${what.version} …`);
     mkdirSync(dirname(stamp), { recursive: true });
@@ -57,7 +64,7 @@ async function once(
     writeFileSync(stamp, what.version);
     say(`installed ${what.name} ${what.version} in ${Math.round((performance.now() - from) / 1000)} s`);
   };
-  const first = running.get(what.name) ?? perform();
+  const first = running.get(what.name) ?? withLock(join(realFolder, "locks", what.name), LOCK_MS, perform);
   running.set(what.name, first);
   await first.finally(() => running.delete(what.name));
 }

@@ -26,36 +26,47 @@ export function seeded(seed: number): () => number {
   };
 }
 
-/** Sends rows in batches of 1 to 4 under our own ids; gives the id of each row. */
-export async function predict(
-  sidecar: Sidecar,
-  model: TrainedModel,
-  call: (rows: readonly TrainedRow[]) => Call,
-): Promise<Sent[]> {
-  const sent: Sent[] = [];
-  for (let at = 0, n = 1; at < model.rows.length; at += n, n = (n % 4) + 1) {
-    const rows = model.rows.slice(at, at + n);
-    const id = `${model.name}-${model.version}-${at}`;
-    const { path, body } = call(rows);
-    const answer = await request(`${sidecar.traffic}${path}`, {
-      method: "POST",
-      body,
-      headers: { "content-type": "application/json", "x-prediction-id": id },
-    });
-    assert.equal(answer.statusCode, 200, await answer.body.text());
-    await answer.body.dump();
-    for (const [i, row] of rows.entries()) sent.push({ id: rows.length === 1 ? id : `${id}:${i}`, row });
-  }
-  return sent;
+/** How a label will name the prediction: by its own id, by the request's id, or by the id that the model gave back. */
+export type Naming = "x-prediction-id" | "x-request-id" | "body";
+
+interface Batch {
+  readonly id: string;
+  readonly naming: Naming;
+  readonly rows: readonly TrainedRow[];
+}
+
+export interface Plan {
+  readonly batches: readonly Batch[];
+  readonly events: readonly Event[];
+  /** The rows whose label holds in the end. */
+  readonly surviving: readonly Sent[];
 }
 
 interface Event {
   readonly at: number;
+  /** Told before its prediction is made. */
+  readonly early: boolean;
   readonly label: { id: string; label: number | null; ts: number };
 }
 
-/** One in ten is never labelled; others come twice, wrong first, or withdrawn. Gives the rows whose label holds. */
-export async function label(sidecar: Sidecar, sent: readonly Sent[], seed: number): Promise<Sent[]> {
+/**
+ * Rows in batches of 1 to 4, named in turns, and their labels in a random order: one row in ten is never labelled; others come
+ * twice, wrong first, or withdrawn; one label in four is early.
+ */
+export function plan(model: TrainedModel, namings: readonly Naming[], seed: number): Plan {
+  const batches: Batch[] = [];
+  for (let at = 0, n = 1; at < model.rows.length; at += n, n = (n % 4) + 1) {
+    const naming = namings[batches.length % namings.length] ?? "x-prediction-id";
+    const id = `${model.name}-${model.version}-${naming}-${at}`;
+    batches.push({ id, naming, rows: model.rows.slice(at, at + n) });
+  }
+  const sent = batches.flatMap(({ id, rows }) =>
+    rows.map((row, i): Sent => ({ id: rows.length === 1 ? id : `${id}:${i}`, row })),
+  );
+  return { batches, ...labelsFor(sent, seed) };
+}
+
+function labelsFor(sent: readonly Sent[], seed: number): Pick<Plan, "events" | "surviving"> {
   const chance = seeded(seed);
   const now = Date.now();
   const events: Event[] = [];
@@ -64,7 +75,7 @@ export async function label(sidecar: Sidecar, sent: readonly Sent[], seed: numbe
     const kind = chance();
     if (kind < 0.1) continue;
     const say = (value: number | null, ts: number): void => {
-      events.push({ at: chance(), label: { id: one.id, label: value, ts } });
+      events.push({ at: chance(), early: chance() < 0.25, label: { id: one.id, label: value, ts } });
     };
     say(one.row.target, now);
     if (kind < 0.2) say(one.row.target, now);
@@ -73,12 +84,46 @@ export async function label(sidecar: Sidecar, sent: readonly Sent[], seed: numbe
     if (kind >= 0.35 && kind < 0.42) continue;
     surviving.push(one);
   }
-  events.sort((a, b) => a.at - b.at);
-  for (let at = 0; at < events.length; at += 50) {
-    const batch = events.slice(at, at + 50).map((event) => event.label);
+  return { events: events.toSorted((a, b) => a.at - b.at), surviving };
+}
+
+/** Sends the batches; the model is asked with `id` in the body where that is how labels will name them. */
+export async function predict(
+  sidecar: Sidecar,
+  { batches }: Plan,
+  call: (rows: readonly TrainedRow[], id: string | null) => Call,
+): Promise<void> {
+  for (const { id, naming, rows } of batches) {
+    const { path, body } = call(rows, naming === "body" ? id : null);
+    const named: Record<string, string> = naming === "body" ? {} : { [naming]: id };
+    const answer = await request(`${sidecar.traffic}${path}`, {
+      method: "POST",
+      body,
+      headers: { "content-type": "application/json", ...named },
+    });
+    assert.equal(answer.statusCode, 200, await answer.body.text());
+    await answer.body.dump();
+    // An alias is one: the prediction has an id of its own.
+    if (naming !== "x-prediction-id") assert.notEqual(answer.headers["x-prediction-id"], id);
+  }
+}
+
+/** Sends the early labels or the others, 50 at a time; none may be refused. Gives the sum of each result. */
+export async function label(
+  sidecar: Sidecar,
+  { events }: Plan,
+  when: "early" | "late",
+): Promise<Readonly<Record<string, number>>> {
+  const due = events.filter(({ early }) => early === (when === "early"));
+  const sums: Record<string, number> = {};
+  for (let at = 0; at < due.length; at += 50) {
+    const batch = due.slice(at, at + 50).map((event) => event.label);
     const answer = await postJson(`${sidecar.api}/v1/labels`, batch);
     assert.equal(answer.status, 200);
     assert.equal(answer.body["rejected"], 0, JSON.stringify(answer.body));
+    for (const [key, value] of Object.entries(answer.body))
+      if (typeof value === "number") sums[key] = (sums[key] ?? 0) + value;
   }
-  return surviving;
+  assert.equal(sums["received"], due.length);
+  return sums;
 }

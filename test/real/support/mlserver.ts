@@ -53,10 +53,11 @@ export async function startMlserver(owner: Owner): Promise<Mlserver> {
   };
 }
 
-/** The Open Inference Protocol body for some rows; a classifier is asked for its probabilities too. */
+/** The Open Inference Protocol body for some rows; a classifier is asked for its probabilities too. MLServer gives `id` back. */
 export function inferBody(
   model: TrainedModel,
   rows: readonly { readonly features: readonly number[] }[],
+  id: string | null = null,
 ): string {
   const tensor = {
     name: "x",
@@ -65,5 +66,9 @@ export function inferBody(
     data: rows.flatMap((row) => row.features),
   };
   const outputs = model.task === "binary" ? ["predict", "predict_proba"] : ["predict"];
-  return JSON.stringify({ inputs: [tensor], outputs: outputs.map((name) => ({ name })) });
+  return JSON.stringify({
+    ...(id === null ? {} : { id }),
+    inputs: [tensor],
+    outputs: outputs.map((name) => ({ name })),
+  });
 }

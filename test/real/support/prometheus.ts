@@ -10,6 +10,8 @@ import { freePort, startProcess, temporaryFolder, type Owner, type RealProcess }
 export interface PrometheusOptions {
   /** E.g. `http://127.0.0.1:7071/metrics`; null scrapes nothing (OTLP only). */
   readonly scrapeUrl: string | null;
+  /** Further jobs by name, with the addresses of their targets. */
+  readonly jobs?: Readonly<Record<string, readonly string[]>>;
   readonly intervalMs: number;
   /** Rule files, by absolute path. */
   readonly ruleFiles?: readonly string[];
@@ -51,6 +53,9 @@ function configuration(options: PrometheusOptions): string {
       metrics_path: pathname,
       static_configs: [{ targets: [host] }],
     });
+  }
+  for (const [name, urls] of Object.entries(options.jobs ?? {})) {
+    scrapes.push({ job_name: name, static_configs: [{ targets: urls.map((url) => new URL(url).host) }] });
   }
   const alertmanagers = [{ static_configs: [{ targets: [options.alertmanager] }] }];
   // JSON is YAML.

@@ -1,0 +1,164 @@
+// Quality before the labels come: per model version and window, what the metrics will probably turn out to be, learnt from
+// the labels that are in; beside them how good such estimates were where the labels have come since.
+
+import type { ModelSpec } from "../../facts/model.ts";
+import type { Change } from "../../facts/pair.ts";
+import type { MeasureNeeds } from "../measure.ts";
+import { createBinaryTrack } from "./binary-track.ts";
+import { createMulticlassTrack } from "./multiclass-track.ts";
+import { createRegressionTrack } from "./regression-track.ts";
+import { type EstimateTrack, HOUR_MS, type TrackAnswer, type TrackSetup } from "./track.ts";
+import { VersionBook } from "./version-book.ts";
+
+export interface EstimatesOptions {
+  /** Versions followed at once, over all models. Further ones are not, and are counted. Default 64. */
+  readonly versionsMax?: number;
+  /** Buckets that all panes together may hold beyond their first 64 each; beyond, panes get coarser. Default 4,000,000 (128 MB). */
+  readonly bucketsMax?: number;
+  /** Answers are kept this long, by the instants asked for. Default 30,000 ms. */
+  readonly refreshMs?: number;
+}
+
+/** Where the rows are, as for the measure, and how far back labels have settled. */
+export interface EstimatesNeeds extends MeasureNeeds {
+  /** Unix ms: rows up to then have nearly all labels they will get. Default: the label horizon ago. */
+  maturedUntil?(model: string, version: string, at: number): number;
+}
+
+export interface VersionEstimates extends TrackAnswer {
+  readonly model: string;
+  readonly version: string;
+}
+
+export interface EstimatesCounters {
+  readonly refusedVersions: number;
+  /** Rows that the estimate of their task cannot use: no score, no number. Only grows. */
+  readonly unusableRows: number;
+  /** Buckets that panes may still take. */
+  readonly bucketsLeft: number;
+}
+
+export interface Estimates {
+  /** Takes one change of the ledger, in commit order. */
+  apply(change: Change): void;
+  /** The same for what is told again at the start. */
+  restore(change: Change): void;
+  /** Estimates as of `at` (Unix ms), sorted by model and version. */
+  at(nowMs: number): readonly VersionEstimates[];
+  /** Forgets the model and reads its rows again: after its task was resolved or changed, and at the start. */
+  rebuild(model: string): void;
+  counters(): EstimatesCounters;
+}
+
+const VERSIONS_MAX = 64;
+const BUCKETS_MAX = 4_000_000;
+const REFRESH_MS = 30_000;
+
+function trackOf(setup: TrackSetup): EstimateTrack | null {
+  const { task } = setup.spec;
+  switch (task) {
+    case "binary":
+      return createBinaryTrack(setup);
+    case "regression":
+      return createRegressionTrack(setup);
+    case "multiclass":
+      return createMulticlassTrack(setup);
+    case "auto":
+      return null;
+    default: {
+      const never: never = task;
+      return never;
+    }
+  }
+}
+
+interface Followed {
+  readonly track: EstimateTrack;
+  readonly spec: ModelSpec;
+  answered: { readonly at: number; readonly answer: TrackAnswer } | null;
+}
+
+class RunningEstimates implements Estimates {
+  readonly #needs: EstimatesNeeds;
+  readonly #refreshMs: number;
+  readonly #purse: { left: number };
+  readonly #book: VersionBook<Followed>;
+  #unusable = 0;
+
+  constructor(options: EstimatesOptions, needs: EstimatesNeeds) {
+    this.#needs = needs;
+    this.#refreshMs = options.refreshMs ?? REFRESH_MS;
+    this.#purse = { left: options.bucketsMax ?? BUCKETS_MAX };
+    this.#book = new VersionBook<Followed>({
+      versionsMax: options.versionsMax ?? VERSIONS_MAX,
+      begin: (model) => this.#begin(model),
+      end: ({ track }) => track.release(),
+    });
+  }
+
+  apply(change: Change): void {
+    const { prediction } = change;
+    const rows = change.kind === "predicted" ? 1 : change.kind === "forgotten" ? -1 : 0;
+    const followed = this.#book.take(prediction, rows);
+    if (followed !== null) this.#count(followed.track, change);
+    if (rows === -1) this.#book.settle(prediction);
+  }
+
+  restore(change: Change): void {
+    this.apply(change);
+  }
+
+  at(nowMs: number): readonly VersionEstimates[] {
+    const at = Math.floor(nowMs);
+    return this.#book.tracks().map(({ model, version, track: followed }) => {
+      const { answered } = followed;
+      const age = answered === null ? Number.POSITIVE_INFINITY : Math.abs(at - answered.at);
+      if (answered !== null && age < this.#refreshMs) return { model, version, ...answered.answer };
+      const until = this.#needs.maturedUntil?.(model, version, at) ?? at - followed.spec.labelHorizonMs;
+      const matured = Math.floor(Math.min(until, at) / HOUR_MS) * HOUR_MS;
+      const answer = followed.track.answer({ at, matured });
+      followed.answered = { at, answer };
+      return { model, version, ...answer };
+    });
+  }
+
+  rebuild(model: string): void {
+    const known = this.#book.forget(model);
+    const versions = new Set([...known, ...(this.#needs.versionsOf?.(model) ?? [])]);
+    const range = { fromTs: Number.MIN_SAFE_INTEGER, toTs: Number.MAX_SAFE_INTEGER };
+    for (const version of versions) {
+      this.#needs.scan({ model, version, ...range }, (row, prediction, truth) => {
+        this.apply({ kind: "predicted", row, prediction });
+        if (truth !== null) this.apply({ kind: "truth", row, prediction, before: null, after: truth });
+      });
+    }
+  }
+
+  counters(): EstimatesCounters {
+    return {
+      refusedVersions: this.#book.refused,
+      unusableRows: this.#unusable,
+      bucketsLeft: this.#purse.left,
+    };
+  }
+
+  #count(track: EstimateTrack, change: Change): void {
+    const { prediction } = change;
+    if (change.kind === "predicted") {
+      if (!track.count({ prediction, truth: null }, 1)) this.#unusable++;
+      return;
+    }
+    track.count({ prediction, truth: change.before?.value ?? null }, -1);
+    if (change.kind === "truth") track.count({ prediction, truth: change.after?.value ?? null }, 1);
+  }
+
+  #begin(model: string): Followed | null {
+    const spec = this.#needs.specOf(model);
+    const track = spec === null ? null : trackOf({ spec, purse: this.#purse });
+    return spec === null || track === null ? null : { track, spec, answered: null };
+  }
+}
+
+export function createEstimates(options: EstimatesOptions, needs: EstimatesNeeds): Estimates {
+  return new RunningEstimates(options, needs);
+}

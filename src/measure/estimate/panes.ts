@@ -1,0 +1,82 @@
+// Time cut into panes of one length, epoch-aligned: the newest ones are kept, older rows are left out and counted.
+
+export interface PanesShape<P> {
+  readonly stepMs: number;
+  /** How far back panes are kept, from the newest question. */
+  readonly keepMs: number;
+  readonly create: () => P;
+  readonly drop: (pane: P) => void;
+}
+
+/** Panes kept at most, the newest ones, whatever `keepMs`. */
+const PANES_MAX = 2000;
+
+export class Panes<P> {
+  readonly #shape: PanesShape<P>;
+  readonly #panes = new Map<number, P>();
+  /** Start of the oldest pane that may exist. It only rises, so what was left out is never taken back either. */
+  #floor = Number.NEGATIVE_INFINITY;
+  readonly #keep: number;
+
+  constructor(shape: PanesShape<P>) {
+    this.#shape = shape;
+    this.#keep = Math.ceil(shape.keepMs / shape.stepMs);
+  }
+
+  get size(): number {
+    return this.#panes.size;
+  }
+
+  /** The pane in which `ts` (Unix ms) lies; null when that is too long ago. Panes hold start < ts <= start + step. */
+  at(ts: number): P | null {
+    const start = this.#startOf(ts);
+    if (start < this.#floor) return null;
+    const known = this.#panes.get(start);
+    if (known !== undefined) return known;
+    const pane = this.#shape.create();
+    this.#panes.set(start, pane);
+    if (this.#panes.size > PANES_MAX) this.#raise(Math.min(...this.#panes.keys()) + this.#shape.stepMs);
+    return pane;
+  }
+
+  /** Drops what is older than is kept at `now` (Unix ms). */
+  advance(now: number): void {
+    this.#raise(this.#startOf(now) - this.#keep * this.#shape.stepMs);
+  }
+
+  #raise(floor: number): void {
+    if (floor <= this.#floor) return;
+    this.#floor = floor;
+    for (const [start, pane] of this.#panes) {
+      if (start >= floor) continue;
+      this.#panes.delete(start);
+      this.#shape.drop(pane);
+    }
+  }
+
+  /**
+   * Panes that begin in [from, to), both cut to whole panes: a window's edges are those of the panes. A window that ends
+   * within a pane has all of that pane, and so begins up to a step later. In any order.
+   */
+  *between(from: number, to: number): Iterable<P> {
+    const { stepMs } = this.#shape;
+    const first = Math.ceil(from / stepMs) * stepMs;
+    const last = Math.ceil(to / stepMs) * stepMs;
+    for (const [start, pane] of this.#panes) if (start >= first && start < last) yield pane;
+  }
+
+  /** Starts of the panes that exist (Unix ms), ascending. */
+  starts(): number[] {
+    return [...this.#panes.keys()].toSorted((a, b) => a - b);
+  }
+
+  clear(): void {
+    for (const pane of this.#panes.values()) this.#shape.drop(pane);
+    this.#panes.clear();
+  }
+
+  #startOf(ts: number): number {
+    const { stepMs } = this.#shape;
+    return (Math.ceil(ts / stepMs) - 1) * stepMs;
+  }
+}

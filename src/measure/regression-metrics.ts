@@ -1,0 +1,276 @@
+// Regression metrics with their intervals and baselines, from the exact sums and the distributions of errors and labels.
+
+import type { MetricInterval } from "../facts/group.ts";
+import { ratio, UNIT_BITS } from "./exact-rational.ts";
+import { ANYWHERE, intervalOf, logInterval, normalInterval, NOT_NEGATIVE } from "./intervals.ts";
+import {
+  largestOf,
+  meanOver,
+  medianDistance,
+  medianInterval,
+  medianOf,
+  type Spread,
+} from "./order-statistics.ts";
+import type { RegressionSums } from "./regression-sums.ts";
+import type { Baseline, Evaluation, Intervals } from "./totals.ts";
+
+const METRICS = ["mse", "rmse", "mae", "r2"] as const;
+const FURTHER = ["me", "medae", "max_error", "mape", "wape"] as const;
+/** Kurtosis of the errors (3 for normal ones) from which the interval of a mean square covers too little. */
+const HEAVY_TAILS = 9;
+/** A difference this much smaller than its terms is rounding noise. */
+const NOISE = 1e-13;
+
+/** Labels and |errors| of the same rows. */
+export interface Spreads {
+  readonly errors: Spread;
+  readonly labels: Spread;
+}
+
+/** Everything about `rows` (at least one) labelled rows. */
+export function evaluateRegression(rows: number, sums: RegressionSums, spreads: Spreads): Evaluation {
+  if (rows === 0) return nothing();
+  const reasons: Record<string, string> = {};
+  const further: Record<string, string> = {};
+  const mse = sums.overflow > 0 ? null : sums.squared.mean(rows);
+  const mae = sums.infinite > 0 ? null : sums.absolute().mean(rows);
+  if (mse === null) reasons["mse"] = reasons["rmse"] = "overflow";
+  if (mae === null) reasons["mae"] = "overflow";
+  const r2 = determination(rows, sums);
+  if (typeof r2 === "string") reasons["r2"] = r2;
+  if (sums.zeroTargets > 0) reasons["mape"] = "zero_target";
+  const metrics = {
+    mse,
+    rmse: mse === null ? null : Math.sqrt(mse),
+    mae,
+    r2: typeof r2 === "number" ? r2 : null,
+  };
+  const extra: Record<string, unknown> = {
+    ...means(rows, sums, further),
+    ...errorOrder(sums, spreads, further),
+    ...standardErrors(rows, sums),
+  };
+  extra["undefined"] = further;
+  return {
+    metrics,
+    undefined: reasons,
+    extra,
+    intervals: intervals({ rows, sums, spreads, r2: metrics.r2 }, extra),
+    baseline: baseline(rows, sums, spreads.labels),
+  };
+}
+
+function nothing(): Evaluation {
+  const reasons = (names: readonly string[]): Record<string, string> =>
+    Object.fromEntries(names.map((name) => [name, "no_labels"]));
+  return {
+    metrics: { mse: null, rmse: null, mae: null, r2: null },
+    undefined: reasons(METRICS),
+    extra: { undefined: reasons(FURTHER) },
+    intervals: {},
+    baseline: {},
+  };
+}
+
+/** 1 - SSE/SST, rounded once; or why there is none. */
+function determination(
+  rows: number,
+  sums: RegressionSums,
+): number | "overflow" | "too_few" | "constant_target" {
+  if (sums.overflow > 0) return "overflow";
+  if (rows < 2) return "too_few";
+  const spread = sums.spread(rows);
+  if (spread === 0n) return "constant_target";
+  const error = (BigInt(rows) * sums.squared.units()) << UNIT_BITS;
+  const share = ratio(spread - error, spread);
+  return Number.isFinite(share) ? share : "overflow";
+}
+
+/** Mean error, MAPE and WAPE. */
+function means(rows: number, sums: RegressionSums, reasons: Record<string, string>): Record<string, unknown> {
+  const found: Record<string, unknown> = {};
+  if (sums.infinite > 0) reasons["me"] = reasons["wape"] = "overflow";
+  else {
+    found["me"] = sums.signed().mean(rows);
+    const labels = sums.labelSize.value();
+    const wape = sums.absolute().value() / labels;
+    found["wape"] = Number.isFinite(wape) ? wape : null;
+    if (!Number.isFinite(wape)) reasons["wape"] = labels === 0 ? "zero_target" : "overflow";
+  }
+  found["mape"] = sums.zeroTargets > 0 || sums.relativeOverflow > 0 ? null : sums.relative.mean(rows);
+  if (sums.zeroTargets === 0 && sums.relativeOverflow > 0) reasons["mape"] = "overflow";
+  return found;
+}
+
+/** Median and largest |error|. */
+function errorOrder(
+  sums: RegressionSums,
+  spreads: Spreads,
+  reasons: Record<string, string>,
+): Record<string, unknown> {
+  const found: Record<string, unknown> = {};
+  if (sums.infinite > 0) reasons["medae"] = reasons["max_error"] = "overflow";
+  else {
+    const median = medianOf(spreads.errors);
+    const largest = largestOf(spreads.errors);
+    found["medae"] = median?.value ?? null;
+    found["max_error"] = largest?.value ?? null;
+    if (median !== null && median.bound > 0) found["medae_bound"] = median.bound;
+    if (largest !== null && largest.bound > 0) found["max_error_bound"] = largest.bound;
+  }
+  return found;
+}
+
+function standardErrors(rows: number, sums: RegressionSums): { mae_se?: number; mse_se?: number } {
+  if (rows < 2 || sums.overflow > 0) return {};
+  const squares = sums.squared.units();
+  const mae = standardError(rows, squares << UNIT_BITS, sums.absolute().units());
+  const fourth = sums.moments[0];
+  if (sums.momentOverflow > 0 || fourth === undefined) return { mae_se: mae };
+  return { mae_se: mae, mse_se: standardError(rows, fourth.units() << UNIT_BITS, squares) };
+}
+
+/** Standard error of a mean (n - 1 below) from the sum of squares (units of 2^-2148) and the sum (2^-1074). */
+function standardError(count: number, squares: bigint, sum: bigint): number {
+  const n = BigInt(count);
+  const spread = n * squares - sum * sum;
+  // The squares were rounded one by one: equal values may leave a speck below zero.
+  return spread <= 0n ? 0 : Math.sqrt(ratio(spread, (n * n * (n - 1n)) << (2n * UNIT_BITS)));
+}
+
+interface Whole {
+  readonly rows: number;
+  readonly sums: RegressionSums;
+  readonly spreads: Spreads;
+  readonly r2: number | null;
+}
+
+function intervals(whole: Whole, extra: Record<string, unknown>): Intervals {
+  const { rows, sums, spreads, r2 } = whole;
+  const found: Record<string, MetricInterval | null> = {};
+  const { mae_se: ofMae = null, mse_se: ofMse = null } = standardErrors(rows, sums);
+  if (sums.overflow === 0) {
+    const mse = normalInterval(sums.squared.mean(rows), ofMse, { limits: NOT_NEGATIVE });
+    const shown =
+      mse !== null && kurtosis(rows, sums) > HEAVY_TAILS ? { ...mse, flag: "kurtosis" as const } : mse;
+    found["mse"] = shown;
+    found["rmse"] =
+      shown === null
+        ? null
+        : {
+            ...shown,
+            lower: Math.sqrt(shown.lower),
+            upper: Math.sqrt(shown.upper),
+            method: "root_of_normal",
+          };
+  }
+  if (sums.infinite === 0) {
+    found["mae"] = normalInterval(sums.absolute().mean(rows), ofMae, { limits: NOT_NEGATIVE });
+    const signed = sums.signed();
+    const ofBias =
+      rows < 2 || sums.overflow > 0
+        ? null
+        : standardError(rows, sums.squared.units() << UNIT_BITS, signed.units());
+    found["me"] = normalInterval(signed.mean(rows), ofBias, { limits: ANYWHERE });
+    if (typeof extra["wape"] === "number") found["wape"] = wapeInterval(extra["wape"], rows, sums);
+    found["medae"] = medianInterval(spreads.errors);
+    // The largest error of a sample says nothing about the largest there can be.
+    found["max_error"] = null;
+  }
+  if (typeof extra["mape"] === "number") found["mape"] = mapeInterval(extra["mape"], rows, sums);
+  if (r2 !== null) found["r2"] = determinationInterval(r2, rows, { sums, labels: spreads.labels });
+  return found;
+}
+
+/** Fourth moment of the errors over their squared second; NaN without errors. */
+function kurtosis(rows: number, sums: RegressionSums): number {
+  const second = sums.squared.mean(rows);
+  return (sums.moments[0]?.mean(rows) ?? 0) / (second * second);
+}
+
+function mapeInterval(mape: number, rows: number, sums: RegressionSums): MetricInterval | null {
+  if (rows < 2) return null;
+  const spread = sums.relativeSquared.mean(rows) - mape * mape;
+  const deviation = Math.sqrt(Math.max(0, spread) / (rows - 1));
+  return normalInterval(mape, deviation, { limits: NOT_NEGATIVE });
+}
+
+/** A ratio of two sums over the same rows: linearised (Cochran, Sampling Techniques, ch. 6). */
+function wapeInterval(wape: number, rows: number, sums: RegressionSums): MetricInterval | null {
+  if (rows < 2 || sums.overflow > 0 || sums.weightedOverflow > 0) return null;
+  const labels = sums.labelSize.value();
+  const labelSquares = ratio(sums.labelSquared.units(), 1n << (2n * UNIT_BITS));
+  const terms = [sums.squared.value(), -2 * wape * sums.weighted.value(), wape * wape * labelSquares];
+  const spread = Math.max(
+    0,
+    terms.reduce((sum, term) => sum + term, 0),
+  );
+  const error = Math.sqrt((spread * rows) / (rows - 1)) / labels;
+  return normalInterval(wape, error, { limits: NOT_NEGATIVE, method: "delta_ratio" });
+}
+
+/**
+ * The delta method on 1 - R2 = SSE/SST, on the scale of its logarithm: a row moves it by
+ * (error^2 - (1 - R2)(label - mean)^2) / SST. Where rounding drowns the sums (labels within a thousandth of their size and
+ * `labelOffset` far from them) the part that errors and labels share is left out, which can only widen the interval.
+ */
+function determinationInterval(
+  r2: number,
+  rows: number,
+  of: { readonly sums: RegressionSums; readonly labels: Spread },
+): MetricInterval | null {
+  const { sums, labels } = of;
+  const share = 1 - r2;
+  if (rows < 3 || sums.momentOverflow > 0 || share <= 0) return null;
+  const centre = sums.label.mean(rows);
+  let spread = influenceSquares(share, rows, sums);
+  const method = spread === null ? "delta_log_wide" : "delta_log";
+  spread ??=
+    (sums.moments[0]?.value() ?? 0) +
+    share * share * rows * meanOver(labels, (label) => (label - centre) ** 4);
+  if (!(spread > 0) || !Number.isFinite(spread)) return null;
+  const deviation = Math.sqrt((spread * rows) / (rows - 1)) / sums.labelM2(rows);
+  const inverted = logInterval(share, deviation, method);
+  return inverted === null ? null : intervalOf([1 - inverted.upper, 1 - inverted.lower], method);
+}
+
+/** Sum of (error^2 - share * (label - mean)^2)^2; null where it is lost in rounding. */
+function influenceSquares(share: number, rows: number, sums: RegressionSums): number | null {
+  const [e4 = 0, e2d = 0, e2d2 = 0, d3 = 0, d4 = 0] = sums.moments.map((moment) => moment.value());
+  const shift = sums.shift(rows);
+  const crossed = [e2d2, -2 * shift * e2d, shift * shift * sums.squared.value()];
+  // The sum of (d - shift)^4, with the sum of d^2 = SST + rows * shift^2.
+  const fourths = [d4, -4 * shift * d3, 6 * shift * shift * sums.labelM2(rows), 3 * rows * shift ** 4];
+  const terms = [
+    e4,
+    ...crossed.map((term) => -2 * share * term),
+    ...fourths.map((term) => share * share * term),
+  ];
+  let spread = 0;
+  let size = 0;
+  for (const term of terms) {
+    spread += term;
+    size = Math.max(size, Math.abs(term));
+  }
+  return spread > NOISE * size ? spread : null;
+}
+
+/** The mean of the labels for squares, their median for absolute errors, the middle of their range for the largest. */
+function baseline(rows: number, sums: RegressionSums, labels: Spread): Baseline {
+  const mse = sums.labelM2(rows) / rows;
+  const median = medianOf(labels)?.value ?? 0;
+  const mae = meanOver(labels, (label) => Math.abs(label - median));
+  const found: Record<string, number | null> = {
+    mse,
+    rmse: Math.sqrt(mse),
+    r2: rows < 2 || mse === 0 ? null : 0,
+    me: 0,
+    mae,
+    medae: medianDistance(labels, median),
+    wape: mae / sums.labelSize.mean(rows),
+    mape: sums.zeroTargets > 0 ? null : meanOver(labels, (label) => Math.abs((label - median) / label)),
+    max_error: (labels.high.at(-1) ?? 0) / 2 - (labels.low[0] ?? 0) / 2,
+  };
+  for (const [name, value] of Object.entries(found)) if (!Number.isFinite(value)) found[name] = null;
+  return found;
+}

@@ -1,0 +1,103 @@
+// Everything that is measured, fed together: windows, estimates without labels, drift, and versions compared.
+
+import type { Change } from "../facts/pair.ts";
+import type { ModelSpec } from "../facts/model.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Log } from "../kernel/log.ts";
+import type { Ledger } from "../ledger/types.ts";
+import { createDrift, type Drift } from "../measure/drift/drift.ts";
+import { createEstimates, type Estimates } from "../measure/estimate/estimates.ts";
+import { createMeasure, type Measure } from "../measure/measure.ts";
+import type { ModelBook } from "../observe/models.ts";
+import { createComparing, type Comparing } from "./comparing.ts";
+
+export interface MeasuringParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly ledger: Ledger;
+  readonly book: ModelBook;
+  /** The version declared to be in production. */
+  readonly productionOf: (model: string) => string | null;
+}
+
+export interface Measuring {
+  readonly measure: Measure;
+  readonly estimates: Estimates;
+  readonly drift: Drift;
+  readonly comparing: Comparing;
+  apply(change: Change): void;
+  /** The same for what the store tells again when it is opened. */
+  restore(change: Change): void;
+  /** Before the store tells its rows: what was kept beside them. */
+  loading(saved: (key: string) => string | null): void;
+  /** After the store has told its rows. */
+  loaded(models: Iterable<string>): void;
+  /** The model's task was resolved or has changed: its rows are read again. */
+  rebuild(model: string): void;
+  save(): void;
+}
+
+const DRIFT = "drift";
+
+class AllMeasuring implements Measuring {
+  readonly measure: Measure;
+  readonly estimates: Estimates;
+  readonly drift: Drift;
+  readonly comparing: Comparing;
+  readonly #parts: MeasuringParts;
+
+  constructor(parts: MeasuringParts) {
+    this.#parts = parts;
+    const { clock, ledger, book } = parts;
+    const rows = {
+      specOf: (model: string): ModelSpec | null => book.specOf(model),
+      versionsOf: (model: string): string[] =>
+        ledger.stats().series.flatMap((series) => (series.model === model ? [series.version] : [])),
+      scan: ledger.scan.bind(ledger),
+    };
+    this.measure = createMeasure({ asOf: clock.wallMs() }, rows);
+    this.estimates = createEstimates({}, rows);
+    this.drift = createDrift({}, rows);
+    this.comparing = createComparing({ ...parts, measure: this.measure });
+  }
+
+  apply(change: Change): void {
+    this.measure.apply(change);
+    this.estimates.apply(change);
+    this.drift.apply(change);
+    this.comparing.apply(change);
+  }
+
+  restore(change: Change): void {
+    this.measure.restore(change);
+    this.estimates.restore(change);
+    this.drift.restore(change);
+  }
+
+  loading(saved: (key: string) => string | null): void {
+    this.drift.load(saved(DRIFT) ?? "[]");
+  }
+
+  /** Comparisons go on from sums that are older than the rows: they read for themselves what came after. */
+  loaded(models: Iterable<string>): void {
+    this.comparing.load();
+    for (const model of models) this.comparing.rebuild(model);
+  }
+
+  rebuild(model: string): void {
+    this.measure.rebuild(model);
+    this.estimates.rebuild(model);
+    this.drift.rebuild(model);
+    this.comparing.rebuild(model);
+  }
+
+  save(): void {
+    this.comparing.save();
+    if (!this.#parts.ledger.saveState(DRIFT, this.drift.save()))
+      this.#parts.log.warn({}, "references of drift could not be saved");
+  }
+}
+
+export function createMeasuring(parts: MeasuringParts): Measuring {
+  return new AllMeasuring(parts);
+}

@@ -1,0 +1,97 @@
+// Where spans go: the OTLP receiver, and the registries that want traces, each in its own dialect.
+
+import type { Config } from "../config/config.ts";
+import type { Exchange } from "../facts/exchange.ts";
+import { settleTraces, type TraceSettings } from "../telemetry/otlp-settings.ts";
+import type { Destination, SpanAttributes, SpanReading } from "../telemetry/spans.ts";
+import { fixedHeaders } from "../versions/registry-auth.ts";
+
+type Registry = Config["registries"][number];
+
+const TIMEOUT_MS = 10_000;
+
+/** MLflow turns these into tags of the trace, by which traces are found per version. */
+function mlflowDialect(exchange: Exchange, { model, version }: SpanReading): SpanAttributes {
+  return {
+    "mlflow.spanType": "CHAIN",
+    "mlflow.traceTag.model_name": model,
+    "mlflow.traceTag.model_version": version,
+    "mlflow.traceTag.prediction_id": exchange.id,
+  };
+}
+
+/** Langfuse compares by `langfuse.version` and shows the time to the first byte as its time to first token. */
+function langfuseDialect(exchange: Exchange, { model, version }: SpanReading): SpanAttributes {
+  const { firstByteMs } = exchange.clocks;
+  return {
+    "langfuse.version": version,
+    "langfuse.trace.name": model === "" ? exchange.method : model,
+    "langfuse.observation.type": "generation",
+    "langfuse.observation.model.name": model,
+    ...(firstByteMs === null
+      ? {}
+      : {
+          "langfuse.observation.completion_start_time": new Date(
+            exchange.startedAtMs + firstByteMs,
+          ).toISOString(),
+        }),
+  };
+}
+
+interface Receiver {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly dialect: Destination["dialect"];
+}
+
+function receiverOf({ type, experimentId, tracesTable }: Registry): Receiver | null {
+  switch (type) {
+    case "mlflow":
+      return {
+        path: "/v1/traces",
+        headers: { "x-mlflow-experiment-id": experimentId ?? "0" },
+        dialect: mlflowDialect,
+      };
+    case "databricks":
+      return {
+        path: "/api/2.0/otel/v1/traces",
+        headers: { "x-databricks-uc-table-name": tracesTable ?? "" },
+        dialect: mlflowDialect,
+      };
+    case "langfuse":
+      return {
+        path: "/api/public/otel/v1/traces",
+        headers: { "x-langfuse-ingestion-version": "4" },
+        dialect: langfuseDialect,
+      };
+    case "unity-catalog":
+      return null;
+    default: {
+      const never: never = type;
+      return never;
+    }
+  }
+}
+
+function ofRegistry(registry: Registry): Destination[] {
+  const receiver = receiverOf(registry);
+  if (!registry.write.includes("traces") || receiver === null) return [];
+  const settings: TraceSettings = {
+    url: `${registry.url.replace(/\/+$/, "")}${receiver.path}`,
+    protocol: "http/protobuf",
+    headers: { ...fixedHeaders(registry), ...receiver.headers },
+    timeoutMs: TIMEOUT_MS,
+  };
+  return [{ name: registry.type, settings, ...(receiver.dialect ? { dialect: receiver.dialect } : {}) }];
+}
+
+export function traceDestinations(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+): Destination[] {
+  const own = config.otlp === null || config.otlp.traces === null ? null : settleTraces(config.otlp, env);
+  return [
+    ...(own === null ? [] : [{ name: "otlp", settings: own }]),
+    ...config.registries.flatMap(ofRegistry),
+  ];
+}

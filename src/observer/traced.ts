@@ -1,0 +1,36 @@
+// Predictions whose trace was sent: a label that arrives for one of them can be written to that trace.
+
+import type { Exchange } from "../facts/exchange.ts";
+
+/** Remembered, newest; a label for an older one stays in our own ledger only. */
+const IDS_MAX = 50_000;
+
+export class TracedPredictions {
+  readonly #traces = new Map<string, string>();
+
+  readonly #wanted: boolean;
+
+  /** `wanted` false: nobody asks for it, nothing is remembered. */
+  constructor(wanted: boolean) {
+    this.#wanted = wanted;
+  }
+
+  /** Call it for every exchange of predictions; those that are not sampled are passed over. */
+  add(exchange: Exchange): void {
+    if (!this.#wanted || !exchange.trace.sampled) return;
+    this.#traces.delete(exchange.id);
+    this.#traces.set(exchange.id, exchange.trace.traceId);
+    if (this.#traces.size <= IDS_MAX) return;
+    const [oldest] = this.#traces.keys();
+    if (oldest !== undefined) this.#traces.delete(oldest);
+  }
+
+  /** By prediction id, `<exchange id>` or `<exchange id>:<row>`. */
+  traceOf(predictionId: string): string | null {
+    if (this.#traces.size === 0) return null;
+    const whole = this.#traces.get(predictionId);
+    if (whole !== undefined) return whole;
+    const colon = predictionId.lastIndexOf(":");
+    return colon < 0 ? null : (this.#traces.get(predictionId.slice(0, colon)) ?? null);
+  }
+}

@@ -1,0 +1,180 @@
+// The version ledger beside the traffic: what is registered and declared, put together with what is served and measured.
+
+import { join } from "node:path";
+import type { VersionDesk } from "../api/contract.ts";
+import type { ServedVersion, VersionModel } from "../facts/road.ts";
+import type { QualityThen, VersionRecord } from "../facts/version.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Log } from "../kernel/log.ts";
+import { messageOf } from "../kernel/problem.ts";
+import type { Config } from "../config/config.ts";
+import type { Measure } from "../measure/measure.ts";
+import type { Recorder } from "../telemetry/recorder.ts";
+import type { Registries } from "../versions/registries.ts";
+import { createVersionLedger, type VersionLedger } from "../versions/version-ledger.ts";
+import { createRegistryDesk, type RegistryDesk } from "./registry-desk.ts";
+import type { Served } from "./served.ts";
+import type { StateBook } from "./state-book.ts";
+
+export interface VersionDeskNeeds {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly config: Config;
+  /** Asked for when something is counted. */
+  readonly recorder: () => Recorder;
+  readonly onExternal: (model: string, version: string) => void;
+  readonly measure: Measure;
+  readonly served: Served;
+  readonly states: StateBook;
+  /** Something that `/version` shows has changed. */
+  readonly onChange: () => void;
+}
+
+export interface ObserverVersions {
+  readonly desk: VersionDesk;
+  readonly registries: Registries;
+  /** Figures about the registries, into the snapshot being taken. */
+  collect(recorder: Recorder): void;
+  /** Opens the journal; a failure is told as the state of the part `versions`, and asked for again by `open`. */
+  open(): void;
+  /** A version appeared in traffic. */
+  seen(model: string, version: string): void;
+  record(model: string, version: string): VersionRecord | null;
+  records(): Generator<VersionRecord>;
+  /** Models of the ledger, with those of the traffic. */
+  models(): VersionModel[];
+  close(): void;
+}
+
+class Desk implements ObserverVersions {
+  readonly desk: VersionDesk;
+  readonly #needs: VersionDeskNeeds;
+  readonly #ledger: VersionLedger;
+  readonly #registryDesk: RegistryDesk;
+  #open = false;
+
+  constructor(needs: VersionDeskNeeds) {
+    this.#needs = needs;
+    const { clock, log } = needs;
+    this.#ledger = createVersionLedger(
+      { path: join(needs.config.store.path, "versions.ndjson") },
+      {
+        clock,
+        log,
+        qualityOf: (model, version) => this.#qualityOf(model, version),
+        gate: () => null,
+      },
+    );
+    const ledger = this.#ledger;
+    this.#registryDesk = createRegistryDesk(needs.config, { ...needs, ledger });
+    const registryDesk = this.#registryDesk;
+    this.desk = {
+      register: (asked) => this.#told(ledger.register(asked)),
+      promote: (asked) => this.#told(registryDesk.decide(asked) ?? ledger.promote(asked)),
+      rollBack: (asked) => this.#told(registryDesk.decide(asked) ?? ledger.rollBack(asked)),
+      history: (model) => ledger.history(model),
+      productionAt: (model, at) => (at === null ? ledger.production(model) : ledger.productionAt(model, at)),
+    };
+  }
+
+  get registries(): Registries {
+    return this.#registryDesk.registries;
+  }
+
+  collect(recorder: Recorder): void {
+    this.#registryDesk.collect(recorder);
+  }
+
+  #told<T extends { readonly kind: string }>(decision: T): T {
+    if (decision.kind === "done") this.#needs.onChange();
+    return decision;
+  }
+
+  #qualityOf(model: string, version: string): QualityThen | null {
+    const groups = this.#needs.measure.groups(this.#needs.clock.wallMs(), { model, version, slice: "" });
+    if (groups.length === 0) return null;
+    return groups.map(({ window, n_predictions, n_labeled, coverage, metrics }) => ({
+      window,
+      n_predictions,
+      n_labeled,
+      coverage,
+      metrics,
+    }));
+  }
+
+  open(): void {
+    const { log, states } = this.#needs;
+    try {
+      const { events, damaged, copy } = this.#ledger.open();
+      this.#open = true;
+      this.#registryDesk.opened();
+      if (damaged > 0)
+        log.error(
+          { damaged, copy },
+          "lines of the version ledger were damaged and left out; a copy was kept",
+        );
+      log.info({ events }, "version ledger open");
+      states.set(
+        "versions",
+        damaged > 0 ? "degraded" : "ok",
+        damaged > 0 ? `${damaged} damaged lines left out` : undefined,
+      );
+    } catch (thrown) {
+      states.set("versions", "degraded", messageOf(thrown));
+      log.error({ error: messageOf(thrown) }, "the version ledger could not be opened");
+    }
+  }
+
+  seen(model: string, version: string): void {
+    this.registries.model(model);
+    if (!this.#open || this.#ledger.seen(model, version) !== "new") return;
+    this.#needs.log.info({ model, version }, "a version that was never registered appeared in traffic");
+  }
+
+  record(model: string, version: string): VersionRecord | null {
+    return this.#ledger.record(model, version);
+  }
+
+  *records(): Generator<VersionRecord> {
+    for (const model of this.#ledger.models()) yield* this.#ledger.records(model);
+  }
+
+  models(): VersionModel[] {
+    const { served, clock } = this.#needs;
+    const now = clock.wallMs();
+    const names = new Set([...served.models(), ...this.#ledger.models()]);
+    return [...names].map((name) => this.#modelOf(name, served.versions(name, now)));
+  }
+
+  #modelOf(name: string, served: readonly ServedVersion[]): VersionModel {
+    const declared = this.#declaredOf(name);
+    // The first is the one that serves most.
+    const mismatch = declared !== null && served[0] !== undefined && served[0].version !== declared.version;
+    return { name, served, declared, mismatch };
+  }
+
+  /** The registry that decides speaks for itself, also when it is silent; without one our ledger does. */
+  #declaredOf(name: string): VersionModel["declared"] {
+    if (this.registries.decider(name) !== null) {
+      const declared = this.registries.declared(name);
+      if (declared !== null) {
+        const { version, source, trouble } = declared;
+        const since = new Date(declared.since).toISOString();
+        return { version, source, since, checkedAt: new Date(declared.checkedAt).toISOString(), trouble };
+      }
+    }
+    const production = this.#ledger.production(name);
+    return production === null
+      ? null
+      : { version: production.version, source: "ledger", since: new Date(production.since).toISOString() };
+  }
+
+  close(): void {
+    this.#ledger.close();
+    this.#open = false;
+  }
+}
+
+export function createObserverVersions(needs: VersionDeskNeeds): ObserverVersions {
+  return new Desk(needs);
+}

@@ -1,0 +1,172 @@
+// A real MLflow registry beside a real `mlflow models serve`: the alias is followed, promotions go there, metrics, traces and
+// ground truth are read back by MLflow's own client.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { promisify } from "node:util";
+import { request } from "undici";
+import { getJson, postJson, startSidecar, until, type Sidecar } from "../support/sidecar.ts";
+import { ensurePython } from "./support/install.ts";
+import { invocationsBody, startMlflowScoring, startMlflowTracking } from "./support/mlflow.ts";
+import { temporaryFolder } from "./support/process.ts";
+import { pythonEnvironment } from "./support/trained.ts";
+
+const owner = { after };
+const run = promisify(execFile);
+
+interface Made {
+  readonly experiment: string;
+  readonly name: string;
+  readonly versions: readonly { readonly version: string; readonly run: string }[];
+}
+interface Read {
+  readonly champion: string;
+  readonly runs: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly traces: readonly {
+    readonly tags: Readonly<Record<string, string>>;
+    readonly assessments: readonly {
+      readonly name: string;
+      readonly value: unknown;
+      readonly valid: boolean;
+    }[];
+  }[];
+}
+
+async function python<T>(script: string, args: readonly string[]): Promise<T> {
+  const { bin } = await ensurePython();
+  const env = { ...process.env, ...(await pythonEnvironment()) };
+  const path = join(import.meta.dirname, "python", script);
+  const { stdout } = await run(join(bin, "python"), [path, ...args], { env, maxBuffer: 16e6 });
+  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as T;
+}
+
+interface Declared {
+  readonly models: readonly {
+    readonly name: string;
+    readonly declared: { readonly version: string; readonly source: string } | null;
+  }[];
+}
+
+async function declared(sidecar: Sidecar): Promise<string | undefined> {
+  const { body } = await getJson(`${sidecar.telemetry}/version`);
+  const model = (body as unknown as Declared).models.find(({ name }) => name === "diabetes");
+  return model?.declared === null ? undefined : `${model?.declared?.version} by ${model?.declared?.source}`;
+}
+
+test("the alias of a real MLflow is followed, set, written to and read back", async () => {
+  const scoring = await startMlflowScoring(owner);
+  const tracking = await startMlflowTracking(owner);
+  const folder = temporaryFolder(owner, "registry");
+  const modelFolder = temporaryFolder(owner, "registered");
+  writeFileSync(join(modelFolder, "MLmodel"), "flavors: {}\n");
+  const made = await python<Made>("registry_setup.py", [tracking.url, modelFolder]);
+  const config = join(folder, "outrider.yaml");
+  writeFileSync(
+    config,
+    `models:
+  - name: diabetes
+    task: regression
+    version: { registry: mlflow }
+registries:
+  - type: mlflow
+    url: ${tracking.url}
+    model: diabetes
+    every: 1s
+    writeEvery: 1s
+    experimentId: "${made.experiment}"
+    write: [metrics, traces, labels, promotion]
+otlp: { traces: { sampleRatio: 1 } }
+`,
+  );
+  const sidecar = await startSidecar({ upstream: scoring.url, args: ["--config", config] });
+  try {
+    await until(async () => (await declared(sidecar)) === "1 by mlflow alias champion", 20_000);
+    const predict = async (rows: typeof scoring.model.rows): Promise<Record<string, unknown>> => {
+      const answer = await request(`${sidecar.traffic}/invocations`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: invocationsBody(scoring.model, rows),
+      });
+      await answer.body.text();
+      return answer.headers;
+    };
+    const rows = scoring.model.rows.slice(0, 20);
+    await until(async () => (await predict(rows.slice(0, 1)))["x-model-version"] === "1");
+    const first = String((await predict(rows))["x-prediction-id"]);
+    await until(async () => (await getJson(`${sidecar.api}/v1/predictions/${first}:0`)).status === 200);
+    const labels = rows.map(({ target }) => target);
+    const sent = await postJson(`${sidecar.api}/v1/labels`, { id: first, label: labels });
+    assert.equal(sent.body["joined"], 1);
+    // A correction of one row.
+    await postJson(`${sidecar.api}/v1/labels`, { id: `${first}:0`, label: (rows[0]?.target ?? 0) + 1 });
+
+    const versions = `${sidecar.api}/v1/models/diabetes/versions`;
+    const registered = await getJson(`${versions}/1`);
+    assert.deepEqual((registered.body["metadata"] as { evaluation: unknown }).evaluation, { rmse: 55 });
+    const asked = await postJson(`${versions}/2/promote`, {
+      stage: "production",
+      actor: "ada",
+      reason: "test",
+    });
+    assert.equal(asked.status, 404, "a version that nobody knows yet cannot be promoted");
+    await postJson(versions, { version: "2", actor: "ci" });
+    const pending = await postJson(`${versions}/2/promote`, {
+      stage: "production",
+      actor: "ada",
+      reason: "test",
+    });
+    assert.deepEqual([pending.status, pending.body["pending"]], [200, true]);
+    await until(async () => (await declared(sidecar)) === "2 by mlflow alias champion", 20_000);
+    await until(async () => (await predict(rows.slice(0, 1)))["x-model-version"] === "2", 20_000);
+    const mismatch = { model: "diabetes" };
+    await until(async () => (await sidecar.metric("outrider_version_mismatch", mismatch)) === 1, 20_000);
+    const back = await postJson(`${sidecar.api}/v1/models/diabetes/rollback`, {
+      actor: "ada",
+      reason: "worse",
+    });
+    assert.deepEqual([back.status, back.body["pending"]], [200, true]);
+    await until(async () => (await declared(sidecar)) === "1 by mlflow alias champion", 20_000);
+    const history = await getJson(`${sidecar.api}/v1/models/diabetes/history`);
+    const told = (history.body["history"] as { action: string; version: string; actor: string }[]).map(
+      ({ action, version, actor }) => `${action} ${version} ${actor}`,
+    );
+    assert.deepEqual(told.slice(-4), [
+      "archived 1 ada",
+      "promoted 2 ada",
+      "archived 2 ada",
+      "rolled_back 1 ada",
+    ]);
+
+    let read: Read | null = null;
+    await until(async () => {
+      read = await python<Read>("registry_read.py", [tracking.url, made.name, made.experiment]);
+      const assessed = read.traces.flatMap(({ assessments }) => assessments);
+      return (
+        assessed.filter(({ valid }) => valid !== false).length >= rows.length &&
+        "outrider/all/rmse" in (read.runs["1"] ?? {})
+      );
+    }, 60_000);
+    const seen = read as Read | null;
+    assert.equal(seen?.champion, "1");
+    const live = await getJson(`${sidecar.api}/v1/quality?model=diabetes&version=1&window=all`);
+    const [group] = live.body["groups"] as { metrics: { rmse: number } }[];
+    assert.ok(Math.abs((seen?.runs["1"]?.["outrider/all/rmse"] ?? 0) - (group?.metrics.rmse ?? 1)) < 1e-9);
+    const traced = seen?.traces.find(({ assessments }) => assessments.length >= rows.length);
+    assert.equal(traced?.tags["model_version"], "1");
+    assert.equal(traced?.tags["model_name"], "diabetes");
+    assert.equal(traced?.assessments.length, rows.length);
+    // Corrected once more, now that the first truth is there: the new one overrides it.
+    const truth = (rows[1]?.target ?? 0) + 1000;
+    await postJson(`${sidecar.api}/v1/labels`, { id: `${first}:1`, label: truth });
+    await until(async () => {
+      const again = await python<Read>("registry_read.py", [tracking.url, made.name, made.experiment]);
+      const assessed = again.traces.flatMap(({ assessments }) => assessments);
+      return assessed.some(({ value, valid }) => value === truth && valid !== false);
+    }, 60_000);
+  } finally {
+    await sidecar.stop();
+  }
+});

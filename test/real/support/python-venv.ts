@@ -1,0 +1,42 @@
+// Further virtual environments below .real/, for what cannot live with the pins of the first: one per list of pinned packages.
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { run, say } from "./command.ts";
+import { pythonFolder, realFolder } from "./install.ts";
+
+const INSTALL_MS = 25 * 60_000;
+
+async function findPython(): Promise<string> {
+  for (const name of ["python3.11", "/usr/bin/python3.11", "python3"]) {
+    const found = await run(name, ["--version"], { mayFail: true });
+    if (found.ok && found.output.includes("Python 3.11.")) return name;
+  }
+  throw new Error("Python 3.11 is needed: the pins in test/real/python were resolved for it");
+}
+
+/**
+ * The Python of an environment with the packages of test/real/python/<list>.txt. Built beside its place and then moved there,
+ * so that what is there is complete; of two that build at once one is kept. Throws when it cannot be installed.
+ */
+export async function ensureVenv(list: "nannyml" | "drift"): Promise<string> {
+  const requirements = join(pythonFolder, `${list}.txt`);
+  const version = createHash("sha256").update(readFileSync(requirements)).digest("hex").slice(0, 12);
+  const folder = join(realFolder, "venvs", `${list}-${version}`);
+  const python = join(folder, "bin", "python");
+  if (existsSync(python)) return python;
+  say(`installing ${list}.txt …`);
+  const building = `${folder}.${process.pid}`;
+  mkdirSync(dirname(folder), { recursive: true });
+  rmSync(building, { recursive: true, force: true });
+  try {
+    await run(await findPython(), ["-m", "venv", building], { withinMs: INSTALL_MS });
+    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements];
+    await run(join(building, "bin", "python"), pip, { withinMs: INSTALL_MS });
+    if (!existsSync(python)) renameSync(building, folder);
+  } finally {
+    rmSync(building, { recursive: true, force: true });
+  }
+  return python;
+}
