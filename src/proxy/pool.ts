@@ -25,12 +25,10 @@ const IDLE_MS_MAX = 60_000;
 /** Taken off a server's own `Keep-Alive: timeout`. */
 const IDLE_MARGIN_MS = 2000;
 const SWEEP_MS = 1000;
-/** A server that closed an idle connection after t is given none that has been idle for more than this share of t ... */
-const LEARNED_SHARE = 0.7;
-/** ... for this long. */
-const LEARNED_MS = 60_000;
-/** A connection that is closed sooner than this tells of a restart, not of a habit. */
-const LEARNED_FROM_MS = 50;
+/** Used again at once below this, whatever is known of the server. */
+const IDLE_UNPROVEN_MS = 50;
+/** Else for this share of the longest time that an idle connection has been seen to survive: what the server has not shown is not relied on. */
+const PROVEN_SHARE = 0.7;
 
 /**
  * The connections. Calls wait in line, each has a dial under way or a connection coming free, and the line is served when all that
@@ -51,8 +49,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   #serving = false;
   #closed = false;
   #sweeper: Timer | null = null;
-  #learnedMs = Number.POSITIVE_INFINITY;
-  #learnedAtMs = 0;
+  #survivedMs = 0;
 
   constructor(options: UpstreamOptions, clock: Clock) {
     const { origin, socketPath } = parseUpstreamUrl(options.url);
@@ -100,18 +97,24 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
 
   #takeIdle(): Connection | null {
     const now = this.clock.monotonicMs();
-    for (let one = this.#idle.pop(); one !== undefined; one = this.#idle.pop()) {
-      if (one.dead) continue;
-      if (now - one.idleSinceMs < this.#idleLimitMs(one, now)) return one;
-      one.destroy();
+    this.#observe(this.#idle[0], now);
+    // The last in is the youngest: where it has been idle too long, all have. They stay, to be observed, until they are swept.
+    for (let one = this.#idle.at(-1); one !== undefined; one = this.#idle.at(-1)) {
+      if (!one.dead && now - one.idleSinceMs >= this.#reuseMs(one)) return null;
+      this.#idle.pop();
+      if (!one.dead) return one;
     }
     return null;
   }
 
-  #idleLimitMs(connection: Connection, now: number): number {
-    const announced = connection.keepAliveMs;
-    const own = announced === null ? IDLE_MS : Math.min(announced - IDLE_MARGIN_MS, IDLE_MS_MAX);
-    return now - this.#learnedAtMs > LEARNED_MS ? own : Math.min(own, this.#learnedMs);
+  #observe(connection: Connection | undefined, now: number): void {
+    if (connection === undefined || connection.dead) return;
+    this.#survivedMs = Math.max(this.#survivedMs, now - connection.idleSinceMs);
+  }
+
+  #reuseMs(connection: Connection): number {
+    if (connection.keepAliveMs !== null) return keptMs(connection);
+    return Math.min(IDLE_MS, Math.max(IDLE_UNPROVEN_MS, this.#survivedMs * PROVEN_SHARE));
   }
 
   #open(): void {
@@ -166,8 +169,9 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     const now = this.clock.monotonicMs();
     const kept: Connection[] = [];
     for (const one of this.#idle) {
+      this.#observe(one, now);
       if (one.dead) continue;
-      if (now - one.idleSinceMs < this.#idleLimitMs(one, now)) kept.push(one);
+      if (now - one.idleSinceMs < keptMs(one)) kept.push(one);
       else one.destroy();
     }
     this.#idle = kept;
@@ -195,14 +199,10 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     this.#fail(call, ownErrorOf(end), causeOf(end));
   }
 
-  /** The server has closed a connection that was idle, or had just been: how long does it keep one? */
+  /** The server has closed a connection that was idle, or had just been: none survives longer now. */
   #learn(connection: Connection): void {
-    const now = this.clock.monotonicMs();
-    const idleMs = now - connection.idleSinceMs;
-    if (idleMs < LEARNED_FROM_MS) return;
-    if (now - this.#learnedAtMs > LEARNED_MS) this.#learnedMs = Number.POSITIVE_INFINITY;
-    this.#learnedMs = Math.min(this.#learnedMs, idleMs * LEARNED_SHARE);
-    this.#learnedAtMs = now;
+    const idleMs = this.clock.monotonicMs() - connection.idleSinceMs;
+    this.#survivedMs = Math.min(this.#survivedMs, Math.max(IDLE_UNPROVEN_MS, idleMs));
   }
 
   #dialFailed(connection: Connection, end: End): void {
@@ -248,6 +248,12 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     this.#idle = [];
     for (const call of this.#waiting.splice(0)) this.#fail(call, "draining", null);
   }
+}
+
+/** How long an idle connection is kept. */
+function keptMs(connection: Connection): number {
+  const announced = connection.keepAliveMs;
+  return announced === null ? IDLE_MS : Math.min(announced - IDLE_MARGIN_MS, IDLE_MS_MAX);
 }
 
 /** Only what asks for nothing to be done (RFC 9110 §9.2.1), and only when an idle connection ended as it was used. */

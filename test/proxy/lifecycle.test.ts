@@ -97,6 +97,39 @@ test("at the deadline what is left is cut: answered with 503 where that is possi
   await tunnel.closed();
 });
 
+test("a client that reads nothing, and a model that stops in the middle, do not hold up the stop", async (t) => {
+  const block = Buffer.alloc(1024 * 1024, 97);
+  let modelSide = 0;
+  const origin = await rawOrigin(t, (socket) => {
+    modelSide++;
+    socket.on("close", () => modelSide--);
+    socket.once("data", (chunk) => {
+      socket.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+      if (chunk.toString().startsWith("GET /full")) for (let i = 0; i < 16; i++) socket.write(block);
+    });
+  });
+  const { proxy, port, exchanges } = await startProxy(t, origin.url);
+  const deaf = await rawClient(t, port);
+  deaf.socket.pause();
+  deaf.send(get("/full"));
+  const listening = await rawClient(t, port);
+  listening.send(get("/events"));
+  await listening.until("event-stream");
+  await pause(100);
+  const began = performance.now();
+  await proxy.stop(200);
+  assert.ok(performance.now() - began < 600);
+  assert.deepEqual(
+    exchanges.map((one) => [one.outcome, one.ownError]),
+    [
+      ["reset", "draining"],
+      ["reset", "draining"],
+    ],
+  );
+  await listening.closed();
+  await eventually(() => modelSide === 0);
+});
+
 test("stop is safe before start, and twice", async (t) => {
   const origin = await scriptedOrigin(t, OK);
   const never = createProxy(
