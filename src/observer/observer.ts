@@ -21,8 +21,10 @@ import { createApiNeeds } from "./api-needs.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
 import { extractorRules, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
 import type { ParsedOpening } from "./parse-road.ts";
+import { LAST_TOTALS } from "./parse-totals.ts";
 import { createVersionPoller } from "./poll.ts";
 import type { Rendered, Road } from "./road.ts";
+import { createSilence, type Silence } from "./absent.ts";
 import { createServed } from "./served.ts";
 import { createStateBook } from "./state-book.ts";
 import { createStoreKeeper, type StoreKeeper } from "./store-keeper.ts";
@@ -66,6 +68,7 @@ class Rooms implements Observer {
   readonly #states;
   readonly #external = new Map<string, string>();
   readonly #extractor: Extractor;
+  readonly #silence: Silence;
   readonly #intake: Intake;
   readonly #keeper: StoreKeeper;
   readonly #api: Api;
@@ -108,6 +111,7 @@ class Rooms implements Observer {
       },
     });
     this.#telemetry.stats(opening.stats);
+    this.#silence = this.#createSilence();
     this.#extractor = this.#createExtractor();
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
@@ -136,6 +140,22 @@ class Rooms implements Observer {
       onChanges: (changes) => {
         for (const change of changes) this.#onChange(change);
       },
+    });
+  }
+
+  #createSilence(): Silence {
+    const { clock, log } = this.#needs;
+    const silent = this.#config.models.flatMap(({ name, absentMeans }) =>
+      absentMeans === null ? [] : [{ model: name, ...absentMeans }],
+    );
+    const absent = this.#telemetry.recorder.counter("outrider_labels_absent_total");
+    return createSilence(silent, {
+      clock,
+      log,
+      versionsOf: (model) => this.#ledger.stats().series.filter((series) => series.model === model),
+      scan: (of, visit) => this.#ledger.scan(of, visit),
+      label: (events) => this.#ledger.label(events),
+      count: (model, of, rows) => absent.inc({ model, version: of }, rows),
     });
   }
 
@@ -228,6 +248,7 @@ class Rooms implements Observer {
     const { model, version: of, ts } = change.prediction;
     if (change.kind === "predicted" && this.#served.add(model, of, ts) === "new") this.#tell();
     if (!this.#live) return;
+    if (change.kind === "predicted") this.#silence.predicted(change.prediction);
     this.#measure.apply(change);
     this.#telemetry.change(change);
   }
@@ -238,6 +259,7 @@ class Rooms implements Observer {
     if (saved !== null) this.#book.restore(JSON.parse(saved));
     for (const model of new Set(this.#ledger.stats().series.map((series) => series.model)))
       this.#measure.rebuild(model);
+    this.#ledger.saveState(LAST_TOTALS, "");
     this.#live = true;
     if (this.#apiOpen) return;
     this.#apiOpen = true;
@@ -257,6 +279,8 @@ class Rooms implements Observer {
     const { recorder, otlp } = this.#telemetry;
     this.#undo.push("store", async () => {
       this.#saveBook();
+      const at = Math.floor(clock.wallMs());
+      this.#ledger.saveState(LAST_TOTALS, JSON.stringify({ at, groups: this.#measure.groups(at) }));
       await this.#ledger.close();
     });
     // Stopped after recording, so that the last push tells everything.
@@ -265,6 +289,8 @@ class Rooms implements Observer {
     this.#undo.push("recording", () => this.#intake.idle());
     this.#undo.push("store keeper", (ms) => this.#keeper.stop(ms));
     await this.#keeper.start();
+    this.#undo.push("silence", (ms) => this.#silence.stop(ms));
+    await this.#silence.start();
     const poller = createVersionPoller(polledModels(this.#config), {
       clock,
       log,

@@ -14,7 +14,7 @@ const DAY_MS = 86_400_000;
 
 function specOf(model: Model): ModelSpec {
   const { name, task, classes, positive, threshold, scoreKind, labelOffset } = model;
-  const { minSamples, maxClasses, labelHorizonMs, windows } = model;
+  const { minSamples, maxClasses, labelHorizonMs, windows, absentMeans } = model;
   return {
     name,
     task,
@@ -27,6 +27,7 @@ function specOf(model: Model): ModelSpec {
     maxClasses,
     labelHorizonMs,
     windows,
+    absentMeans,
   };
 }
 
