@@ -11,8 +11,7 @@ import { createLedger, type Ledger } from "../ledger/ledger.ts";
 import { createMeasure, type Difference, type Measure } from "../measure/measure.ts";
 import { normaliseLabel } from "../measure/semantics.ts";
 import { compareGroups } from "../measure/verify.ts";
-import { createModelBook, type ModelBook } from "../observe/models.ts";
-import { ledgerOptions, modelBookOptions } from "../observer/options.ts";
+import { configuredBook, ledgerOptions } from "../observer/options.ts";
 import { LAST_TOTALS, parseLastTotals } from "../observer/parse-totals.ts";
 import { EXIT, type CliIo } from "./io.ts";
 
@@ -26,6 +25,8 @@ export interface VerifyRequest {
 const MOVES = 24;
 const DAY_MS = 86_400_000;
 const SHOWN_MAX = 20;
+
+type ModelBook = ReturnType<typeof configuredBook>;
 
 interface Report {
   readonly rows: number;
@@ -136,7 +137,7 @@ function describe(report: Report): string {
 /** 0: everything agrees; 1: it does not, or the store cannot be opened. */
 export async function verify(request: VerifyRequest, io: CliIo): Promise<number> {
   const { config } = loadConfig({ file: request.file, flags: request.flags, env: io.env, cwd: io.cwd });
-  const book = createModelBook(modelBookOptions(config));
+  const book = configuredBook(config);
   const { ledger, damaged } = openStore(config, book, io);
   try {
     const report = check(ledger, book, damaged);
