@@ -12,11 +12,12 @@ const NAMED_MAX = 100;
 
 function predictionDocument(view: PredictionView, others: readonly PredictionView[]): Json {
   const { id, aliases, model, version, slice, prediction, score, scores, traceId, exchange } = view;
-  const labels = view.labels.map(({ label, ts, receivedAt, state }) => ({
+  const labels = view.labels.map(({ label, ts, receivedAt, state, absent }) => ({
     label,
     ts: rfc3339(ts),
     receivedAt: rfc3339(receivedAt),
     state,
+    ...(absent === true ? { absent } : {}),
   }));
   return {
     id,
@@ -76,6 +77,7 @@ export function labelHistory(id: string, found: readonly LabelRevision[], model:
     ts: rfc3339(revision.ts),
     receivedAt: rfc3339(revision.receivedAt),
     state: revision.state,
+    ...(revision.absent === true ? { absent: true } : {}),
   }));
   return { id, labels };
 }

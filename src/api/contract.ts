@@ -72,7 +72,7 @@ export interface PredictionView {
     readonly durationMs: number;
     readonly ttfbMs: number | null;
   } | null;
-  readonly labels: readonly Pick<LabelRevision, "label" | "ts" | "receivedAt" | "state">[];
+  readonly labels: readonly Pick<LabelRevision, "label" | "ts" | "receivedAt" | "state" | "absent">[];
   /** The version is registered in the version ledger. */
   readonly registered: boolean;
 }

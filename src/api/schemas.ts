@@ -6,6 +6,7 @@ const time = z.iso.datetime().describe("RFC 3339, UTC");
 const count = z.int().min(0);
 const value = z.union([z.number(), z.string()]);
 const label = z.union([value, z.null(), z.array(value.nullable())]).describe("null: retracted");
+const absent = z.literal(true).optional().describe("nobody said it: silence stands for this value");
 const state = z.enum(["current", "superseded", "waiting", "invalid"]);
 
 const labelError = z.object({
@@ -63,7 +64,7 @@ export const predictionAnswer = z.object({
       ttfbMs: z.number().nullable(),
     })
     .nullable(),
-  labels: z.array(z.object({ label, ts: time, receivedAt: time, state })),
+  labels: z.array(z.object({ label, ts: time, receivedAt: time, state, absent })),
   registered: z.boolean(),
   others: z
     .array(z.object({ version: z.string(), ts: time }))
@@ -73,7 +74,15 @@ export const predictionAnswer = z.object({
 export const labelHistoryAnswer = z.object({
   id: z.string(),
   labels: z.array(
-    z.object({ id: z.string(), model: z.string().nullable(), label, ts: time, receivedAt: time, state }),
+    z.object({
+      id: z.string(),
+      model: z.string().nullable(),
+      label,
+      ts: time,
+      receivedAt: time,
+      state,
+      absent,
+    }),
   ),
 });
 

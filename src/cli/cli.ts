@@ -145,6 +145,15 @@ function clientOptions(options: Flags): { apis: string[]; tokenFile: string | nu
 }
 
 function addFiles(program: Command, run: Run): void {
+  withConfigFlags(program.command("verify"))
+    .description("Build every window of a stopped store again from its rows and compare, bit for bit.")
+    .option("--json", "Print JSON instead of text.")
+    .action(async (options: Flags) => {
+      const { verify } = await import("./verify.ts");
+      const flags = { upstream: "http://127.0.0.1", ...flagsToKeys(options) };
+      const json = options["json"] === true;
+      run.end(await verify({ file: textOption(options, "config"), flags, json }, run.io));
+    });
   program
     .command("replay <events>")
     .description("Run recorded events through the ledger and the measuring code, with the events' own clock.")

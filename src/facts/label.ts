@@ -14,6 +14,11 @@ export interface LabelEvent {
   readonly ts: number;
   /** When it reached us (Unix ms). */
   readonly receivedAt: number;
+  /**
+   * Nobody said it: the value that silence stands for, `afterMs` after the prediction. It is put only to rows of which
+   * nothing was ever said and which are that old, under that time; whatever is said later holds against it.
+   */
+  readonly absent?: { readonly afterMs: number };
 }
 
 /** What became of a label event; values of `result` in `outrider_labels_total`. */
@@ -45,4 +50,6 @@ export interface LabelRevision {
   readonly receivedAt: number;
   /** `current`: it holds; `superseded`: a newer one holds; `waiting`: its prediction is not known yet; `invalid`: it does not fit the model's task. */
   readonly state: "current" | "superseded" | "waiting" | "invalid";
+  /** Nobody said it: no label came in time, and silence stands for this value. */
+  readonly absent?: true;
 }

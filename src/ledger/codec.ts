@@ -92,6 +92,9 @@ export function decodeAliases(cell: unknown): readonly string[] {
   return Array.isArray(list) ? list.filter((alias) => typeof alias === "string") : [];
 }
 
+/** `label.state` of a value that silence stands for. */
+export const ABSENT_STATE = 2;
+
 /** A revision of the label of a row. */
 export interface Revision {
   readonly seq: number;
@@ -101,6 +104,8 @@ export interface Revision {
   readonly received: number;
   readonly firstReceived: number;
   readonly invalid: boolean;
+  /** Nobody said it: silence stands for this value, until something is said. */
+  readonly absent: boolean;
   /** null: retracted. An invalid revision holds the JSON of what was sent. */
   readonly value: Value | null;
 }
@@ -118,6 +123,7 @@ export function decodeRevision(cells: Cells | null): Revision | null {
     received,
     firstReceived: received - num(cells[5]),
     invalid: cells[6] === 1,
+    absent: cells[6] === ABSENT_STATE,
     value: typeof value === "number" || typeof value === "string" ? value : null,
   };
   return Number.isFinite(revision.firstReceived + revision.ts + revision.prev) ? revision : null;

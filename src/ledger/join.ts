@@ -3,9 +3,10 @@
 import type { LabelEvent, LabelOutcome, LabelResult } from "../facts/label.ts";
 import type { Truth } from "../facts/pair.ts";
 import type { Value } from "../facts/prediction.ts";
-import { ROWS_PER_EXCHANGE_MAX, decodeRevision } from "./codec.ts";
+import { ABSENT_STATE, ROWS_PER_EXCHANGE_MAX, decodeRevision } from "./codec.ts";
 import type { RawLabel, Revision } from "./codec.ts";
 import { judge, strongest } from "./judge.ts";
+import type { Verdict } from "./judge.ts";
 import { resolve, targetAt } from "./lookup.ts";
 import type { Hit, Target } from "./lookup.ts";
 import { one } from "./sql.ts";
@@ -26,6 +27,8 @@ export interface RowLabel {
   readonly received: number;
   /** When the first label of this row was received, if that was before. */
   readonly firstReceived: number;
+  /** Silence stands for the value. */
+  readonly absent?: true;
 }
 
 /** The revision that holds for a row, with its value; null when none ever came. */
@@ -46,7 +49,9 @@ export function truthOf(revision: Revision | null): Truth | null {
 export function labelRow(work: Work, target: Target, label: RowLabel): LabelResult {
   const newest = holding(work, target.row);
   const holds = newest === null || newest.invalid ? null : newest;
-  const verdict = judge(holds, label);
+  // Silence says nothing against a word, not even against a retraction; and any word holds against it.
+  if (label.absent === true && holds !== null) return "duplicate";
+  const verdict = holds?.absent === true ? overSilence(holds, label) : judge(holds, label);
   if (!verdict.takes) {
     if (verdict.shown && holds !== null) addBehind(work, holds, label);
     return verdict.result;
@@ -55,7 +60,8 @@ export function labelRow(work: Work, target: Target, label: RowLabel): LabelResu
   const seq = nextSeq(work);
   const delta = label.received - firstReceived;
   const prev = newest === null ? 0 : newest.seq;
-  work.labels.add(seq, target.row, prev, label.ts, label.received, delta, 0, label.value);
+  const state = label.absent === true ? ABSENT_STATE : 0;
+  work.labels.add(seq, target.row, prev, label.ts, label.received, delta, state, label.value);
   moveHead(work, target.row, seq);
   const before = truthOf(holds);
   if (before === null ? label.value !== null : before.value !== label.value) {
@@ -64,6 +70,11 @@ export function labelRow(work: Work, target: Target, label: RowLabel): LabelResu
     work.changes.push({ kind: "truth", row: target.row, prediction: target.prediction, before, after });
   }
   return verdict.result;
+}
+
+function overSilence(holds: Revision, label: RowLabel): Verdict {
+  const result = label.value === holds.value ? "duplicate" : label.value === null ? "retracted" : "corrected";
+  return { result, takes: true, shown: true };
 }
 
 function moveHead(work: Work, row: number, seq: number): void {
@@ -194,10 +205,25 @@ export function applyLabel(work: Work, submitted: LabelEvent): LabelOutcome {
   if (early !== null && !early.ok) return rejected(early.code, early.message, event.model);
   const resolution = resolve(work, event.id, event.model);
   if (resolution.kind === "ambiguous") return rejected(resolution.code, resolution.message, event.model);
+  if (resolution.kind === "none" && event.absent !== undefined) {
+    return rejected(
+      "no_prediction",
+      "there is no prediction to which silence could be an answer",
+      event.model,
+    );
+  }
   if (resolution.kind === "none") return keepWaiting(work, event, early === null ? event.label : early.label);
   const fitted = early ?? canonical(work, resolution.model, event.label);
   if (!fitted.ok) return rejected(fitted.code, fitted.message, resolution.model);
   return labelHits(work, { event, label: fitted.label, model: resolution.model }, resolution.hits);
+}
+
+/** null: silence that has not lasted long enough for this row. */
+function rowLabel(event: LabelEvent, target: Target, value: Value | null): RowLabel | null {
+  const { ts, receivedAt, absent } = event;
+  if (absent === undefined) return { value, ts, received: receivedAt, firstReceived: receivedAt };
+  const due = target.prediction.ts + absent.afterMs;
+  return due > receivedAt ? null : { value, ts: due, received: due, firstReceived: due, absent: true };
 }
 
 interface Fitted {
@@ -218,8 +244,9 @@ function labelHits(work: Work, fitted: Fitted, hits: readonly Hit[]): LabelOutco
     for (const [pos, value] of values) {
       const target = targetAt(work, hit, pos);
       if (target === null) continue;
+      const label = rowLabel(event, target, value);
+      if (label === null) continue;
       version ??= target.prediction.version;
-      const label = { value, ts: event.ts, received: event.receivedAt, firstReceived: event.receivedAt };
       results.push(labelRow(work, target, label));
     }
   }

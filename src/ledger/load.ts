@@ -1,7 +1,7 @@
 // Memory from disk: after a start, and after anything that leaves us unsure what the disk holds.
 
 import type { Change } from "../facts/pair.ts";
-import { decodeAliases } from "./codec.ts";
+import { ABSENT_STATE, decodeAliases } from "./codec.ts";
 import type { Head } from "./codec.ts";
 import { truthOf } from "./join.ts";
 import type { Shelf } from "./lookup.ts";
@@ -88,8 +88,10 @@ function loadHeads({ sql }: Shelf): Heads {
     for (const cells of chunk) {
       last = num(cells[0]);
       // An invalid revision holds only where nothing else was ever told.
-      const ts = cells[3] === 1 ? Number.NEGATIVE_INFINITY : num(cells[2]);
-      heads.offer(num(cells[1]), ts, last);
+      // Silence holds against that, and against nothing that was said.
+      const none = cells[3] === 1 ? Number.NEGATIVE_INFINITY : -Number.MAX_VALUE;
+      const said = cells[3] !== 1 && cells[3] !== ABSENT_STATE;
+      heads.offer(num(cells[1]), said ? num(cells[2]) : none, last);
     }
     if (chunk.length < CHUNK_ROWS) return heads;
   }

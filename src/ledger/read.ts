@@ -73,7 +73,8 @@ function revisionsOf(shelf: Shelf, { row, prediction }: Target): LabelRevision[]
     if (!step.invalid) holds = false;
     const label = step.invalid ? parseLabel(String(step.value)) : step.value;
     const { ts, received: receivedAt } = step;
-    revisions.push({ id: prediction.id, model: prediction.model, label, ts, receivedAt, state });
+    const silence = step.absent ? { absent: true as const } : {};
+    revisions.push({ id: prediction.id, model: prediction.model, label, ts, receivedAt, state, ...silence });
     step = revisionAt(shelf, step.prev);
   }
   return revisions;

@@ -302,7 +302,9 @@ function settle(work: Work, settling: Settling): void {
   const siblings = siblingsOf(work, settling);
   for (const [pos, rows] of siblings) {
     const target = settling.targets.get(pos);
-    const known = rows.map((row) => holding(work, row.row)).find((one) => one !== null && !one.invalid);
+    const known = rows
+      .map((row) => holding(work, row.row))
+      .find((one) => one !== null && !one.invalid && !one.absent);
     if (target === undefined || known === undefined || known === null) continue;
     const { ts, received, firstReceived, value } = known;
     labelRow(work, target, { value, ts, received, firstReceived });

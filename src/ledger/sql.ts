@@ -15,7 +15,7 @@ export type Cells = readonly SQLOutputValue[];
  * prediction  rows of one exchange are consecutive: row - pos is the first, which bears the exchange's id, names and n
  *             (series NULL: a gap; the answer had a row there that gave no prediction)
  * label       revisions of the label of a row; prev: the revision before; first: received - first received of the row;
- *             state 1: it did not fit (value is then the JSON of what was sent)
+ *             state 1: it did not fit (value is then the JSON of what was sent); state 2: silence stands for this value
  * waiting     revisions of labels whose prediction is not known; label is JSON
  */
 export const SCHEMA = `

@@ -3,7 +3,8 @@
 
 import type { Group } from "../facts/group.ts";
 import type { ModelSpec } from "../facts/model.ts";
-import type { Change } from "../facts/pair.ts";
+import type { Change, Truth } from "../facts/pair.ts";
+import type { Prediction } from "../facts/prediction.ts";
 import { createArrival } from "./arrival.ts";
 import { createBinaryYardstick } from "./binary.ts";
 import { createMulticlassYardstick } from "./multiclass.ts";
@@ -13,16 +14,20 @@ import { SeriesLimit } from "./series-limit.ts";
 import type { RowBudget } from "./rows-ahead.ts";
 import type { ArrivalTotals, Yardstick } from "./totals.ts";
 import type {
+  Difference,
   GroupFilter,
   Measure,
   MeasureCounters,
   MeasureNeeds,
   MeasureOptions,
   SeriesInfo,
+  Verification,
   VersionDelays,
   WindowStats,
 } from "./types.ts";
-import { type BinVisitor, type News, VersionTrack } from "./version-track.ts";
+import { compareTracks, DIFFERENCES_MAX } from "./verify.ts";
+import type { BinVisitor, News } from "./track-types.ts";
+import { VersionTrack } from "./version-track.ts";
 import { parseWindow, type Window } from "./windows.ts";
 
 interface ModelTrack {
@@ -182,12 +187,47 @@ class RunningMeasure implements Measure {
       if (track === undefined) continue;
       const range = { fromTs: Number.MIN_SAFE_INTEGER, toTs: Number.MAX_SAFE_INTEGER };
       this.#needs.scan({ model, version, ...range }, (row, prediction, truth) => {
-        track.apply({ kind: "predicted", row, prediction }, "known");
-        if (truth === null) return;
-        track.apply({ kind: "truth", row, prediction, before: null, after: truth }, "known");
+        tell(track, { row, prediction, truth });
       });
       if (track.predictions === 0) this.#forget(fresh, track);
     }
+  }
+
+  verify(at: number): Verification {
+    const instant = Math.max(Math.floor(at), this.#lastAt ?? Number.NEGATIVE_INFINITY);
+    let compared = 0;
+    const differences: Difference[] = [];
+    for (const model of this.#models.values()) {
+      for (const [version, kept] of model.versions) {
+        const fresh = this.#readAgain(model, version, instant);
+        const { compared: bins, found } = compareTracks(kept, fresh, instant);
+        fresh.release();
+        compared += bins;
+        for (const each of found.slice(0, DIFFERENCES_MAX - differences.length)) {
+          differences.push({ model: model.name, version, ...each });
+        }
+      }
+    }
+    return { compared, differences };
+  }
+
+  /** The version as it follows from the stored rows; it is nobody's, and to be released. */
+  #readAgain({ name, spec, windows }: ModelTrack, version: string, at: number): VersionTrack {
+    const track = new VersionTrack({
+      version,
+      windows,
+      yardstick: spec === null ? null : this.#yardstickOf(spec),
+      arrival: createArrival(spec),
+      labelHorizonMs: horizonOf(spec),
+      read: (range, visit) => this.#needs.scan({ model: name, version, ...range }, visit),
+      limit: new SeriesLimit(Number.MAX_SAFE_INTEGER, () => []),
+      at,
+    });
+    const range = { fromTs: Number.MIN_SAFE_INTEGER, toTs: Number.MAX_SAFE_INTEGER };
+    this.#needs.scan({ model: name, version, ...range }, (row, prediction, truth) =>
+      tell(track, { row, prediction, truth }),
+    );
+    return track;
   }
 
   counters(): MeasureCounters {
@@ -281,6 +321,14 @@ class RunningMeasure implements Measure {
     track.release();
     model.versions.delete(track.version);
   }
+}
+
+/** A stored row with the truth that holds. */
+function tell(track: VersionTrack, of: { row: number; prediction: Prediction; truth: Truth | null }): void {
+  const { row, prediction, truth } = of;
+  track.apply({ kind: "predicted", row, prediction }, "known");
+  if (truth === null) return;
+  track.apply({ kind: "truth", row, prediction, before: null, after: truth }, "known");
 }
 
 /** When no more labels are expected: silence that means a value ends the waiting too. */

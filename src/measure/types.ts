@@ -71,6 +71,26 @@ export interface WindowStats extends Components {
   readonly pairs: number;
 }
 
+/** What two ways to the same number disagree about. */
+export interface Difference {
+  readonly model: string;
+  readonly version: string;
+  /** "" or "name=value". */
+  readonly slice: string;
+  /** `24h total`, `1h pane 2026-01-05T10:00:00.000Z`, `all`, or `24h matured`. */
+  readonly part: string;
+  readonly field: string;
+  readonly kept: unknown;
+  readonly rebuilt: unknown;
+}
+
+export interface Verification {
+  /** Panes and totals that were compared. */
+  readonly compared: number;
+  /** At most 100. */
+  readonly differences: readonly Difference[];
+}
+
 /** Label delays of one version. */
 export interface VersionDelays extends DelayFigures {
   readonly model: string;
@@ -112,5 +132,10 @@ export interface Measure {
    * Arrival totals go on when the task is the same, else start at 0; rows read again do not count as arrivals.
    */
   rebuild(model: string): void;
+  /**
+   * Builds every pane and total of every version again from the stored rows, as of `at`, and compares: counts and sums bit
+   * for bit; what is told from score histograms where both are exact.
+   */
+  verify(at: number): Verification;
   counters(): MeasureCounters;
 }

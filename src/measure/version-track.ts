@@ -3,13 +3,13 @@
 import type { Change, Truth } from "../facts/pair.ts";
 import type { Prediction } from "../facts/prediction.ts";
 import { Bin, type Step } from "./bin.ts";
-import { DelayBook, type DelayFigures, type DelayGap } from "./delays.ts";
+import { DelayBook, type DelayFigures } from "./delays.ts";
 import { MaturedSet, type MaturedShare, type Start } from "./matured.ts";
 import type { RowBudget } from "./rows-ahead.ts";
-import { type SeriesLimit, type SliceOwner } from "./series-limit.ts";
+import type { SliceOwner } from "./series-limit.ts";
 import { type Share, sliceNames, SlidingWindow, type TimedWindow } from "./sliding.ts";
-import type { ArrivalTotals, Yardstick } from "./totals.ts";
-import type { Window } from "./windows.ts";
+import type { ArrivalTotals } from "./totals.ts";
+import type { Answering, BinVisitor, MaturedGap, NamedBin, News, TrackSetup } from "./track-types.ts";
 
 const PREDICTED: Step = { predictions: 1, pairs: 0 };
 const UNPREDICTED: Step = { predictions: -1, pairs: 0 };
@@ -26,44 +26,6 @@ interface Series {
   /** One per window, in their order. */
   readonly matured: readonly MaturedShare[];
 }
-
-export interface RowReader {
-  /** Rows fromTs < ts <= toTs of this version as they are now. */
-  (range: { fromTs: number; toTs: number }, visit: RowVisitor): void;
-}
-/** `known`: the change is told again (at the start), nothing has just arrived. */
-export type News = "arriving" | "known";
-export type RowVisitor = (row: number, prediction: Prediction, truth: Truth | null) => void;
-
-export interface TrackSetup {
-  readonly version: string;
-  readonly windows: readonly Window[];
-  readonly yardstick: Yardstick | null;
-  readonly arrival: ArrivalTotals;
-  /** After this, no more labels are expected. */
-  readonly labelHorizonMs: number;
-  readonly read: RowReader;
-  readonly limit: SeriesLimit;
-  /** When known, the windows are kept from the first row on, as of then. */
-  readonly at: number | null;
-}
-
-export interface Answering {
-  readonly window: string | undefined;
-  readonly slice: string | undefined;
-}
-
-/** Why there is no matured window: its end is not known, or more rows must be read than one question may. */
-export type MaturedGap = DelayGap | "catching_up";
-
-export interface Held {
-  readonly bin: Bin;
-  /** Not null: the bin is empty, and this is why. */
-  readonly gap: MaturedGap | null;
-}
-
-/** Called for every window of every series; `order` is the window's place in the specification. */
-export type BinVisitor = (slice: string, window: { name: string; order: number }, held: Held) => void;
 
 export class VersionTrack implements SliceOwner {
   readonly version: string;
@@ -188,6 +150,22 @@ export class VersionTrack implements SliceOwner {
         if (wanted.slice !== undefined && wanted.slice !== slice) continue;
         const bin = gap === null ? matured[order]?.total : new Bin(null, "total");
         if (bin !== undefined) visit(slice, { name, order }, { bin, gap });
+      }
+    }
+  }
+
+  /** Every pane and total as it is, under a name that says which. */
+  *bins(): Generator<NamedBin> {
+    for (const series of this.#all()) {
+      const { slice } = series;
+      yield { slice, name: "all", bin: series.all };
+      for (const [place, { total, panes }] of series.shares.entries()) {
+        const window = this.#sliding[place]?.window;
+        if (window === undefined) continue;
+        yield { slice, name: `${window.name} total`, bin: total };
+        for (const [at, bin] of panes) {
+          yield { slice, name: `${window.name} pane ${new Date(at * window.stepMs).toISOString()}`, bin };
+        }
       }
     }
   }

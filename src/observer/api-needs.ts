@@ -145,3 +145,9 @@ export function createApiNeeds(config: Config, parts: ApiParts): ApiNeeds {
     health: () => ({ live: true, ready: true, body: { status: "ready", parts: parts.states.all() } }),
   };
 }
+
+/** The address for people. */
+export function urlOf(address: { readonly host: string; readonly port: number } | null): string {
+  if (address === null) return "";
+  return `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
+}

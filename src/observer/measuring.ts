@@ -10,6 +10,7 @@ import { createEstimates, type Estimates } from "../measure/estimate/estimates.t
 import { createMeasure, type Measure } from "../measure/measure.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { createComparing, type Comparing } from "./comparing.ts";
+import { LAST_TOTALS } from "./parse-totals.ts";
 
 export interface MeasuringParts {
   readonly clock: Clock;
@@ -35,6 +36,8 @@ export interface Measuring {
   /** The model's task was resolved or has changed: its rows are read again. */
   rebuild(model: string): void;
   save(): void;
+  /** At a clean stop: the last totals, which `outrider verify` compares with a recompute. */
+  saveTotals(): void;
 }
 
 const DRIFT = "drift";
@@ -80,6 +83,7 @@ class AllMeasuring implements Measuring {
 
   /** Comparisons go on from sums that are older than the rows: they read for themselves what came after. */
   loaded(models: Iterable<string>): void {
+    this.#parts.ledger.saveState(LAST_TOTALS, "");
     this.comparing.load();
     for (const model of models) this.comparing.rebuild(model);
   }
@@ -89,6 +93,11 @@ class AllMeasuring implements Measuring {
     this.estimates.rebuild(model);
     this.drift.rebuild(model);
     this.comparing.rebuild(model);
+  }
+
+  saveTotals(): void {
+    const at = Math.floor(this.#parts.clock.wallMs());
+    this.#parts.ledger.saveState(LAST_TOTALS, JSON.stringify({ at, groups: this.measure.groups(at) }));
   }
 
   save(): void {

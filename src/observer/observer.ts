@@ -17,7 +17,7 @@ import type { Measure } from "../measure/measure.ts";
 import { normaliseLabel } from "../measure/semantics.ts";
 import { createExtractor, type Extractor } from "../observe/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
-import { createApiNeeds } from "./api-needs.ts";
+import { createApiNeeds, urlOf } from "./api-needs.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
 import { extractorRules, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
 import { createLearner, type Learner } from "./learner.ts";
@@ -25,6 +25,7 @@ import { createMeasuring, type Measuring } from "./measuring.ts";
 import type { ParsedOpening } from "./parse-road.ts";
 import { createVersionPoller } from "./poll.ts";
 import type { Rendered, Road } from "./road.ts";
+import { createSilence, type Silence } from "./absent.ts";
 import { createServed } from "./served.ts";
 import { createStateBook } from "./state-book.ts";
 import { createStoreKeeper, type StoreKeeper } from "./store-keeper.ts";
@@ -52,11 +53,6 @@ const KEEP_WARM_MS = 30_000;
 const SAVE_COMPARISONS_MS = 5 * 60_000;
 const CATCH_UP_MS = 50;
 
-function urlOf(address: { readonly host: string; readonly port: number } | null): string {
-  if (address === null) return "";
-  return `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
-}
-
 class Rooms implements Observer {
   readonly #config: Config;
   readonly #session: string;
@@ -72,6 +68,7 @@ class Rooms implements Observer {
   readonly #external = new Map<string, string>();
   readonly #versions: ObserverVersions;
   readonly #extractor: Extractor;
+  readonly #silence: Silence;
   readonly #intake: Intake;
   readonly #keeper: StoreKeeper;
   readonly #api: Api;
@@ -111,6 +108,7 @@ class Rooms implements Observer {
       },
     });
     this.#telemetry.stats(opening.stats);
+    this.#silence = this.#createSilence();
     this.#extractor = this.#createExtractor();
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
@@ -170,6 +168,22 @@ class Rooms implements Observer {
       served: this.#served,
       states: this.#states,
       onChange: () => this.#tell(),
+    });
+  }
+
+  #createSilence(): Silence {
+    const { clock, log } = this.#needs;
+    const silent = this.#config.models.flatMap(({ name, absentMeans }) =>
+      absentMeans === null ? [] : [{ model: name, ...absentMeans }],
+    );
+    const absent = this.#telemetry.recorder.counter("outrider_labels_absent_total");
+    return createSilence(silent, {
+      clock,
+      log,
+      versionsOf: (model) => this.#ledger.stats().series.filter((series) => series.model === model),
+      scan: (of, visit) => this.#ledger.scan(of, visit),
+      label: (events) => this.#ledger.label(events),
+      count: (model, of, rows) => absent.inc({ model, version: of }, rows),
     });
   }
 
@@ -248,6 +262,7 @@ class Rooms implements Observer {
       this.#measuring.restore(change);
       return;
     }
+    if (change.kind === "predicted") this.#silence.predicted(change.prediction);
     this.#measuring.apply(change);
     this.#telemetry.change(change);
     if (change.kind === "truth") this.#tellTruth(change.prediction, change.after);
@@ -292,6 +307,7 @@ class Rooms implements Observer {
     this.#undo.push("store", async () => {
       this.#learner.save();
       this.#measuring.save();
+      this.#measuring.saveTotals();
       await this.#ledger.close();
       this.#versions.close();
     });
@@ -303,6 +319,8 @@ class Rooms implements Observer {
     this.#undo.push("recording", () => this.#intake.idle());
     this.#undo.push("store keeper", (ms) => this.#keeper.stop(ms));
     await this.#keeper.start();
+    this.#undo.push("silence", (ms) => this.#silence.stop(ms));
+    await this.#silence.start();
     const poller = createVersionPoller(polledModels(this.#config), {
       clock,
       log,

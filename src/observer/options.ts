@@ -3,6 +3,7 @@
 import type { Config } from "../config/config.ts";
 import type { ModelSpec } from "../facts/model.ts";
 import type { LedgerOptions } from "../ledger/types.ts";
+import { createModelBook, type ModelBook } from "../observe/models.ts";
 import type { ModelRule, VersionRule } from "../observe/rules.ts";
 import type { PolledModel } from "./poll.ts";
 
@@ -14,7 +15,7 @@ const DAY_MS = 86_400_000;
 
 function specOf(model: Model): ModelSpec {
   const { name, task, classes, positive, threshold, scoreKind, labelOffset } = model;
-  const { minSamples, maxClasses, labelHorizonMs, windows } = model;
+  const { minSamples, maxClasses, labelHorizonMs, windows, absentMeans } = model;
   return {
     name,
     task,
@@ -27,6 +28,7 @@ function specOf(model: Model): ModelSpec {
     maxClasses,
     labelHorizonMs,
     windows,
+    absentMeans,
   };
 }
 
@@ -48,6 +50,10 @@ export function modelBookOptions(config: Config): {
       windows: ["1h", "24h", "7d", "all"],
     },
   };
+}
+
+export function configuredBook(config: Config): ModelBook {
+  return createModelBook(modelBookOptions(config));
 }
 
 function versionRule(model: Model): VersionRule | null {

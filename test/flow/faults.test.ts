@@ -174,7 +174,7 @@ test("after kill -9 of everything every acknowledged label is there, and the win
       if (label !== undefined) labelled.push({ y: label.label, f });
     }
     const text = await sidecar.metrics();
-    const where = { window: "1h", model: "default" };
+    const where = { window: "1h", model: "default", basis: "all" };
     assert.equal(sampleSum(text, "outrider_quality_samples", where), labelled.length);
     const mse = labelled.reduce((sum, { y, f }) => sum + (y - f) ** 2, 0) / labelled.length;
     assert.ok(Math.abs(sampleSum(text, "outrider_quality_mse", where) - mse) <= 1e-9 * mse);

@@ -31,7 +31,7 @@ test("a prediction is followed from the socket to the rolling metric", async () 
   );
   assert.equal(labels.status, 200);
   assert.equal(labels.body["joined"], 10);
-  const where = { model: "default", version: "7", window: "1h" };
+  const where = { model: "default", version: "7", window: "1h", basis: "all" };
   // Scrapes share a snapshot for half a second.
   await until(async () => (await sidecar.metric("outrider_quality_samples", where)) === 10);
   const text = await sidecar.metrics();

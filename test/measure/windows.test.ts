@@ -197,6 +197,7 @@ for (const task of ["regression", "binary", "multiclass"] as const) {
           else {
             at = each.kind === "wait" ? at + each.ms : each.at;
             assert.deepEqual(filled(rows.measure.groups(at)), filled(rows.byDefinition(at)));
+            if (i % 10 === 0) assert.deepEqual(rows.measure.verify(at).differences, []);
           }
         }
       }),
@@ -246,6 +247,7 @@ for (const task of ["regression", "binary"] as const) {
             const groups = rows.measure.groups(at, MATURED);
             if (lagMs === null) assert.ok(groups.every((group) => group.undefined["any"] === "too_early"));
             else assert.deepEqual(filled(groups), filled(rows.byDefinition(at, lagMs)));
+            assert.deepEqual(rows.measure.verify(at).differences, []);
             answered += lagMs === null ? 0 : 1;
           }
         }

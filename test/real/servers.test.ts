@@ -105,7 +105,8 @@ async function assertQuality(
   const where = { model: of.seenAs, version: of.seenVersion };
   await until(
     async () =>
-      (await sidecar.metric("outrider_quality_samples", { ...where, window: "1h" })) === rows.length,
+      (await sidecar.metric("outrider_quality_samples", { ...where, window: "1h", basis: "all" })) ===
+      rows.length,
   );
   const text = await sidecar.metrics();
   for (const window of ["1h", "24h", "7d", "all"]) {
@@ -210,7 +211,7 @@ async function assertReadByPrometheus(sidecar: Sidecar, models: readonly Trained
     for (const family of Object.values(GAUGES)) {
       const where = { model: model.name, version: model.version, window: "24h" };
       const value = sampleSum(text, family, where);
-      const select = `${family}{model="${model.name}",version="${model.version}",window="24h"}`;
+      const select = `${family}{model="${model.name}",version="${model.version}",window="24h",basis="all"}`;
       const samples =
         value === 0
           ? await prometheus.query(select)

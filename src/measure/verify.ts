@@ -1,0 +1,138 @@
+// Two ways to one number: panes and totals as they were kept, and as they follow from the stored rows; they must agree bit for bit.
+
+import type { Group } from "../facts/group.ts";
+import type { Bin } from "./bin.ts";
+import type { Difference } from "./types.ts";
+import type { VersionTrack } from "./version-track.ts";
+
+export const DIFFERENCES_MAX = 100;
+/** Fields told of one pane or total. */
+const FIELDS_MAX = 4;
+/** What comes from score histograms: one that was coarse for a while may stay coarser than one made afresh. */
+const FROM_SCORES: ReadonlySet<string> = new Set([
+  "roc_auc",
+  "roc_auc_bound",
+  "average_precision",
+  "ece10",
+  "auc_delong_se",
+]);
+
+interface Sheet {
+  readonly [field: string]: unknown;
+}
+
+/** `a.b.c` -> value, of everything a bin says. */
+function flatten(value: unknown, path: string, into: Map<string, unknown>): void {
+  if (typeof value !== "object" || value === null) into.set(path, value);
+  else
+    for (const [name, each] of Object.entries(value))
+      flatten(each, path === "" ? name : `${path}.${name}`, into);
+}
+
+function fieldsOf(sheet: Sheet): Map<string, unknown> {
+  const fields = new Map<string, unknown>();
+  flatten(sheet, "", fields);
+  return fields;
+}
+
+/** A bound says that scores were put into buckets. */
+function isCoarse(fields: ReadonlyMap<string, unknown>): boolean {
+  return [...fields].some(([field, value]) => field.endsWith("_bound") && value !== 0 && value !== undefined);
+}
+
+function fromScores(field: string): boolean {
+  const name = field.split(".").at(-1) ?? "";
+  return FROM_SCORES.has(name) || name.startsWith("roc_auc") || field.includes(".scores.");
+}
+
+type Found = Pick<Difference, "field" | "kept" | "rebuilt">;
+
+/** Fields in which two sheets differ; `Object.is` tells -0 from 0 and every last bit. */
+export function compareSheets(kept: Sheet, rebuilt: Sheet): Found[] {
+  const one = fieldsOf(kept);
+  const other = fieldsOf(rebuilt);
+  const coarse = isCoarse(one) || isCoarse(other);
+  const found: Found[] = [];
+  for (const field of new Set([...one.keys(), ...other.keys()])) {
+    if (coarse && fromScores(field)) continue;
+    const [a, b] = [one.get(field), other.get(field)];
+    if (!Object.is(a, b)) found.push({ field, kept: a, rebuilt: b });
+  }
+  return found;
+}
+
+interface NamedSheet {
+  readonly slice: string;
+  readonly name: string;
+  readonly sheet: Sheet;
+}
+
+const NOTHING: Sheet = Object.freeze({ predictions: 0, labeled: 0 });
+
+function sheetOf(bin: Bin): Sheet {
+  const { predictions, labeled } = bin;
+  if (predictions === 0 && labeled === 0) return { predictions, labeled };
+  const { regression, classification } = bin.components();
+  const confusion = (classification?.confusion ?? []).flatMap(({ actual, predicted, count }) =>
+    count === 0 ? [] : [[JSON.stringify([actual, predicted]), count]],
+  );
+  return {
+    predictions,
+    labeled,
+    regression,
+    classification: { ...classification, confusion: Object.fromEntries(confusion) },
+    // A pane keeps no scores: its rows are read when they are asked for.
+    ...(bin.mergeable ? { says: bin.evaluate() } : {}),
+  };
+}
+
+/** Every pane and total as of `at`, and the matured windows when both tracks end them at the same instant. */
+function binsOf(track: VersionTrack, at: number, lagMs: number | null): NamedSheet[] {
+  const bins: NamedSheet[] = [];
+  const everything = { window: undefined, slice: undefined };
+  track.answer(at, everything, (slice, { name }, { bin }) =>
+    bins.push({ slice, name: `${name} window`, sheet: sheetOf(bin) }),
+  );
+  for (const { slice, name, bin } of track.bins()) bins.push({ slice, name, sheet: sheetOf(bin) });
+  if (lagMs === null) return bins;
+  const unlimited = { at, budget: { rows: Number.MAX_SAFE_INTEGER } };
+  track.answerMatured(unlimited, everything, (slice, { name }, { bin }) =>
+    bins.push({ slice, name: `${name} matured`, sheet: sheetOf(bin) }),
+  );
+  return bins;
+}
+
+/** Compares two tracks of the same rows as of `at`. What only the second one has is not compared: panes are given up, slices refused. */
+export function compareTracks(
+  kept: VersionTrack,
+  rebuilt: VersionTrack,
+  at: number,
+): { compared: number; found: (Found & { slice: string; part: string })[] } {
+  const keyOf = (slice: string, name: string): string => JSON.stringify([slice, name]);
+  const { lagMs } = kept.delays(at);
+  const common = lagMs === rebuilt.delays(at).lagMs ? lagMs : null;
+  const fresh = new Map(
+    binsOf(rebuilt, at, common).map(({ slice, name, sheet }) => [keyOf(slice, name), sheet]),
+  );
+  const found: (Found & { slice: string; part: string })[] = [];
+  let compared = 0;
+  for (const { slice, name, sheet } of binsOf(kept, at, common)) {
+    compared++;
+    const differing = compareSheets(sheet, fresh.get(keyOf(slice, name)) ?? NOTHING);
+    for (const each of differing.slice(0, FIELDS_MAX)) found.push({ ...each, slice, part: name });
+  }
+  return { compared, found };
+}
+
+/** A group as it was kept and as it was made again, without what is told of it from outside. */
+export function compareGroups(kept: readonly Group[], rebuilt: readonly Group[]): Difference[] {
+  const keyOf = ({ model, version, slice, window }: Group): string =>
+    JSON.stringify([model, version, slice, window]);
+  const fresh = new Map(rebuilt.map((group) => [keyOf(group), group]));
+  return kept.flatMap((group) => {
+    const { maturity: _, basis: __, ...one } = group;
+    const { maturity: ___, basis: ____, ...other } = fresh.get(keyOf(group)) ?? { n_predictions: 0 };
+    const { model, version, slice, window: part } = group;
+    return compareSheets(one, other).map((each) => ({ model, version, slice, part, ...each }));
+  });
+}
