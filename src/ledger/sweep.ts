@@ -142,7 +142,9 @@ function complete(work: Work, exchange: Exchange, block: Block): Exchange {
 function forget(work: Work, exchange: Exchange, gone: Change[]): number {
   const first = exchange[0];
   if (first === undefined) return 0;
-  work.sql.dropPredictions.run(first.head.row, first.head.row + first.head.n - 1);
+  const last = first.head.row + first.head.n - 1;
+  work.sql.dropPredictions.run(first.head.row, last);
+  const isStored = work.memory.rows.keepsOnDisk(first.head.row);
   for (const { stored, prediction } of exchange) {
     const revision = holding(work, stored.row);
     if (revision !== null) dropChain(work, revision);
@@ -152,6 +154,8 @@ function forget(work: Work, exchange: Exchange, gone: Change[]): number {
     work.changes.push(change);
     gone.push(change);
   }
+  // Asked of the disk above, so deleted last. A segment half sealed before a kill may have left some, too.
+  if (isStored || work.memory.rows.keepsOnDisk(last)) work.sql.dropHeads.run(first.head.row, last);
   return exchange.length;
 }
 
