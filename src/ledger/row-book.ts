@@ -98,7 +98,7 @@ export class RowBook {
 
   /** After loading: what lost its last row before. */
   dropEmpty(): void {
-    for (const segment of [...this.#newestFirst]) if (segment.liveTotal === 0) this.#drop(segment);
+    for (const segment of this.#newestFirst) if (segment.liveTotal === 0) this.#drop(segment);
   }
 
   /** ABSENT, VOID, 0, a sequence number, or ON_DISK. */
