@@ -5,6 +5,9 @@ const EMPTY = 0;
 const REMOVED = 0xffffffff;
 const FIRST_SLOTS = 1024;
 const LOAD_MAX = 0.6;
+/** A large index grows once, to what a full segment needs: each growth leaves a hole in memory and holds the loop. */
+const LARGE_SLOTS = 1 << 17;
+const FULL_SLOTS = 1 << 21;
 
 export class IdIndex {
   /** hash, ref + 1, hash, ref + 1, ... */
@@ -89,6 +92,7 @@ export class IdIndex {
     const old = this.#cells;
     let slots = this.#mask + 1;
     while (this.#live + 1 > slots * LOAD_MAX * 0.75) slots *= 2;
+    if (slots > LARGE_SLOTS && slots < FULL_SLOTS) slots = FULL_SLOTS;
     this.#cells = new Uint32Array(slots * 2);
     this.#mask = slots - 1;
     this.#shift = shiftFor(slots);

@@ -7,8 +7,8 @@ import type { Sql } from "./sql.ts";
 export { ABSENT, BLOCK_ROWS, ON_DISK, VOID } from "./segment.ts";
 
 export const SEGMENT_ROWS = 1 << 20;
-/** About 24 bytes a row stay in memory for the newest four to five million; the rest takes a little over 2. */
-export const RESIDENT_SEGMENTS = 4;
+/** About 24 bytes a row stay in memory for the newest two to three million; the rest takes a little over 2. */
+export const RESIDENT_SEGMENTS = 2;
 
 /** Beyond so many bearers an alias is ambiguous for good; indexing further ones would only make the search longer. */
 export const SHARED_ALIAS_MAX = 8;

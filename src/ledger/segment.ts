@@ -9,6 +9,8 @@ export const BLOCK_ROWS = 4096;
 /** Names in a bucket on average: what fits a page of the file. */
 const BUCKET_NAMES = 440;
 const BUCKETS_MAX = 65_536;
+/** From here on the heads of a segment are made at once: each growth leaves a hole in memory. */
+const LARGE_ROWS = 1 << 16;
 const HASHES = 2 ** 32;
 
 /** No such row (any more). */
@@ -99,7 +101,7 @@ export class Segment {
   #reach(offset: number): void {
     if (offset < this.#heads.length) return;
     let length = this.#heads.length;
-    while (length <= offset) length *= 2;
+    while (length <= offset) length *= length < LARGE_ROWS ? 2 : 16;
     const grown = new Float64Array(Math.min(length, this.#rows)).fill(ABSENT);
     grown.set(this.#heads);
     this.#heads = grown;
