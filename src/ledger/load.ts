@@ -14,7 +14,8 @@ import type { Cells } from "./sql.ts";
 import { Walker, readRevisions } from "./walk.ts";
 import type { WalkedRow } from "./walk.ts";
 
-const CHUNK_ROWS = 4096;
+/** Few rows live at a time: more would make the young generation of the heap grow, and it does not shrink again. */
+const CHUNK_ROWS = 512;
 
 /** Fills `shelf.memory` (new and empty) and tells every stored row to `onChanges`. */
 export function load(shelf: Shelf, onChanges: (changes: readonly Change[]) => void): void {
