@@ -312,11 +312,51 @@ async function benchOpen(folder: string, rows: number): Promise<LedgerRow[]> {
   ];
 }
 
-/** With `openRows`: only the memory of an observer with so many open predictions. */
-export async function benchLedger(openRows: number | null = null): Promise<LedgerRow[]> {
+/** `node bench/ledger.ts sealed 20000000`: recording into, and labels joined in, a ledger most of which is sealed. */
+async function benchSealed(folder: string, rows: number): Promise<LedgerRow[]> {
+  const ledger = open(join(folder, "sealed"));
+  const now = Date.now();
+  const old: string[] = [];
+  const rates: number[] = [];
+  for (let at = 0; at < rows; at += BATCH * 10) {
+    const batch = Array.from({ length: BATCH * 10 }, (_, i) =>
+      exchange(uuidv7(now), now - rows + at + i, null),
+    );
+    const startedAt = performance.now();
+    const kept = ledger.record(batch, null);
+    ledger.flushNow();
+    if ((await kept).kind !== "kept") throw new Error("refused");
+    rates.push(perSecond(batch.length, startedAt));
+    for (let i = 0; i < batch.length && at < rows / 2; i += Math.ceil(rows / 2 / 100_000))
+      old.push(batch[i]?.id ?? "");
+  }
+  const median = (of: readonly number[]): number => of.toSorted((a, b) => a - b)[of.length >> 1] ?? 0;
+  const shuffled = old.map((id, i) => ({ id, at: (i * 7919) % old.length })).toSorted((a, b) => a.at - b.at);
+  const joined = await labelAll(
+    ledger,
+    shuffled.map(({ id }) => ({ id, model: null, label: "1", ts: now, receivedAt: now })),
+  );
+  const rss = process.memoryUsage().rss / 1024;
+  await ledger.close();
+  const tenth = rates.length / 10;
+  return [
+    {
+      name: `recording, last tenth of ${rows} rows / first`,
+      ours: median(rates.slice(-tenth)),
+      peer: median(rates.slice(0, tenth)),
+      unit: "rows/s",
+    },
+    { name: `${old.length} labels of sealed rows, random order`, ours: joined, peer: 1, unit: "rows/s" },
+    { name: "resident memory of this process", ours: rss, peer: 400 * 1024, unit: "KiB" },
+  ];
+}
+
+/** With `part`: only that one, with so many rows. */
+export async function benchLedger(part: { kind: string; rows: number } | null = null): Promise<LedgerRow[]> {
   const folder = mkdtempSync(join(tmpdir(), "outrider-bench-ledger-"));
   try {
-    if (openRows !== null) return await benchOpen(folder, openRows);
+    if (part?.kind === "open") return await benchOpen(folder, part.rows);
+    if (part?.kind === "sealed") return await benchSealed(folder, part.rows);
     return [...(await benchStart(folder)), ...(await benchInserts(folder))];
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -327,7 +367,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [, , part, path, rows] = process.argv;
   if (part === "fill" && path !== undefined) await fill(path, Number(rows));
   else {
-    for (const row of await benchLedger(part === "open" ? Number(path) : null)) {
+    for (const row of await benchLedger(part === undefined ? null : { kind: part, rows: Number(path) })) {
       const ratio = (row.ours / row.peer).toFixed(2);
       console.log(
         `${row.name.padEnd(50)} ${Math.round(row.ours)} / ${Math.round(row.peer)} ${row.unit} = ${ratio}`,

@@ -18,7 +18,7 @@ import { DatabaseSync } from "node:sqlite";
 
 import { randomHex } from "../kernel/ids.ts";
 import { codeOf } from "../kernel/problem.ts";
-import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION, num, one, prepareSql } from "./sql.ts";
+import { APPLICATION_ID, MIGRATIONS, SCHEMA, SCHEMA_VERSION, num, one, prepareSql } from "./sql.ts";
 import type { Sql } from "./sql.ts";
 import { troubleOf } from "./trouble.ts";
 import type { Trouble } from "./trouble.ts";
@@ -94,8 +94,12 @@ function inspect(path: string): "file" | "none" | { readonly broken: string } {
   }
 }
 
+function schemaOf(db: DatabaseSync): number {
+  return num(one(db.prepare("PRAGMA user_version", { returnArrays: true }).get())?.[0]);
+}
+
 function check(db: DatabaseSync): Trouble | null {
-  const version = num(one(db.prepare("PRAGMA user_version", { returnArrays: true }).get())?.[0]);
+  const version = schemaOf(db);
   if (pragma(db, "application_id") !== APPLICATION_ID)
     return { cause: "corrupt", message: "it is not a ledger" };
   if (version > SCHEMA_VERSION) {
@@ -104,7 +108,16 @@ function check(db: DatabaseSync): Trouble | null {
       message: `it was written by a newer version (schema ${version}, this one knows ${SCHEMA_VERSION})`,
     };
   }
-  return version === SCHEMA_VERSION ? null : { cause: "corrupt", message: `unknown schema ${version}` };
+  return version === SCHEMA_VERSION || version in MIGRATIONS
+    ? null
+    : { cause: "corrupt", message: `unknown schema ${version}` };
+}
+
+/** Takes a file of an older schema forward, step by step; a step that is killed half way has not happened. */
+function migrate(db: DatabaseSync): void {
+  for (let version = schemaOf(db); version < SCHEMA_VERSION; version++) {
+    db.exec(`BEGIN IMMEDIATE; ${MIGRATIONS[version] ?? ""} PRAGMA user_version = ${version + 1}; COMMIT`);
+  }
 }
 
 /** Opens a connection that nobody else can have beside it. `verify` also walks all pages. */
@@ -118,7 +131,10 @@ export function connect(directory: string, verify: boolean): FileResult {
       const said = pragma(db, "quick_check(1)");
       if (said !== "ok") trouble = { cause: "corrupt", message: String(said) };
     }
-    if (trouble === null) return { kind: "open", file: { db, sql: prepareSql(db) } };
+    if (trouble === null) {
+      migrate(db);
+      return { kind: "open", file: { db, sql: prepareSql(db) } };
+    }
     closeQuietly(db);
     return { kind: "trouble", trouble };
   } catch (thrown) {

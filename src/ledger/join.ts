@@ -7,7 +7,7 @@ import { ABSENT_STATE, ROWS_PER_EXCHANGE_MAX, decodeRevision } from "./codec.ts"
 import type { RawLabel, Revision } from "./codec.ts";
 import { judge, strongest } from "./judge.ts";
 import type { Verdict } from "./judge.ts";
-import { resolve, targetAt } from "./lookup.ts";
+import { headOf, resolve, targetAt } from "./lookup.ts";
 import type { Hit, Target } from "./lookup.ts";
 import { one } from "./sql.ts";
 import { keepWaiting } from "./wait.ts";
@@ -33,7 +33,7 @@ export interface RowLabel {
 
 /** The revision that holds for a row, with its value; null when none ever came. */
 export function holding(work: Work, row: number): Revision | null {
-  const head = work.memory.rows.head(row);
+  const head = headOf(work, row);
   if (head <= 0) return null;
   work.labels.flush();
   const revision = decodeRevision(one(work.sql.label.get(head)));
@@ -79,6 +79,8 @@ function overSilence(holds: Revision, label: RowLabel): Verdict {
 
 function moveHead(work: Work, row: number, seq: number): void {
   const { rows } = work.memory;
+  if (rows.keepsOnDisk(row)) work.sql.setHead.run(row, seq);
+  if (rows.isSealed(row)) return;
   const before = rows.head(row);
   rows.setHead(row, seq);
   work.undo.push(() => rows.setHead(row, before));

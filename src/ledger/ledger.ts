@@ -4,7 +4,6 @@ import { join } from "node:path";
 
 import type { LabelEvent, LabelRevision } from "../facts/label.ts";
 import type { ExchangeRecord } from "../facts/prediction.ts";
-import { randomHex } from "../kernel/ids.ts";
 import { messageOf } from "../kernel/problem.ts";
 import { Disk } from "./disk.ts";
 import { FILE_NAME, openFile, quarantine } from "./file.ts";
@@ -14,6 +13,8 @@ import type { Shelf } from "./lookup.ts";
 import { CommitQueue } from "./queue.ts";
 import { findPredictions, findRevisions, scanRows } from "./read.ts";
 import type { ScanRange } from "./read.ts";
+import { RESIDENT_SEGMENTS, SEGMENT_ROWS } from "./row-book.ts";
+import { sealDue, sealStep } from "./seal.ts";
 import { one } from "./sql.ts";
 import type { Sql } from "./sql.ts";
 import { ClockGuard, sweepStep } from "./sweep.ts";
@@ -40,6 +41,8 @@ export type * from "./types.ts";
 const WAITING_MAX = 1_000_000;
 const QUEUE_ITEMS_MAX = 262_144;
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+/** Steps of sealing before a batch of predictions when it lags behind. */
+const SEAL_STEPS_OVERDUE = 3;
 const STATE_LENGTH_MAX = 1024 * 1024;
 
 const CLOSED: Refused = Object.freeze({
@@ -84,6 +87,7 @@ class FileLedger implements Ledger {
   readonly #options: LedgerOptions;
   readonly #needs: LedgerNeeds;
   #running: Running | null = null;
+  #sealed = false;
 
   constructor(options: LedgerOptions, needs: LedgerNeeds) {
     this.#options = options;
@@ -119,7 +123,10 @@ class FileLedger implements Ledger {
     const opened = openFile(this.#options.path);
     if (opened.kind === "trouble") return opened.trouble;
     const { clock, log, normalise, onChanges } = this.#needs;
-    const memory = new Memory(Number.parseInt(randomHex(4), 16));
+    const memory = new Memory({
+      segmentRows: this.#options.segmentRows ?? SEGMENT_ROWS,
+      residentSegments: this.#options.residentSegments ?? RESIDENT_SEGMENTS,
+    });
     const { path: directory, waitingMax = WAITING_MAX } = this.#options;
     const disk = new Disk({ clock, log, normalise, onChanges, directory, waitingMax }, memory, opened.file);
     try {
@@ -148,6 +155,9 @@ class FileLedger implements Ledger {
   record(exchanges: readonly ExchangeRecord[], mark: BatchMark | null): Promise<RecordResult> {
     const running = this.#running;
     if (running === null) return Promise.resolve(CLOSED);
+    // Whoever fills memory faster than it is sealed pays for the sealing.
+    for (let steps = 0; steps < SEAL_STEPS_OVERDUE && running.memory.rows.overdue; steps++)
+      this.#seal(running);
     return new Promise((resolve) => running.queue.add(new RecordJob(exchanges, mark, resolve)));
   }
 
@@ -200,6 +210,17 @@ class FileLedger implements Ledger {
     }
   }
 
+  #seal({ disk }: Running): Trouble | null {
+    const step = disk.transact((work) => sealStep(work, this.#needs.clock));
+    return step.kind === "failed" ? step.trouble : null;
+  }
+
+  /** Sealing and retention take turns, so that no call does both. */
+  #sealsNow({ memory }: Running): boolean {
+    this.#sealed = !this.#sealed && sealDue({ memory });
+    return this.#sealed;
+  }
+
   sweep(nowMs: number): SweepResult {
     const { clock } = this.#needs;
     const startedAt = clock.monotonicMs();
@@ -207,20 +228,25 @@ class FileLedger implements Ledger {
     const running = this.#running;
     if (running === null) return nothing;
     const { memory, disk, guard } = running;
+    if (this.#sealsNow(running)) {
+      const trouble = this.#seal(running)?.message ?? null;
+      return { ...nothing, more: trouble === null, tookMs: clock.monotonicMs() - startedAt, trouble };
+    }
     if (!guard.believes(nowMs, startedAt, newestTs(memory))) return { ...nothing, held: true };
     const { retentionMs, labelHorizonMs, sizeMaxBytes = Number.POSITIVE_INFINITY } = this.#options;
     for (const series of memory.series.all()) series.expire(nowMs - labelHorizonMs);
     const isOverfull = sizeMaxBytes < Number.POSITIVE_INFINITY && disk.usedBytes() > sizeMaxBytes;
     const cutoffTs = isOverfull ? Number.MAX_VALUE : nowMs - retentionMs;
     const waitingCutoffMs = nowMs - labelHorizonMs;
+    const more = sealDue({ memory });
     if (!isOverfull && !hasOld(memory, cutoffTs))
-      return { ...nothing, tookMs: clock.monotonicMs() - startedAt };
+      return { ...nothing, more, tookMs: clock.monotonicMs() - startedAt };
     const step = disk.transact((work) => sweepStep(work, { cutoffTs, waitingCutoffMs, clock }));
     const tookMs = clock.monotonicMs() - startedAt;
     if (step.kind === "failed") return { ...nothing, tookMs, trouble: step.trouble.message };
     if (isOverfull) memory.forgottenBySize += step.value.forgotten;
     else memory.forgottenByAge += step.value.forgotten;
-    return { ...nothing, ...step.value, tookMs };
+    return { ...nothing, ...step.value, more: step.value.more || more, tookMs };
   }
 
   stats(): LedgerStats {

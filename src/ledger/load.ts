@@ -4,16 +4,18 @@ import type { Change } from "../facts/pair.ts";
 import { ABSENT_STATE, decodeAliases } from "./codec.ts";
 import type { Head } from "./codec.ts";
 import { truthOf } from "./join.ts";
+import { headsOnDisk } from "./lookup.ts";
 import type { Shelf } from "./lookup.ts";
 import { SHARED_ALIAS_MAX, VOID } from "./row-book.ts";
+import { bucketKey } from "./segment.ts";
 import { Series } from "./series-book.ts";
 import { many, num, one, text } from "./sql.ts";
 import type { Cells } from "./sql.ts";
 import { Walker, readRevisions } from "./walk.ts";
 import type { WalkedRow } from "./walk.ts";
-import type { Memory } from "./work.ts";
 
-const CHUNK_ROWS = 4096;
+/** Few rows live at a time: more would make the young generation of the heap grow, and it does not shrink again. */
+const CHUNK_ROWS = 512;
 
 /** Fills `shelf.memory` (new and empty) and tells every stored row to `onChanges`. */
 export function load(shelf: Shelf, onChanges: (changes: readonly Change[]) => void): void {
@@ -22,13 +24,47 @@ export function load(shelf: Shelf, onChanges: (changes: readonly Change[]) => vo
   memory.commits = num(meta[0]);
   memory.nextRow = num(meta[1]);
   memory.nextSeq = num(meta[2]);
+  memory.seed = num(meta[3]);
   for (const [id, model, version] of many(sql.allSeries.all())) {
     memory.series.add(new Series(num(id), text(model), text(version)));
   }
   for (const [id, word] of many(sql.allWords.all())) memory.words.add(num(id), text(word));
   for (const [session, batch] of many(sql.allMarks.all())) memory.marks.set(text(session), num(batch));
   loadWaiting(shelf);
-  loadRows(shelf, loadHeads(shelf), onChanges);
+  const resident = loadSealed(shelf);
+  loadRows(shelf, loadHeads(shelf, resident), onChanges);
+  memory.rows.dropEmpty();
+  findLeftovers(shelf);
+}
+
+/** Where the resident rows begin, and labels of them. */
+interface Resident {
+  readonly row: number;
+  readonly seq: number;
+}
+
+function loadSealed({ sql, memory }: Shelf): Resident {
+  let first = 0;
+  for (const [segment, buckets, names] of many(sql.allSealed.all())) {
+    memory.rows.addSealed(num(segment), num(buckets), num(names));
+    first = Math.max(first, num(segment) + 1);
+  }
+  const span = many(sql.allSpans.all()).find(([segment]) => num(segment) >= first);
+  // Segments of an older file have no span: then all labels are read.
+  const isKnown = span !== undefined && (first > 0 || num(span[0]) === 0);
+  return { row: first * memory.rows.segmentRows, seq: isKnown ? num(span[1]) - 1 : 0 };
+}
+
+/** Pieces of segments that were not sealed to the end, or not deleted to the end, and are not in memory. */
+function findLeftovers({ sql, memory }: Shelf): void {
+  for (let segment = 0; ;) {
+    const cells = one(sql.bucketAfter.get(bucketKey(segment, 0)));
+    if (cells === null) return;
+    segment = Math.floor(num(cells[0]) / bucketKey(1, 0));
+    if (!memory.rows.hasSegment(segment) && !memory.rows.emptied.includes(segment))
+      memory.rows.emptied.push(segment);
+    segment++;
+  }
 }
 
 function loadWaiting({ sql, memory }: Shelf): void {
@@ -81,9 +117,9 @@ class Heads {
   }
 }
 
-function loadHeads({ sql }: Shelf): Heads {
+function loadHeads({ sql }: Shelf, resident: Resident): Heads {
   const heads = new Heads();
-  for (let last = 0; ;) {
+  for (let last = resident.seq; ;) {
     const chunk = many(sql.labelHeads.all(last, CHUNK_ROWS));
     for (const cells of chunk) {
       last = num(cells[0]);
@@ -91,7 +127,8 @@ function loadHeads({ sql }: Shelf): Heads {
       // Silence holds against that, and against nothing that was said.
       const none = cells[3] === 1 ? Number.NEGATIVE_INFINITY : -Number.MAX_VALUE;
       const said = cells[3] !== 1 && cells[3] !== ABSENT_STATE;
-      heads.offer(num(cells[1]), said ? num(cells[2]) : none, last);
+      const row = num(cells[1]);
+      if (row >= resident.row) heads.offer(row, said ? num(cells[2]) : none, last);
     }
     if (chunk.length < CHUNK_ROWS) return heads;
   }
@@ -122,6 +159,12 @@ function loadChunk(shelf: Shelf, { chunk, walker, heads }: Chunk): Change[] {
   const { memory, sql } = shelf;
   const seqs: number[] = [];
   const rows: WalkedRow[] = [];
+  const firstRow = num(chunk[0]?.[0]);
+  const stored = memory.rows.isSealed(firstRow)
+    ? headsOnDisk(shelf, firstRow, num(chunk[chunk.length - 1]?.[0]))
+    : null;
+  const headAt = (row: number): number =>
+    stored !== null && memory.rows.isSealed(row) ? (stored.get(row) ?? 0) : heads.of(row);
   for (const cells of chunk) {
     const walked = walker.read(cells);
     if (walked === null) {
@@ -129,16 +172,16 @@ function loadChunk(shelf: Shelf, { chunk, walker, heads }: Chunk): Change[] {
       continue;
     }
     rows.push(walked);
-    const seq = heads.of(walked.stored.row);
+    const seq = headAt(walked.stored.row);
     if (seq > 0) seqs.push(seq);
   }
   const revisions = seqs.length === 0 ? null : readRevisions(sql, seqs);
   const changes: Change[] = [];
   for (const { stored, head, prediction } of rows) {
     const { row, cells } = stored;
-    const seq = heads.of(row);
+    const seq = headAt(row);
     memory.rows.append(row, num(cells[5]), prediction === null ? VOID : seq);
-    if (stored.pos === 0) nameRow(memory, head, decodeAliases(cells[10]));
+    if (stored.pos === 0) nameRow(shelf, head, decodeAliases(cells[10]));
     if (prediction === null) continue;
     changes.push({ kind: "predicted", row, prediction });
     const after = seq > 0 ? truthOf(revisions?.get(seq) ?? null) : null;
@@ -147,10 +190,11 @@ function loadChunk(shelf: Shelf, { chunk, walker, heads }: Chunk): Change[] {
   return changes;
 }
 
-function nameRow(memory: Memory, head: Head, aliases: readonly string[]): void {
+function nameRow({ memory, sql }: Shelf, head: Head, aliases: readonly string[]): void {
   memory.rows.name(memory.hash(head.id), head.row);
   for (const alias of aliases) {
     const hash = memory.hash(alias);
-    if (!memory.rows.crowded(hash, SHARED_ALIAS_MAX)) memory.rows.name(hash, head.row);
+    if (memory.rows.isSealed(head.row) || !memory.rows.crowded(hash, sql, SHARED_ALIAS_MAX))
+      memory.rows.name(hash, head.row);
   }
 }

@@ -3,8 +3,8 @@
 import type { Prediction } from "../facts/prediction.ts";
 import { decodeAliases, decodeRow, toPrediction } from "./codec.ts";
 import type { Head, StoredRow } from "./codec.ts";
-import { ABSENT } from "./row-book.ts";
-import { ROWS_TOGETHER, many, one } from "./sql.ts";
+import { ABSENT, ON_DISK } from "./row-book.ts";
+import { ROWS_TOGETHER, many, num, one } from "./sql.ts";
 import type { Sql } from "./sql.ts";
 import type { Memory } from "./work.ts";
 
@@ -51,6 +51,20 @@ export function readRow(shelf: Shelf, row: number): StoredRow | null {
   return stored;
 }
 
+/** ABSENT, VOID, 0 (unlabelled) or the sequence number of the revision that holds. */
+export function headOf(shelf: Shelf, row: number): number {
+  const head = shelf.memory.rows.head(row);
+  if (head !== ON_DISK) return head;
+  const cells = one(shelf.sql.head.get(row));
+  return cells === null ? 0 : num(cells[0]);
+}
+
+/** The same for a range of rows whose segment is sealed: labelled rows alone. */
+export function headsOnDisk(shelf: Shelf, first: number, last: number): Map<number, number> {
+  const heads = many(shelf.sql.headsBetween.all(first, last));
+  return new Map(heads.map((cells) => [num(cells[0]), num(cells[1])]));
+}
+
 /** Rows closer together than this are read as one range. */
 const RANGE_GAP_MAX = 4;
 const RANGE_ROWS_MIN = 16;
@@ -62,10 +76,10 @@ export function readAhead(shelf: Shelf, names: Iterable<string>): void {
   let lastBase = "";
   let lastRows: readonly number[] = [];
   for (const name of names) {
-    for (const row of rows.candidates(shelf.memory.hash(name))) wanted.push(row);
+    for (const row of rows.candidates(shelf.memory.hash(name), shelf.sql)) wanted.push(row);
     const split = splitName(name);
     if (split === null) continue;
-    if (split.base !== lastBase) lastRows = rows.candidates(shelf.memory.hash(split.base));
+    if (split.base !== lastBase) lastRows = rows.candidates(shelf.memory.hash(split.base), shelf.sql);
     lastBase = split.base;
     for (const row of lastRows) wanted.push(row + split.pos);
   }
@@ -115,7 +129,7 @@ function modelOf(shelf: Shelf, head: Head, stored: StoredRow): string | null {
 
 /** Exchanges whose id or alias is `name` itself. */
 function bearers(shelf: Shelf, name: string, pos: number | null): Hit[] {
-  const found = shelf.memory.rows.candidates(shelf.memory.hash(name));
+  const found = shelf.memory.rows.candidates(shelf.memory.hash(name), shelf.sql);
   const rows = found.length < 2 ? found : new Set(found);
   const hits: Hit[] = [];
   for (const row of rows) {

@@ -4,7 +4,7 @@ import type { LabelRevision } from "../facts/label.ts";
 import { decodeAliases, decodeRevision, parseLabel } from "./codec.ts";
 import type { Revision } from "./codec.ts";
 import { truthOf } from "./join.ts";
-import { hitsOf, targetAt } from "./lookup.ts";
+import { headOf, headsOnDisk, hitsOf, targetAt } from "./lookup.ts";
 import type { Hit, Shelf, Target } from "./lookup.ts";
 import { many, one } from "./sql.ts";
 import type { FoundPrediction, RowVisitor } from "./types.ts";
@@ -67,7 +67,7 @@ function describe(shelf: Shelf, hit: Hit, { row, prediction }: Target): FoundPre
 function revisionsOf(shelf: Shelf, { row, prediction }: Target): LabelRevision[] {
   const revisions: LabelRevision[] = [];
   let holds = true;
-  let step: Revision | null = revisionAt(shelf, shelf.memory.rows.head(row));
+  let step: Revision | null = revisionAt(shelf, headOf(shelf, row));
   while (step !== null && step.row === row && revisions.length < REVISIONS_MAX) {
     const state = step.invalid ? "invalid" : holds ? "current" : "superseded";
     if (!step.invalid) holds = false;
@@ -127,20 +127,25 @@ export function scanRows(shelf: Shelf, range: ScanRange, visit: RowVisitor): voi
   for (const block of shelf.memory.rows.blocks(range.fromTs, range.toTs)) {
     const walker = new Walker(shelf);
     const rows: WalkedRow[] = [];
+    const stored = shelf.memory.rows.isSealed(block.first)
+      ? headsOnDisk(shelf, block.first, block.last)
+      : null;
+    const headAt = (row: number): number =>
+      stored === null ? shelf.memory.rows.head(row) : (stored.get(row) ?? 0);
     const seqs: number[] = [];
     for (const cells of many(shelf.sql.predictionsBetween.all(block.first, block.last))) {
       const walked = walker.read(cells);
       if (walked === null || walked.prediction === null || walked.stored.series !== series) continue;
       if (walked.prediction.ts <= range.fromTs || walked.prediction.ts > range.toTs) continue;
       rows.push(walked);
-      const head = shelf.memory.rows.head(walked.stored.row);
+      const head = headAt(walked.stored.row);
       if (head > 0) seqs.push(head);
     }
     const revisions = seqs.length === 0 ? null : readRevisions(shelf.sql, seqs);
-    for (const { stored, prediction } of rows) {
+    for (const { stored: row, prediction } of rows) {
       if (prediction === null) continue;
-      const revision = revisions?.get(shelf.memory.rows.head(stored.row)) ?? null;
-      visit(stored.row, prediction, truthOf(revision));
+      const revision = revisions?.get(headAt(row.row)) ?? null;
+      visit(row.row, prediction, truthOf(revision));
     }
   }
 }

@@ -95,7 +95,7 @@ export function applyExchange(work: Work, exchange: ExchangeRecord, tally: Tally
     tally.invalid += exchange.predictions.length;
     return;
   }
-  if (work.memory.rows.crowded(work.memory.hash(layout.id), SAME_NAME_MAX)) {
+  if (work.memory.rows.crowded(work.memory.hash(layout.id), work.sql, SAME_NAME_MAX)) {
     tally.invalid += exchange.predictions.length;
     return;
   }
@@ -196,6 +196,8 @@ function append(work: Work, arrival: Arrival): Map<number, Target> {
   const gapTs = exchange.predictions[0]?.ts ?? exchange.ts;
   const aliases = aliasesOf(exchange);
   memory.nextRow = head + layout.n;
+  for (let number = memory.rows.numberOf(head); number <= memory.rows.numberOf(head + layout.n - 1); number++)
+    if (!memory.rows.hasSegment(number)) work.sql.addSpan.run(number, memory.nextSeq);
   for (let pos = 0; pos < layout.n; pos++) {
     const prediction = layout.at.get(pos) ?? null;
     const row = head + pos;
@@ -209,7 +211,7 @@ function append(work: Work, arrival: Arrival): Map<number, Target> {
   const hashes = [memory.hash(layout.id)];
   for (const alias of aliases) {
     const hash = memory.hash(alias);
-    if (!memory.rows.crowded(hash, SHARED_ALIAS_MAX)) hashes.push(hash);
+    if (!memory.rows.crowded(hash, work.sql, SHARED_ALIAS_MAX)) hashes.push(hash);
   }
   for (const hash of hashes) memory.rows.name(hash, head);
   work.undo.push(() => {

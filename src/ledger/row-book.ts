@@ -1,42 +1,14 @@
 // What memory knows of the rows on disk: where a name may be found, which label revision holds, which times a block covers.
-// Cut into segments of a million rows: retention drops whole ones, and a sealed one can later keep its index on disk.
+// Cut into segments of a million rows: the newest are resident, older ones are sealed, retention drops whole ones.
 
-import { IdIndex } from "./id-index.ts";
+import { ABSENT, BLOCK_ROWS, Segment } from "./segment.ts";
+import type { Sql } from "./sql.ts";
+
+export { ABSENT, BLOCK_ROWS, ON_DISK, VOID } from "./segment.ts";
 
 export const SEGMENT_ROWS = 1 << 20;
-export const BLOCK_ROWS = 4096;
-const BLOCKS = SEGMENT_ROWS / BLOCK_ROWS;
-
-/** No such row (any more). */
-export const ABSENT = -1;
-/** A gap in an exchange: the row exists, no prediction does. */
-export const VOID = -2;
-
-class Segment {
-  readonly base: number;
-  readonly index: IdIndex;
-  /** Per row: ABSENT, VOID, 0 (unlabelled) or the sequence number of the revision that holds. */
-  heads: Float64Array;
-  readonly minTs = new Float64Array(BLOCKS).fill(Number.POSITIVE_INFINITY);
-  readonly maxTs = new Float64Array(BLOCKS).fill(Number.NEGATIVE_INFINITY);
-  readonly live = new Uint32Array(BLOCKS);
-  liveTotal = 0;
-
-  constructor(base: number, expectedNames: number) {
-    this.base = base;
-    this.index = new IdIndex(expectedNames);
-    this.heads = new Float64Array(1024).fill(ABSENT);
-  }
-
-  reach(offset: number): void {
-    if (offset < this.heads.length) return;
-    let length = this.heads.length;
-    while (length <= offset) length *= 2;
-    const grown = new Float64Array(Math.min(length, SEGMENT_ROWS)).fill(ABSENT);
-    grown.set(this.heads);
-    this.heads = grown;
-  }
-}
+/** About 24 bytes a row stay in memory for the newest two to three million; the rest takes a little over 2. */
+export const RESIDENT_SEGMENTS = 2;
 
 /** Beyond so many bearers an alias is ambiguous for good; indexing further ones would only make the search longer. */
 export const SHARED_ALIAS_MAX = 8;
@@ -47,102 +19,146 @@ export interface Block {
   readonly last: number;
 }
 
+export interface RowBookOptions {
+  readonly segmentRows: number;
+  /** So many full segments stay resident. */
+  readonly residentSegments: number;
+}
+
+type Names = Pick<Sql, "bucket">;
+
 export class RowBook {
+  readonly #options: RowBookOptions;
   readonly #segments = new Map<number, Segment>();
   /** Newest first: most questions are about young rows. */
   #newestFirst: Segment[] = [];
+  /** Segments without rows, whose pieces on disk are still to be deleted. */
+  readonly emptied: number[] = [];
 
-  #segmentOf(row: number): Segment | undefined {
-    return this.#segments.get(Math.floor(row / SEGMENT_ROWS));
+  constructor(options: RowBookOptions) {
+    this.#options = options;
   }
 
-  #segmentFor(row: number, expectedNames: number): Segment {
-    const number = Math.floor(row / SEGMENT_ROWS);
+  get segmentRows(): number {
+    return this.#options.segmentRows;
+  }
+
+  numberOf(row: number): number {
+    return Math.floor(row / this.#options.segmentRows);
+  }
+
+  #segmentOf(row: number): Segment | undefined {
+    return this.#segments.get(this.numberOf(row));
+  }
+
+  #segmentFor(row: number): Segment {
+    const number = this.numberOf(row);
     const known = this.#segments.get(number);
-    if (known !== undefined) return known;
-    const made = new Segment(number * SEGMENT_ROWS, expectedNames);
+    return known ?? this.#begin(number, { names: 0, buckets: null });
+  }
+
+  #begin(number: number, from: { names: number; buckets: number | null }): Segment {
+    const made = new Segment(number, this.#options.segmentRows, from);
     this.#segments.set(number, made);
     this.#newestFirst = [...this.#segments.values()].sort((a, b) => b.base - a.base);
     return made;
   }
 
-  /** Makes room for names before many are added. */
-  expect(row: number, names: number): void {
-    this.#segmentFor(row, names);
+  /** Tells, while loading, that a segment's names are on disk. */
+  addSealed(number: number, buckets: number, names: number): void {
+    this.#begin(number, { names, buckets });
+  }
+
+  hasSegment(number: number): boolean {
+    return this.#segments.has(number);
+  }
+
+  isSealed(row: number): boolean {
+    return this.#segmentOf(row)?.sealed === true;
   }
 
   append(row: number, ts: number, head: number): void {
-    const segment = this.#segmentFor(row, 0);
-    const offset = row - segment.base;
-    segment.reach(offset);
-    segment.heads[offset] = head;
-    const block = Math.floor(offset / BLOCK_ROWS);
-    if (ts < (segment.minTs[block] ?? 0)) segment.minTs[block] = ts;
-    if (ts > (segment.maxTs[block] ?? 0)) segment.maxTs[block] = ts;
-    segment.live[block] = (segment.live[block] ?? 0) + 1;
-    segment.liveTotal++;
+    this.#segmentFor(row).append(row, ts, head);
   }
 
   /** Takes a row out. A segment without rows is dropped, unless it is the newest. */
   forget(row: number): void {
     const segment = this.#segmentOf(row);
     if (segment === undefined) return;
-    const offset = row - segment.base;
-    if ((segment.heads[offset] ?? ABSENT) === ABSENT) return;
-    segment.heads[offset] = ABSENT;
-    const block = Math.floor(offset / BLOCK_ROWS);
-    segment.live[block] = (segment.live[block] ?? 1) - 1;
-    segment.liveTotal--;
-    if (segment.live[block] === 0) {
-      segment.minTs[block] = Number.POSITIVE_INFINITY;
-      segment.maxTs[block] = Number.NEGATIVE_INFINITY;
-    }
-    if (segment.liveTotal === 0 && segment !== this.#newestFirst[0]) {
-      this.#segments.delete(segment.base / SEGMENT_ROWS);
-      this.#newestFirst = this.#newestFirst.filter((other) => other !== segment);
-    }
+    segment.forget(row);
+    if (segment.liveTotal === 0) this.#drop(segment);
   }
 
+  #drop(segment: Segment): void {
+    if (segment === this.#newestFirst[0] && !segment.sealed) return;
+    this.#segments.delete(segment.number);
+    this.#newestFirst = this.#newestFirst.filter((other) => other !== segment);
+    this.emptied.push(segment.number);
+  }
+
+  /** After loading: what lost its last row before. */
+  dropEmpty(): void {
+    for (const segment of this.#newestFirst) if (segment.liveTotal === 0) this.#drop(segment);
+  }
+
+  /** ABSENT, VOID, 0, a sequence number, or ON_DISK. */
   head(row: number): number {
-    const segment = this.#segmentOf(row);
-    return segment === undefined ? ABSENT : (segment.heads[row - segment.base] ?? ABSENT);
+    return this.#segmentOf(row)?.head(row) ?? ABSENT;
   }
 
   setHead(row: number, head: number): void {
-    const segment = this.#segmentOf(row);
-    if (segment !== undefined) segment.heads[row - segment.base] = head;
+    this.#segmentOf(row)?.setHead(row, head);
+  }
+
+  keepsOnDisk(row: number): boolean {
+    return this.#segmentOf(row)?.keepsOnDisk(row) === true;
   }
 
   name(hash: number, row: number): void {
-    const segment = this.#segmentFor(row, 0);
-    segment.index.add(hash, row - segment.base);
+    this.#segmentFor(row).name(hash, row);
   }
 
   unname(hash: number, row: number): void {
-    const segment = this.#segmentOf(row);
-    segment?.index.remove(hash, row - segment.base);
+    this.#segmentOf(row)?.unname(hash, row);
   }
 
   /** Rows whose exchange may bear a name of this hash, newest segment first; forgotten ones left out. */
-  candidates(hash: number): number[] {
+  candidates(hash: number, sql: Names): number[] {
     const rows: number[] = [];
-    for (const segment of this.#newestFirst) segment.index.collect(hash, segment.base, rows);
+    for (const segment of this.#newestFirst) segment.collect(hash, sql, rows);
     return rows.length === 0 ? rows : rows.filter((row) => this.head(row) !== ABSENT);
   }
 
   /** `limit` or more exchanges may bear a name of this hash. */
-  crowded(hash: number, limit: number): boolean {
-    return this.candidates(hash).length >= limit;
+  crowded(hash: number, sql: Names, limit: number): boolean {
+    return this.candidates(hash, sql).length >= limit;
+  }
+
+  /** Full segments that are resident beyond those that may stay, oldest first. */
+  #due(): Segment[] {
+    const resident = this.#newestFirst.filter((segment) => !segment.sealed);
+    return resident.slice(this.#options.residentSegments + 1).toReversed();
+  }
+
+  /** The segment to seal next. */
+  get toSeal(): Segment | undefined {
+    return this.#due()[0];
+  }
+
+  /** Sealing lags behind what comes in. */
+  get overdue(): boolean {
+    return this.#due().length > 1;
   }
 
   /** Blocks, oldest first, that may hold rows with fromTs < ts <= toTs. */
   *blocks(fromTs: number, toTs: number): Generator<Block> {
-    for (const segment of this.#newestFirst.toReversed()) {
-      for (let block = 0; block < BLOCKS; block++) {
-        if ((segment.live[block] ?? 0) === 0) continue;
-        if ((segment.maxTs[block] ?? 0) <= fromTs || (segment.minTs[block] ?? 0) > toTs) continue;
-        const first = segment.base + block * BLOCK_ROWS;
-        yield { first, last: first + BLOCK_ROWS - 1 };
+    const { segmentRows } = this.#options;
+    for (const { base, live, minTs, maxTs } of this.#newestFirst.toReversed()) {
+      for (let block = 0; block < live.length; block++) {
+        if ((live[block] ?? 0) === 0) continue;
+        if ((maxTs[block] ?? 0) <= fromTs || (minTs[block] ?? 0) > toTs) continue;
+        const first = base + block * BLOCK_ROWS;
+        yield { first, last: Math.min(first + BLOCK_ROWS, base + segmentRows) - 1 };
       }
     }
   }
@@ -157,10 +173,6 @@ export class RowBook {
 
   /** Bytes of the typed arrays. */
   get bytes(): number {
-    let bytes = 0;
-    for (const segment of this.#newestFirst) {
-      bytes += segment.index.bytes + segment.heads.byteLength + BLOCKS * 20;
-    }
-    return bytes;
+    return this.#newestFirst.reduce((bytes, segment) => bytes + segment.bytes, 0);
   }
 }

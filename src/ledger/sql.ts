@@ -4,7 +4,7 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 
 export const APPLICATION_ID = 0x4f757472; // "Outr"
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** A row as an array of columns. */
 export type Cells = readonly SQLOutputValue[];
@@ -17,10 +17,29 @@ export type Cells = readonly SQLOutputValue[];
  * label       revisions of the label of a row; prev: the revision before; first: received - first received of the row;
  *             state 1: it did not fit (value is then the JSON of what was sent); state 2: silence stands for this value
  * waiting     revisions of labels whose prediction is not known; label is JSON
+ * span        segment (a run of rows, see row-book) -> next key of a revision when its first row came: labels of it are not older
+ * sealed      segments whose names are on disk: in `buckets` pieces, by the hash seeded with meta.seed
+ * bucket      key: segment * 65536 + bucket; names: pairs of hash and row offset, 32 bits each, little-endian
+ * head        labelled row of a segment that is sealed (or being sealed) -> the revision that holds
  */
+const SEGMENTS = `
+CREATE TABLE span (segment INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
+CREATE TABLE sealed (segment INTEGER PRIMARY KEY, buckets INTEGER NOT NULL, names INTEGER NOT NULL);
+CREATE TABLE bucket (key INTEGER PRIMARY KEY, names BLOB NOT NULL);
+CREATE TABLE head (row INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
+`;
+const SEED = "abs(random() % 4294967296)";
+
+/** What makes a file of an older schema one of the next; each step in one transaction. */
+export const MIGRATIONS: Readonly<Record<number, string>> = {
+  1: `ALTER TABLE meta ADD COLUMN seed INTEGER NOT NULL DEFAULT 0; UPDATE meta SET seed = ${SEED}; ${SEGMENTS}`,
+};
+
 export const SCHEMA = `
-CREATE TABLE meta (one INTEGER PRIMARY KEY, commits INTEGER NOT NULL, next_row INTEGER NOT NULL, next_seq INTEGER NOT NULL);
-INSERT INTO meta VALUES (1, 0, 1, 1);
+CREATE TABLE meta (one INTEGER PRIMARY KEY, commits INTEGER NOT NULL, next_row INTEGER NOT NULL, next_seq INTEGER NOT NULL,
+  seed INTEGER NOT NULL DEFAULT 0);
+INSERT INTO meta VALUES (1, 0, 1, 1, ${SEED});
+${SEGMENTS}
 CREATE TABLE series (id INTEGER PRIMARY KEY, model TEXT NOT NULL, version TEXT NOT NULL);
 CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE prediction (
@@ -50,7 +69,7 @@ const TEXTS = {
   begin: "BEGIN IMMEDIATE",
   commit: "COMMIT",
   rollback: "ROLLBACK",
-  meta: "SELECT commits, next_row, next_seq FROM meta",
+  meta: "SELECT commits, next_row, next_seq, seed FROM meta",
   setMeta: "UPDATE meta SET commits = ?, next_row = ?, next_seq = ? WHERE one = 1",
 
   allSeries: "SELECT id, model, version FROM series",
@@ -75,6 +94,21 @@ const TEXTS = {
   labelHeads: "SELECT seq, row, ts, state FROM label WHERE seq > ? ORDER BY seq LIMIT ?",
   relinkLabel: "UPDATE label SET prev = ? WHERE seq = ?",
   dropLabel: "DELETE FROM label WHERE seq = ?",
+
+  allSpans: "SELECT segment, seq FROM span ORDER BY segment",
+  addSpan: "INSERT OR IGNORE INTO span VALUES (?, ?)",
+  dropSpan: "DELETE FROM span WHERE segment = ?",
+  allSealed: "SELECT segment, buckets, names FROM sealed ORDER BY segment",
+  addSealed: "INSERT INTO sealed VALUES (?, ?, ?)",
+  dropSealed: "DELETE FROM sealed WHERE segment = ?",
+  bucket: "SELECT names FROM bucket WHERE key = ?",
+  bucketAfter: "SELECT key FROM bucket WHERE key >= ? ORDER BY key LIMIT 1",
+  setBucket: "INSERT OR REPLACE INTO bucket VALUES (?, ?)",
+  dropBuckets: "DELETE FROM bucket WHERE key BETWEEN ? AND ?",
+  head: "SELECT seq FROM head WHERE row = ?",
+  headsBetween: "SELECT row, seq FROM head WHERE row BETWEEN ? AND ?",
+  setHead: "INSERT OR REPLACE INTO head VALUES (?, ?)",
+  dropHeads: "DELETE FROM head WHERE row BETWEEN ? AND ?",
 
   addWaiting: "INSERT INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
   waiting: `SELECT ${WAITING} FROM waiting WHERE seq = ?`,
@@ -125,6 +159,20 @@ export function prepareSql(db: DatabaseSync): Sql {
     labelHeads: prepare(TEXTS.labelHeads),
     relinkLabel: prepare(TEXTS.relinkLabel),
     dropLabel: prepare(TEXTS.dropLabel),
+    allSpans: prepare(TEXTS.allSpans),
+    addSpan: prepare(TEXTS.addSpan),
+    dropSpan: prepare(TEXTS.dropSpan),
+    allSealed: prepare(TEXTS.allSealed),
+    addSealed: prepare(TEXTS.addSealed),
+    dropSealed: prepare(TEXTS.dropSealed),
+    bucket: prepare(TEXTS.bucket),
+    bucketAfter: prepare(TEXTS.bucketAfter),
+    setBucket: prepare(TEXTS.setBucket),
+    dropBuckets: prepare(TEXTS.dropBuckets),
+    head: prepare(TEXTS.head),
+    headsBetween: prepare(TEXTS.headsBetween),
+    setHead: prepare(TEXTS.setHead),
+    dropHeads: prepare(TEXTS.dropHeads),
     addWaiting: prepare(TEXTS.addWaiting),
     waiting: prepare(TEXTS.waiting),
     waitingHeads: prepare(TEXTS.waitingHeads),

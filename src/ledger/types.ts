@@ -19,6 +19,10 @@ export interface LedgerOptions {
   readonly groupCommitMs: number;
   /** Above this many bytes in use the oldest rows are forgotten before their time. Absent: no limit but the disk's. */
   readonly sizeMaxBytes?: number;
+  /** Rows of a segment; a file must be opened with the number it was made with. Default: 2^20. */
+  readonly segmentRows?: number;
+  /** Full segments whose names stay in memory; older ones are sealed by and by. Default: 2. */
+  readonly residentSegments?: number;
   /** What may wait to be written; beyond it calls are refused as `busy`. Defaults: 262,144 items, 64 MiB. */
   readonly queueItemsMax?: number;
   readonly queueBytesMax?: number;

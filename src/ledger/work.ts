@@ -3,6 +3,7 @@
 import type { Change } from "../facts/pair.ts";
 import { hashText } from "./hash.ts";
 import { RowBook } from "./row-book.ts";
+import type { RowBookOptions } from "./row-book.ts";
 import { RowCache } from "./row-cache.ts";
 import { SeriesBook } from "./series-book.ts";
 import { LABELS_TOGETHER, LABEL_COLUMNS } from "./sql.ts";
@@ -13,14 +14,15 @@ import { Words } from "./words.ts";
 
 /** Everything the ledger knows without asking the disk. Rebuilt from it by `load`. */
 export class Memory {
-  readonly rows = new RowBook();
+  readonly rows: RowBook;
   readonly waiting = new WaitingBook();
   readonly series = new SeriesBook();
   readonly words = new Words();
   readonly recent = new RowCache();
   /** session -> last batch. */
   readonly marks = new Map<string, number>();
-  readonly #seed: number;
+  /** Of the hash of names: the file's own, since sealed segments keep hashes. */
+  seed = 0;
   commits = 0;
   nextRow = 1;
   nextSeq = 1;
@@ -32,12 +34,12 @@ export class Memory {
   forgottenBySize = 0;
   damaged = 0;
 
-  constructor(seed: number) {
-    this.#seed = seed;
+  constructor(rows: RowBookOptions) {
+    this.rows = new RowBook(rows);
   }
 
   hash(name: string): number {
-    return hashText(name, this.#seed);
+    return hashText(name, this.seed);
   }
 
   /** Keeps the counts; called once for every committed change. */

@@ -4,7 +4,7 @@ import { createApi, type Api } from "../api/api.ts";
 import { DEFAULT_LIMITS } from "../api/contract.ts";
 import type { Config } from "../config/config.ts";
 import type { Exchange } from "../facts/exchange.ts";
-import type { Change, Truth } from "../facts/pair.ts";
+import type { Change } from "../facts/pair.ts";
 import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
 import type { ObserverState, TrafficStats } from "../facts/road.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
@@ -265,14 +265,9 @@ class Rooms implements Observer {
     if (change.kind === "predicted") this.#silence.predicted(change.prediction);
     this.#measuring.apply(change);
     this.#telemetry.change(change);
-    if (change.kind === "truth") this.#tellTruth(change.prediction, change.after);
-  }
-
-  /** Ground truth also goes to the trace of its prediction, where a registry wants it. */
-  #tellTruth({ model, id }: Prediction, truth: Truth | null): void {
-    const traceId = truth === null ? null : this.#traced.traceOf(id);
-    if (truth === null || traceId === null) return;
-    this.#versions.registries.label(model, { predictionId: id, traceId, value: truth.value, at: truth.ts });
+    // Ground truth also goes to the trace of its prediction, where a registry wants it.
+    const note = change.kind === "truth" ? this.#traced.noteOf(change.prediction, change.after) : null;
+    if (note !== null) this.#versions.registries.label(model, note);
   }
 
   /** Before the store tells its rows: what they mean must be known by then. */

@@ -1,6 +1,9 @@
 // Predictions whose trace was sent: a label that arrives for one of them can be written to that trace.
 
 import type { Exchange } from "../facts/exchange.ts";
+import type { Truth } from "../facts/pair.ts";
+import type { Prediction } from "../facts/prediction.ts";
+import type { LabelNote } from "../versions/registry.ts";
 
 /** Remembered, newest; a label for an older one stays in our own ledger only. */
 const IDS_MAX = 50_000;
@@ -25,8 +28,15 @@ export class TracedPredictions {
     if (oldest !== undefined) this.#traces.delete(oldest);
   }
 
+  /** What to tell of a truth; null: nothing holds, or the trace was not sent. */
+  noteOf({ id }: Prediction, truth: Truth | null): LabelNote | null {
+    const traceId = truth === null ? null : this.#traceOf(id);
+    if (truth === null || traceId === null) return null;
+    return { predictionId: id, traceId, value: truth.value, at: truth.ts };
+  }
+
   /** By prediction id, `<exchange id>` or `<exchange id>:<row>`. */
-  traceOf(predictionId: string): string | null {
+  #traceOf(predictionId: string): string | null {
     if (this.#traces.size === 0) return null;
     const whole = this.#traces.get(predictionId);
     if (whole !== undefined) return whole;

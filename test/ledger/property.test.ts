@@ -13,12 +13,14 @@ import type { ExchangeRecord, Value } from "../../src/facts/prediction.ts";
 import { hashText } from "../../src/ledger/hash.ts";
 import { IdIndex } from "../../src/ledger/id-index.ts";
 import { NOW, exchange, label, openBench } from "./support.ts";
+import type { LedgerOptions } from "../../src/ledger/ledger.ts";
 import type { Bench } from "./support.ts";
 
 type Event = ExchangeRecord | LabelEvent;
 type Step =
   | { readonly kind: "event"; readonly event: Event }
   | { readonly kind: "restart" }
+  | { readonly kind: "sweep" }
   | { readonly kind: "flush" };
 
 const isLabel = (event: Event): event is LabelEvent => "label" in event;
@@ -107,17 +109,21 @@ function scanAll(bench: Bench): Record<string, Value | null> {
   return Object.fromEntries(found.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function run(steps: readonly Step[]): Promise<Ran> {
+/** Segments of four rows, sealed as soon as they are full. */
+const SMALL: Partial<LedgerOptions> = { segmentRows: 4, residentSegments: 0 };
+
+async function run(steps: readonly Step[], options: Partial<LedgerOptions> = {}): Promise<Ran> {
   const path = mkdtempSync(join(tmpdir(), "outrider-ledger-"));
   try {
-    let bench = openBench(path);
+    let bench = openBench(path, options);
     const pending: Promise<unknown>[] = [];
     const results: string[] = [];
     for (const one of steps) {
       if (one.kind === "flush") bench.ledger.flushNow();
+      else if (one.kind === "sweep") bench.ledger.sweep(NOW);
       else if (one.kind === "restart") {
         await bench.ledger.close();
-        bench = openBench(path);
+        bench = openBench(path, options);
       } else if (isLabel(one.event)) {
         const answer = bench.ledger.label([one.event]);
         pending.push(
@@ -134,7 +140,7 @@ async function run(steps: readonly Step[]): Promise<Ran> {
     const truths = bench.listener.truths();
     const scanned = scanAll(bench);
     await bench.ledger.close();
-    bench = openBench(path);
+    bench = openBench(path, options);
     const reopened = bench.listener.truths();
     await bench.ledger.close();
     return { truths, reopened, scanned, results };
@@ -156,6 +162,29 @@ test("after any stream, and after a restart at any point, the truth is that of t
       assert.deepEqual(ran.truths, plain.truths());
       assert.deepEqual(ran.reopened, plain.truths());
       assert.deepEqual(ran.scanned, plain.truths());
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("the same holds when old rows are sealed in the middle of it, label by label and word by word", async () => {
+  const small = (event: fc.Arbitrary<Event>): fc.Arbitrary<Step> =>
+    fc.oneof(
+      { weight: 5, arbitrary: step(event) },
+      { weight: 2, arbitrary: fc.constant<Step>({ kind: "sweep" }) },
+    );
+  const single = fc
+    .tuple(fc.oneof(singleId, fc.constantFrom("x:0", "x:1", "y:0", "y:1")), value, model, ts)
+    .map(([id, to, of, at]): Event => label(id, to, { model: of, ts: at }));
+  await fc.assert(
+    fc.asyncProperty(fc.array(small(fc.oneof(prediction, single)), { maxLength: 60 }), async (steps) => {
+      const plain = new Plain();
+      for (const event of eventsOf(steps)) plain.take(event);
+      const [whole, sealed] = [await run(steps), await run(steps, SMALL)];
+      assert.deepEqual(sealed.truths, plain.truths());
+      assert.deepEqual(sealed.reopened, plain.truths());
+      assert.deepEqual(sealed.scanned, plain.truths());
+      assert.deepEqual(sealed.results, whole.results);
     }),
     { numRuns: 60 },
   );
@@ -200,6 +229,27 @@ test("every permutation of a stream whose revisions differ in ts gives the same 
       assert.deepEqual(mixed.reopened, straight.truths);
     }),
     { numRuns: 40 },
+  );
+});
+
+test("the id index gives each entry once when it is asked range by range", () => {
+  const hash = fc.oneof(
+    fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    fc.integer({ min: 2 ** 32 - 9, max: 2 ** 32 - 1 }),
+  );
+  fc.assert(
+    fc.property(fc.array(hash, { maxLength: 900 }), fc.integer({ min: 1, max: 40 }), (hashes, pieces) => {
+      const index = new IdIndex();
+      for (const [ref, one] of hashes.entries()) index.add(one, ref);
+      const found: string[] = [];
+      for (let piece = 0; piece < pieces; piece++) {
+        const from = Math.ceil((piece * 2 ** 32) / pieces);
+        const to = Math.ceil(((piece + 1) * 2 ** 32) / pieces);
+        index.within(from, to, (one, ref) => found.push(`${one}/${ref}`));
+      }
+      assert.deepEqual(found.toSorted(), hashes.map((one, ref) => `${one}/${ref}`).toSorted());
+    }),
+    { numRuns: 100 },
   );
 });
 
