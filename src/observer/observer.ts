@@ -5,7 +5,7 @@ import { DEFAULT_LIMITS } from "../api/contract.ts";
 import type { Config } from "../config/config.ts";
 import type { Exchange } from "../facts/exchange.ts";
 import type { Change } from "../facts/pair.ts";
-import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
+import type { ExchangeRecord } from "../facts/prediction.ts";
 import type { ObserverState, TrafficStats } from "../facts/road.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import { UndoStack, type Part } from "../kernel/lifecycle.ts";
