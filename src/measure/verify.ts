@@ -15,7 +15,11 @@ const FROM_SCORES: ReadonlySet<string> = new Set([
   "average_precision",
   "ece10",
   "auc_delong_se",
+  "medae",
+  "max_error",
 ]);
+/** Intervals and baselines rest on the same histograms. */
+const RESTING_ON_SCORES = /(^|\.)(scores|intervals|baseline)\./;
 
 interface Sheet {
   readonly [field: string]: unknown;
@@ -42,7 +46,7 @@ function isCoarse(fields: ReadonlyMap<string, unknown>): boolean {
 
 function fromScores(field: string): boolean {
   const name = field.split(".").at(-1) ?? "";
-  return FROM_SCORES.has(name) || name.startsWith("roc_auc") || field.includes(".scores.");
+  return FROM_SCORES.has(name) || name.startsWith("roc_auc") || RESTING_ON_SCORES.test(field);
 }
 
 type Found = Pick<Difference, "field" | "kept" | "rebuilt">;

@@ -44,7 +44,7 @@ test("panes and totals that follow from the rows are all compared and equal", ()
   assert.ok(compared > 120, `${compared} compared`);
 });
 
-test("one label that differs by a billionth is found in its pane, its totals and its slice, and nowhere else", () => {
+test("one label that differs by a billionth is found in its totals and its slice, and nowhere else", () => {
   const { measure, rows } = world();
   const row = rows[10];
   assert.ok(row?.truth);
@@ -52,11 +52,8 @@ test("one label that differs by a billionth is found in its pane, its totals and
   const { differences } = measure.verify(NOW);
   assert.ok(differences.length > 0);
   const parts = new Set(differences.map(({ slice, part }) => `${slice}: ${part}`));
-  assert.ok(
-    parts.has(": 1h total") && parts.has(`region=eu: 1h pane ${new Date(NOW - 600_000).toISOString()}`),
-  );
+  assert.ok(parts.has(": 1h total") && parts.has("region=eu: 1h total"));
   assert.ok(![...parts].some((part) => part.startsWith("region=us")));
-  assert.ok(![...parts].some((part) => part.includes(new Date(NOW - 660_000).toISOString())));
 });
 
 test("a row that is gone from the store is told with both counts", () => {
