@@ -59,9 +59,17 @@ class AllMeasuring implements Measuring {
       scan: ledger.scan.bind(ledger),
     };
     this.measure = createMeasure({ asOf: clock.wallMs() }, rows);
-    this.estimates = createEstimates({}, rows);
-    this.drift = createDrift({}, rows);
+    const needs = { ...rows, maturedUntil: this.#maturedUntil.bind(this) };
+    this.estimates = createEstimates({}, needs);
+    this.drift = createDrift({}, needs);
     this.comparing = createComparing({ ...parts, measure: this.measure });
+  }
+
+  /** Unix ms: rows up to then have nearly all their labels, by the measured delays; until those are known, by the horizon. */
+  #maturedUntil(model: string, version: string, at: number): number {
+    const delays = this.measure.delays(at).find((of) => of.model === model && of.version === version);
+    const horizonMs = this.#parts.book.specOf(model)?.labelHorizonMs ?? 0;
+    return at - (delays?.lagMs ?? horizonMs);
   }
 
   apply(change: Change): void {
