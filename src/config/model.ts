@@ -110,6 +110,19 @@ const baseline = z
   .default(null)
   .describe("Quality to compare with, e.g. { rmse: 55.2, margin: 10% }.");
 
+const gate = z
+  .strictObject({
+    metric: oneOf(["error_rate", "mae", "mse", "log_loss", "brier"]).describe(
+      "The loss compared: error_rate, mae, mse, log_loss or brier.",
+    ),
+    tolerance: real().describe("By how much the new version may be worse, in the metric's own unit."),
+  })
+  .nullable()
+  .default(null)
+  .describe(
+    "A promotion to production is refused unless the comparison with the version in production shows it to be no worse than this.",
+  );
+
 const absentMeans = z
   .strictObject({
     value: z
@@ -174,6 +187,7 @@ export const modelFields = z.strictObject({
     .default(20)
     .describe("Classes kept apart in metrics; further ones are _OTHER."),
   baseline,
+  gate,
 });
 
 type Fields = z.output<typeof modelFields>;

@@ -165,6 +165,7 @@ class Rooms implements Observer {
         this.#tell();
       },
       measure: this.#measure,
+      compare: (query) => this.#measuring.comparing.compare(query),
       served: this.#served,
       states: this.#states,
       onChange: () => this.#tell(),

@@ -1,17 +1,17 @@
 // The version ledger beside the traffic: what is registered and declared, put together with what is served and measured.
 
 import { join } from "node:path";
-import type { VersionDesk } from "../api/contract.ts";
+import type { ComparisonQuery, ComparisonView, VersionDesk } from "../api/contract.ts";
 import type { ServedVersion, VersionModel } from "../facts/road.ts";
 import type { QualityThen, VersionRecord } from "../facts/version.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
-import { messageOf } from "../kernel/problem.ts";
+import { messageOf, Problem } from "../kernel/problem.ts";
 import type { Config } from "../config/config.ts";
 import type { Measure } from "../measure/measure.ts";
 import type { Recorder } from "../telemetry/recorder.ts";
 import type { Registries } from "../versions/registries.ts";
-import { createVersionLedger, type VersionLedger } from "../versions/version-ledger.ts";
+import { createVersionLedger, type GateAnswer, type VersionLedger } from "../versions/version-ledger.ts";
 import { createRegistryDesk, type RegistryDesk } from "./registry-desk.ts";
 import type { Served } from "./served.ts";
 import type { StateBook } from "./state-book.ts";
@@ -23,6 +23,8 @@ export interface VersionDeskNeeds {
   /** Asked for when something is counted. */
   readonly recorder: () => Recorder;
   readonly onExternal: (model: string, version: string) => void;
+  /** May throw a Problem when there is nothing to compare. */
+  readonly compare: (query: ComparisonQuery) => ComparisonView;
   readonly measure: Measure;
   readonly served: Served;
   readonly states: StateBook;
@@ -62,7 +64,7 @@ class Desk implements ObserverVersions {
         clock,
         log,
         qualityOf: (model, version) => this.#qualityOf(model, version),
-        gate: () => null,
+        gate: (model, current, candidate) => this.#gate(model, current, candidate),
       },
     );
     const ledger = this.#ledger;
@@ -88,6 +90,29 @@ class Desk implements ObserverVersions {
   #told<T extends { readonly kind: string }>(decision: T): T {
     if (decision.kind === "done") this.#needs.onChange();
     return decision;
+  }
+
+  /** "Not worse than": the upper end of the always-valid interval of the difference must not be above the tolerance. */
+  #gate(model: string, current: string, candidate: string): GateAnswer | null {
+    const gate = this.#needs.config.models.find(({ name }) => name === model)?.gate ?? null;
+    if (gate === null) return null;
+    const { metric, tolerance } = gate;
+    const figures = this.#figures({ model, baseline: current, candidate }, metric);
+    const upper = figures?.upper ?? null;
+    if (upper !== null && upper <= tolerance) return { allowed: true, message: "", figures };
+    const known =
+      upper === null ? "it is not known yet how they compare" : `it may be worse by up to ${upper}`;
+    const message = `${candidate} is not shown to be at most ${tolerance} worse in ${metric} than ${current}: ${known}`;
+    return { allowed: false, message, figures };
+  }
+
+  #figures(query: ComparisonQuery, metric: string): ComparisonView["metrics"][number] | null {
+    try {
+      return this.#needs.compare(query).metrics.find((compared) => compared.metric === metric) ?? null;
+    } catch (thrown) {
+      if (thrown instanceof Problem) return null;
+      throw thrown;
+    }
   }
 
   #qualityOf(model: string, version: string): QualityThen | null {

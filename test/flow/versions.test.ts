@@ -106,6 +106,49 @@ test("fifty promotions at one time with compare-and-set: exactly one wins each r
   assert.equal(answers.filter((answer) => answer.body["code"] === "not_current").length, 49);
 });
 
+test("a gate refuses a promotion that the comparison does not support, with its figures", async (t) => {
+  const model = await startModelServer(({ x, v }) => ({
+    predictions: [Number(x) + (v === "2" ? 3 : 0.5) + (Number(x) % 7) / 10],
+    model_version: String(v),
+  }));
+  const folder = mkdtempSync(join(tmpdir(), "outrider-flow-"));
+  const config = join(folder, "outrider.yaml");
+  writeFileSync(
+    config,
+    "models: [{ name: default, task: regression, gate: { metric: mae, tolerance: 0.2 } }]\n",
+  );
+  const sidecar = await startSidecar({ upstream: model.url, args: ["--config", config] });
+  t.after(async () => {
+    await sidecar.stop();
+    await model.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const labels: { id: string; label: number }[] = [];
+  for (let x = 0; x < 400; x++) {
+    for (const v of ["1", "2", "3"]) {
+      const { headers } = await postJson(`${sidecar.traffic}/invocations`, { x, v });
+      labels.push({ id: String(headers["x-prediction-id"]), label: x });
+    }
+  }
+  await until(async () => (await sidecar.metric("outrider_predictions_total")) === labels.length);
+  await postJson(`${sidecar.api}/v1/labels`, labels);
+  const versions = `${sidecar.api}/v1/models/default/versions`;
+  const promote = async (version: string): ReturnType<typeof postJson> =>
+    await postJson(`${versions}/${version}/promote`, { stage: "production" });
+  assert.equal((await promote("1")).status, 200, "nothing is in production: nothing to be worse than");
+  // Rows are compared once their labels can be expected to be in: here, after a few seconds.
+  await until(async () => {
+    const compared = await getJson(`${sidecar.api}/v1/compare?baseline=1&candidate=2`);
+    const metrics = compared.body["metrics"] as { metric: string; upper: number | null }[];
+    return metrics.some(({ metric, upper }) => metric === "mae" && upper !== null);
+  }, 30_000);
+  const worse = await promote("2");
+  assert.deepEqual([worse.status, worse.body["code"]], [409, "gate_closed"]);
+  assert.equal(typeof (worse.body["figures"] as { upper: unknown }).upper, "number");
+  assert.match(String(worse.body["detail"]), /may be worse by up to/);
+  await until(async () => (await promote("3")).status === 200);
+});
+
 test("the command line registers, promotes, shows, exports and imports", async (t) => {
   const { sidecar, store } = await setUp(t);
   const file = join(store, "registration.json");

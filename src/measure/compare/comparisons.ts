@@ -208,7 +208,8 @@ export class Comparisons {
     const arm = known.arms.find((each) => each.version === version);
     if (costs === null || arm === undefined) return;
     const lag = this.#lag(known);
-    const end = paneEnd(ts, paneStep(lag));
+    const step = paneStep(Number.isFinite(lag) ? lag : 0);
+    const end = paneEnd(ts, step);
     // Read again at a start, a row counts whatever its delay: how far the watermark was when its label came is not known any more.
     if (news === "arriving" && end <= Math.max(known.watermark, truth.firstReceivedAt - lag)) {
       this.#late++;
@@ -220,7 +221,7 @@ export class Comparisons {
     const answer = { version, ts, costs };
     for (const other of known.matcher.meet(prediction.id, answer)) {
       const timeline = this.#shadowOf(known, version, other.version);
-      const later = paneEnd(Math.max(ts, other.ts), paneStep(lag));
+      const later = paneEnd(Math.max(ts, other.ts), step);
       const [first, second] = version < other.version ? [costs, other.costs] : [other.costs, costs];
       const differences = second.map((cost, i) => cost - (first[i] ?? Number.NaN));
       if (timeline !== null) this.#count(timeline, { end: later, costs: differences }, { lag, news });

@@ -4,6 +4,8 @@
 const BUCKETS = 104;
 const PER_DOUBLING = 4;
 const MOST = 0.95;
+/** With fewer labels nothing is known: whoever went on would leave the first labels behind as late. */
+const LABELS_MIN = 20;
 
 export class Delays {
   readonly #counts = new Uint32Array(BUCKETS);
@@ -19,8 +21,9 @@ export class Delays {
     this.#total++;
   }
 
-  /** Upper end of the bucket that holds the 95 % quantile; 0 before the first label. Ms. */
+  /** Upper end of the bucket that holds the 95 % quantile, in ms; infinite while there are too few labels. */
   most(): number {
+    if (this.#total < LABELS_MIN) return Number.POSITIVE_INFINITY;
     if (this.#total < this.#due) return this.#most;
     this.#due = this.#total * 1.01;
     this.#most = this.#quantile();
