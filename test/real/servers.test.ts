@@ -209,7 +209,7 @@ async function assertReadByPrometheus(sidecar: Sidecar, models: readonly Trained
   assert.ok(opinion.ok, opinion.output);
   for (const model of models) {
     for (const family of Object.values(GAUGES)) {
-      const where = { model: model.name, version: model.version, window: "24h" };
+      const where = { model: model.name, version: model.version, window: "24h", basis: "all" };
       const value = sampleSum(text, family, where);
       const select = `${family}{model="${model.name}",version="${model.version}",window="24h",basis="all"}`;
       const samples =
