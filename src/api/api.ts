@@ -2,8 +2,9 @@
 
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import express, { type Express, type NextFunction, type Request, type Response, type Router } from "express";
+import type { Duplex } from "node:stream";
 import type { Part } from "../kernel/lifecycle.ts";
-import { Problem, messageOf } from "../kernel/problem.ts";
+import { Problem, codeOf, messageOf } from "../kernel/problem.ts";
 import type { ApiNeeds, ApiOptions } from "./contract.ts";
 import { type Guard, createGuard } from "./guard.ts";
 import { type Handler, createHandlers } from "./handlers.ts";
@@ -20,6 +21,13 @@ const HEAD_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 30_000;
 /** Socket silence of any kind; longer than a stalled store may take, so that our own waiting cuts nobody off. */
 const SOCKET_IDLE_MS = 150_000;
+
+/** Error code of the parser -> status line and code of the refusal. */
+const UNREADABLE: Readonly<Record<string, readonly [status: number, title: string, code: string]>> =
+  Object.freeze({
+    HPE_HEADER_OVERFLOW: [431, "Request Header Fields Too Large", "headers_too_large"],
+    ERR_HTTP_REQUEST_TIMEOUT: [408, "Request Timeout", "request_timeout"],
+  });
 
 export interface Api extends Part {
   /** Where it listens; null before start and after stop. */
@@ -89,6 +97,21 @@ function notFound(): Problem {
   return new ApiProblem("not_found", "no such path; GET / lists them");
 }
 
+/** What the parser refuses before there is a request: the same kind of document as every other refusal, and the end. */
+function refuseUnreadable(thrown: Error, socket: Duplex): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, title, code] = UNREADABLE[codeOf(thrown) ?? ""] ?? [400, "Bad Request", "invalid_request"];
+  const detail = "the request could not be read";
+  const body = JSON.stringify({ type: "about:blank", title, status, code, detail });
+  socket.end(
+    `HTTP/1.1 ${status} ${title}\r\ncontent-type: application/problem+json\r\nconnection: close\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
 function listen(server: Server, { host, port }: ApiOptions["listen"]): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (thrown: Error): void => {
@@ -149,6 +172,7 @@ class HttpApi implements Api {
     server.on("checkContinue", serve);
     // An expectation that we do not know may be ignored (RFC 9110 §10.1.1).
     server.on("checkExpectation", serve);
+    server.on("clientError", refuseUnreadable);
     server.maxConnections = this.#options.limits.connectionsMax;
     server.setTimeout(SOCKET_IDLE_MS);
     await listen(server, this.#options.listen);

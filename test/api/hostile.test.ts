@@ -94,7 +94,9 @@ suite("hostile clients", () => {
     const lengths =
       "POST /v1/labels HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
       "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
-    assert.match(await raw(port, lengths), /^HTTP\/1\.1 400 /);
+    assert.match(await raw(port, lengths), /^HTTP\/1\.1 400 [^]*"code":"invalid_request"/);
+    const large = `GET / HTTP/1.1\r\nHost: localhost\r\nX-Large: ${"a".repeat(20_000)}\r\n\r\n`;
+    assert.match(await raw(port, large), /^HTTP\/1\.1 431 [^]*"code":"headers_too_large"/);
     const expects =
       "POST /v1/labels HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
       "Expect: a-miracle\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
