@@ -106,6 +106,62 @@ test("fifty promotions at one time with compare-and-set: exactly one wins each r
   assert.equal(answers.filter((answer) => answer.body["code"] === "not_current").length, 49);
 });
 
+test("killed amid fifty promotions, five times: what was answered is in the history, and the history is one line of succession", async (t) => {
+  const { sidecar: first, store, upstream } = await setUp(t);
+  const answered: string[] = [];
+  let sidecar = first;
+  for (let i = 0; i < 50; i++)
+    await postJson(`${sidecar.api}/v1/models/default/versions`, { version: `v${i}` });
+  for (let round = 0; round < 5; round++) {
+    const versions = `${sidecar.api}/v1/models/default/versions`;
+    const before = answered.length;
+    const calls = Array.from({ length: 50 }, async (_, i) => {
+      const reason = `${round}/${i}`;
+      try {
+        const { status, body } = await postJson(`${versions}/v${i}/promote`, { stage: "production", reason });
+        if (status === 200 && body["changed"] === true) answered.push(reason);
+      } catch {
+        // Killed before it answered: then it may have happened or not.
+      }
+    });
+    await until(() => answered.length >= before + 5);
+    const observer = sidecar.observerPid();
+    await sidecar.stop("SIGKILL");
+    try {
+      process.kill(observer, "SIGKILL");
+    } catch {
+      // It ended with its parent.
+    }
+    await Promise.all(calls);
+    sidecar = await startSidecar({ upstream, store });
+  }
+  const told = await getJson(`${sidecar.api}/v1/models/default/history`);
+  const history = told.body["history"] as {
+    seq: number;
+    version: string;
+    from: string;
+    to: string;
+    reason: string;
+  }[];
+  await sidecar.stop();
+  const kept = new Set(history.map(({ reason }) => reason));
+  assert.deepEqual(
+    answered.filter((reason) => !kept.has(reason)),
+    [],
+  );
+  let production: string | null = null;
+  for (const [at, { seq, version, from, to }] of history.entries()) {
+    assert.equal(seq, (history[0]?.seq ?? 0) + at);
+    if (from === "production" && to !== "production") {
+      assert.equal(version, production);
+      production = null;
+    } else if (to === "production" && from !== "production") {
+      assert.equal(production, null);
+      production = version;
+    }
+  }
+});
+
 test("a gate refuses a promotion that the comparison does not support, with its figures", async (t) => {
   const model = await startModelServer(({ x, v }) => ({
     predictions: [Number(x) + (v === "2" ? 3 : 0.5) + (Number(x) % 7) / 10],

@@ -1,0 +1,75 @@
+// A registry in trouble, seen through the whole program: traffic and metrics go on, the last answer stays and is told to be old,
+// and after recovery nothing is written twice.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { startModelServer } from "../support/model-server.ts";
+import { getJson, postJson, startSidecar, until, type Sidecar } from "../support/sidecar.ts";
+import { registryServer, type Said } from "../versions/registry-server.ts";
+
+interface Part {
+  readonly state: string;
+  readonly why: string | null;
+}
+
+async function registriesPart(sidecar: Sidecar): Promise<Part | undefined> {
+  const { status, body } = await getJson(`${sidecar.telemetry}/readyz`);
+  assert.equal(status, 200, "a registry never turns readiness red");
+  return (body["parts"] as Record<string, Part>)["registries"];
+}
+
+const TROUBLES: readonly (readonly [name: string, said: Said])[] = [
+  ["refuses", { status: 401, json: { message: "no" } }],
+  ["limits", { status: 429, headers: { "retry-after": "1" } }],
+  ["fails", { status: 500, text: "<html>" }],
+  ["babbles", { text: "not json" }],
+  ["hangs", { silent: true }],
+];
+
+test("a registry that refuses, limits, fails, babbles or hangs costs no request and doubles no write", async (t) => {
+  const model = await startModelServer(({ x }) => ({ predictions: [Number(x) + 0.5] }));
+  const good = ({ path }: { readonly path: string }): Said =>
+    path.endsWith("/log-batch") ? {} : { json: { model_version: { version: "4", run_id: "r" } } };
+  const registry = await registryServer(t, good);
+  const folder = mkdtempSync(join(tmpdir(), "outrider-flow-"));
+  const config = join(folder, "outrider.yaml");
+  writeFileSync(
+    config,
+    `models: [{ name: default, task: regression, version: { registry: mlflow } }]
+registries: [{ type: mlflow, url: "${registry.url}", model: default, every: 1s, writeEvery: 1s, write: [metrics] }]
+`,
+  );
+  const sidecar = await startSidecar({ upstream: model.url, args: ["--config", config] });
+  t.after(async () => {
+    await sidecar.stop();
+    await model.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const predict = async (): Promise<string> => {
+    const { status, headers } = await postJson(`${sidecar.traffic}/invocations`, { x: 1 });
+    assert.equal(status, 200);
+    assert.equal(headers["x-model-version"], "4");
+    return String(headers["x-prediction-id"]);
+  };
+  await until(async () => (await registriesPart(sidecar))?.state === "ok");
+  const id = await predict();
+  await until(async () => (await getJson(`${sidecar.api}/v1/predictions/${id}`)).status === 200);
+  await postJson(`${sidecar.api}/v1/labels`, { id, label: 1 });
+  const writes = (): number => registry.asked.filter(({ path }) => path.endsWith("/log-batch")).length;
+  await until(() => writes() === 1);
+  for (const [name, said] of TROUBLES.slice(0, 4)) {
+    registry.answer = () => said;
+    await until(async () => (await registriesPart(sidecar))?.state === "degraded", 20_000);
+    assert.match((await registriesPart(sidecar))?.why ?? "", /mlflow, default: .*last answer/, name);
+    await predict();
+    assert.equal(await sidecar.metric("outrider_observer_up"), 1);
+    registry.answer = good;
+    await until(async () => (await registriesPart(sidecar))?.state === "ok", 20_000);
+  }
+  registry.answer = () => TROUBLES[4]?.[1] ?? {};
+  await predict();
+  assert.equal(writes(), 1, "the figures had not changed");
+});
