@@ -3,7 +3,7 @@
 import type { Group } from "../facts/group.ts";
 import type { LabelEvent, LabelOutcome, LabelRevision } from "../facts/label.ts";
 import type { Value } from "../facts/prediction.ts";
-import type { Registration, Stage, VersionEvent, VersionRecord } from "../facts/version.ts";
+import type { Registration, Stage, VersionDecision, VersionEvent } from "../facts/version.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 
@@ -135,30 +135,6 @@ export type LabelsKept =
   /** One outcome per event, in order. */
   | { readonly kind: "kept"; readonly outcomes: readonly LabelOutcome[] }
   | { readonly kind: "refused"; readonly cause: string; readonly message: string };
-
-export type VersionDecision =
-  | {
-      readonly kind: "done";
-      readonly changed: boolean;
-      /** Asked of the registry that decides; it holds when it is read back. */
-      readonly pending?: boolean;
-      readonly record: VersionRecord;
-    }
-  | {
-      readonly kind: "refused";
-      readonly code:
-        | "version_exists"
-        | "not_current"
-        | "gate_closed"
-        | "nothing_before"
-        | "unknown_model"
-        | "unknown_version"
-        | "versions_full"
-        | "registry_decides"
-        | "store_unavailable";
-      readonly message: string;
-      readonly details: Readonly<Record<string, unknown>>;
-    };
 
 interface Asked {
   readonly model: string;

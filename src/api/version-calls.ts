@@ -3,9 +3,9 @@
 import type { IncomingMessage } from "node:http";
 import type { Request, Response } from "express";
 import type { z } from "zod";
-import type { VersionEvent } from "../facts/version.ts";
+import type { VersionDecision, VersionEvent } from "../facts/version.ts";
 import { ByteBudget, lingerOver, wholeBody } from "./body.ts";
-import type { ApiNeeds, VersionDecision } from "./contract.ts";
+import type { ApiNeeds } from "./contract.ts";
 import { ApiProblem, sendJson } from "./problems.ts";
 import { parseQuery, param } from "./request.ts";
 import { rfc3339, timeOrNull } from "./timestamp.ts";

@@ -53,3 +53,32 @@ export interface VersionRecord {
   readonly since: number;
   readonly actor: string;
 }
+
+export type VersionRefusalCode =
+  | "version_exists"
+  | "not_current"
+  | "gate_closed"
+  | "nothing_before"
+  | "unknown_model"
+  | "unknown_version"
+  | "versions_full"
+  | "registry_decides"
+  | "store_unavailable";
+
+export interface VersionRefusal {
+  readonly kind: "refused";
+  readonly code: VersionRefusalCode;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+export type VersionDecision =
+  | {
+      readonly kind: "done";
+      /** False: it was so already (or is only asked for), nothing was written. */
+      readonly changed: boolean;
+      /** True: asked of the registry that decides; it holds when it is read back from there. */
+      readonly pending?: boolean;
+      readonly record: VersionRecord;
+    }
+  | VersionRefusal;

@@ -143,8 +143,7 @@ class Rooms implements Observer {
 
   #createMeasuring(): Measuring {
     const { clock, log } = this.#needs;
-    const productionOf = (model: string): string | null =>
-      this.#versions.models().find(({ name }) => name === model)?.declared?.version ?? null;
+    const productionOf = (model: string): string | null => this.#versions.declared(model)?.version ?? null;
     return createMeasuring({ clock, log, ledger: this.#ledger, book: this.#book, productionOf });
   }
 

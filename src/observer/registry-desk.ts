@@ -1,20 +1,14 @@
 // The registries beside the version ledger: what they declare is adopted, what we decide is sent to the one that decides.
 
 import type { Config } from "../config/config.ts";
-import type { Registration } from "../facts/version.ts";
+import type { Registration, VersionDecision, VersionRefusal } from "../facts/version.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import type { Measure } from "../measure/measure.ts";
 import type { Recorder } from "../telemetry/recorder.ts";
 import { createRegistries, type Registries } from "../versions/registries.ts";
 import type { QualityFigure, QualityNote, RegistryVersion, Reply } from "../versions/registry.ts";
-import type {
-  Decision,
-  Promoting,
-  RollingBack,
-  VersionLedger,
-  VersionRefusal,
-} from "../versions/version-ledger.ts";
+import type { Promoting, RollingBack, VersionLedger } from "../versions/version-ledger.ts";
 import type { StateBook } from "./state-book.ts";
 
 export interface RegistryDeskNeeds {
@@ -40,7 +34,7 @@ interface Pending {
 export interface RegistryDesk {
   readonly registries: Registries;
   /** null: our own ledger decides. */
-  decide(asked: Promoting | RollingBack): Decision | null;
+  decide(asked: Promoting | RollingBack): VersionDecision | null;
   /** The version ledger is open: what the registries said before is noted now. */
   opened(): void;
   collect(recorder: Recorder): void;
@@ -130,7 +124,7 @@ class Desk implements RegistryDesk {
     onChange();
   }
 
-  decide(asked: Promoting | RollingBack): Decision | null {
+  decide(asked: Promoting | RollingBack): VersionDecision | null {
     const decider = this.registries.decider(asked.model);
     if (decider === null || ("stage" in asked && asked.stage !== "production")) return null;
     if (!decider.writes) return this.#refusal(decider.source);

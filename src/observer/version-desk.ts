@@ -43,6 +43,8 @@ export interface ObserverVersions {
   seen(model: string, version: string): void;
   record(model: string, version: string): VersionRecord | null;
   records(): Generator<VersionRecord>;
+  /** The version that is declared to be in production. */
+  declared(model: string): VersionModel["declared"];
   /** Models of the ledger, with those of the traffic. */
   models(): VersionModel[];
   close(): void;
@@ -172,14 +174,14 @@ class Desk implements ObserverVersions {
   }
 
   #modelOf(name: string, served: readonly ServedVersion[]): VersionModel {
-    const declared = this.#declaredOf(name);
+    const declared = this.declared(name);
     // The first is the one that serves most.
     const mismatch = declared !== null && served[0] !== undefined && served[0].version !== declared.version;
     return { name, served, declared, mismatch };
   }
 
   /** The registry that decides speaks for itself, also when it is silent; without one our ledger does. */
-  #declaredOf(name: string): VersionModel["declared"] {
+  declared(name: string): VersionModel["declared"] {
     if (this.registries.decider(name) !== null) {
       const declared = this.registries.declared(name);
       if (declared !== null) {

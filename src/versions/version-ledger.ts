@@ -1,6 +1,15 @@
 // The ledger of model versions: register, promote, roll back. Every decision is one journal entry, on disk before it holds.
 
-import type { QualityThen, Registration, Stage, VersionEvent, VersionRecord } from "../facts/version.ts";
+import type {
+  QualityThen,
+  Registration,
+  Stage,
+  VersionDecision,
+  VersionEvent,
+  VersionRecord,
+  VersionRefusal,
+  VersionRefusalCode,
+} from "../facts/version.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import { isLoss } from "../kernel/metric-sense.ts";
@@ -36,35 +45,6 @@ export interface VersionLedgerNeeds {
   /** Whether `candidate` may replace `current` in production; null: no gate is configured. */
   readonly gate: (model: string, current: string, candidate: string) => GateAnswer | null;
 }
-
-export type RefusalCode =
-  | "version_exists"
-  | "not_current"
-  | "gate_closed"
-  | "nothing_before"
-  | "unknown_model"
-  | "unknown_version"
-  | "versions_full"
-  | "registry_decides"
-  | "store_unavailable";
-
-export interface VersionRefusal {
-  readonly kind: "refused";
-  readonly code: RefusalCode;
-  readonly message: string;
-  readonly details: Readonly<Record<string, unknown>>;
-}
-
-export type Decision =
-  | {
-      readonly kind: "done";
-      /** False: it was so already (or is only asked for), nothing was written. */
-      readonly changed: boolean;
-      /** True: asked of the registry that decides; it holds when it is read back from there. */
-      readonly pending?: boolean;
-      readonly record: VersionRecord;
-    }
-  | VersionRefusal;
 
 export interface Registering {
   readonly model: string;
@@ -104,13 +84,13 @@ export interface RollingBack {
 export interface VersionLedger {
   /** Reads the journal. Throws a system error when the file cannot be had; may be called again. */
   open(): { readonly events: number; readonly damaged: number; readonly copy: string | null };
-  register(asked: Registering): Decision;
-  promote(asked: Promoting): Decision;
-  rollBack(asked: RollingBack): Decision;
+  register(asked: Registering): VersionDecision;
+  promote(asked: Promoting): VersionDecision;
+  rollBack(asked: RollingBack): VersionDecision;
   /** What `promote` or `rollBack` would say and do, without doing it. */
-  weigh(asked: Promoting | RollingBack): Decision;
+  weigh(asked: Promoting | RollingBack): VersionDecision;
   /** Notes that the version is in production by another's decision. */
-  adopt(asked: Adopting): Decision;
+  adopt(asked: Adopting): VersionDecision;
   /** A version appeared in traffic: recorded once as not registered. Does nothing when it is known, or there is no room. */
   seen(model: string, version: string): "new" | "known" | "full";
   models(): readonly string[];
@@ -129,7 +109,11 @@ type Draft = Omit<VersionEvent, "seq" | "at" | "model" | "quality" | "registrati
 /** Relative slack within which live quality counts as good as the registered evaluation. */
 const GOOD_WITHIN = 0.1;
 
-function refuse(code: RefusalCode, message: string, details: Record<string, unknown> = {}): VersionRefusal {
+function refuse(
+  code: VersionRefusalCode,
+  message: string,
+  details: Record<string, unknown> = {},
+): VersionRefusal {
   return { kind: "refused", code, message, details };
 }
 
@@ -169,7 +153,7 @@ class JournalledLedger implements VersionLedger {
     this.#journal = null;
   }
 
-  register({ model, version, registration, actor }: Registering): Decision {
+  register({ model, version, registration, actor }: Registering): VersionDecision {
     const known = this.#shelf.record(model, version);
     if (known !== null && known.registration !== null) {
       if (canonicalJson(known.registration) === canonicalJson(registration))
@@ -196,11 +180,11 @@ class JournalledLedger implements VersionLedger {
     return this.#write(model, [draft], version);
   }
 
-  weigh(asked: Promoting | RollingBack): Decision {
+  weigh(asked: Promoting | RollingBack): VersionDecision {
     return "stage" in asked ? this.#weighPromotion(asked) : this.#weighRollback(asked);
   }
 
-  #weighPromotion({ model, version, stage, ifCurrent }: Promoting): Decision {
+  #weighPromotion({ model, version, stage, ifCurrent }: Promoting): VersionDecision {
     const record = this.#shelf.record(model, version);
     if (record === null) return this.#unknown(model, version);
     const stale = this.#stale(model, ifCurrent);
@@ -214,7 +198,7 @@ class JournalledLedger implements VersionLedger {
     return { kind: "done", changed: false, record };
   }
 
-  promote(asked: Promoting): Decision {
+  promote(asked: Promoting): VersionDecision {
     const weighed = this.#weighPromotion(asked);
     if (weighed.kind === "refused" || weighed.record.stage === asked.stage) return weighed;
     const { model, version, stage, actor, reason } = asked;
@@ -224,7 +208,7 @@ class JournalledLedger implements VersionLedger {
     return this.#write(model, [draft], version);
   }
 
-  #weighRollback({ model, to, ifCurrent }: RollingBack): Decision {
+  #weighRollback({ model, to, ifCurrent }: RollingBack): VersionDecision {
     if (!this.#shelf.models().includes(model))
       return refuse("unknown_model", "no version of this model is known");
     const stale = this.#stale(model, ifCurrent);
@@ -240,7 +224,7 @@ class JournalledLedger implements VersionLedger {
     return refuse("nothing_before", which, { before });
   }
 
-  rollBack(asked: RollingBack): Decision {
+  rollBack(asked: RollingBack): VersionDecision {
     const weighed = this.#weighRollback(asked);
     if (weighed.kind === "refused") return weighed;
     const { model, actor, reason } = asked;
@@ -248,14 +232,14 @@ class JournalledLedger implements VersionLedger {
     return this.#enthrone({ model, version, actor, reason, action: "rolled_back" });
   }
 
-  adopt(asked: Adopting): Decision {
+  adopt(asked: Adopting): VersionDecision {
     const record = this.#shelf.record(asked.model, asked.version);
     if (record?.stage === "production") return { kind: "done", changed: false, record };
     return this.#enthrone(asked);
   }
 
   /** The version comes into production, the one before it leaves: one entry. */
-  #enthrone({ model, version, actor, reason, action }: Adopting): Decision {
+  #enthrone({ model, version, actor, reason, action }: Adopting): VersionDecision {
     const from = this.#shelf.record(model, version)?.stage ?? "none";
     const current = this.#shelf.production(model)?.version ?? null;
     const drafts: Draft[] = [{ version, actor, action, from, to: "production", reason }];
@@ -350,7 +334,7 @@ class JournalledLedger implements VersionLedger {
   }
 
   /** One entry: all of it happens, or nothing. */
-  #write(model: string, drafts: readonly Draft[], version: string): Decision {
+  #write(model: string, drafts: readonly Draft[], version: string): VersionDecision {
     const { versionsMax, eventsMax } = this.#options;
     const isNew = this.#shelf.record(model, version) === null;
     if (isNew && this.#shelf.versions >= versionsMax)

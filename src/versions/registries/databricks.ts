@@ -6,6 +6,7 @@ import type { Capability, LabelNote, QualityNote, Registry, RegistryVersion, Rep
 import { unsupported } from "../registry.ts";
 import { done, picked, segment, type RegistryHttp } from "../registry-http.ts";
 import { mlflowMetrics } from "./mlflow.ts";
+import { commentedVersion } from "./unity-catalog.ts";
 
 const UC = "/api/2.1/unity-catalog/models";
 
@@ -47,18 +48,6 @@ export interface DatabricksOptions {
 
 type ModelVersion = z.output<typeof modelVersion>;
 
-function versionOf({ version, status, source, comment }: ModelVersion): RegistryVersion {
-  return {
-    version,
-    status: status ?? null,
-    artifactUri: source ?? null,
-    description: comment ?? null,
-    tags: {},
-    parameters: {},
-    evaluation: {},
-  };
-}
-
 export class Databricks implements Registry {
   readonly type = "databricks";
   readonly can: ReadonlySet<Capability> = new Set(["current", "metadata", "promotion", "metrics"]);
@@ -92,7 +81,7 @@ export class Databricks implements Registry {
 
   async #at(path: string, query: Record<string, string>): Promise<Reply<RegistryVersion>> {
     const reply = await this.#version(path, query);
-    return reply.kind === "ok" ? { kind: "ok", value: versionOf(reply.value) } : reply;
+    return reply.kind === "ok" ? { kind: "ok", value: commentedVersion(reply.value) } : reply;
   }
 
   async #version(path: string, query: Record<string, string>): Promise<Reply<ModelVersion>> {

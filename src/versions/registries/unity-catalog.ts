@@ -20,6 +20,24 @@ const modelVersion = z.object({
 });
 type ModelVersion = z.output<typeof modelVersion>;
 
+/** A version as Unity Catalog knows it, at Databricks as well: status, source and a comment. */
+export function commentedVersion(given: {
+  readonly version: string;
+  readonly status?: string | null | undefined;
+  readonly source?: string | null | undefined;
+  readonly comment?: string | null | undefined;
+}): RegistryVersion {
+  return {
+    version: given.version,
+    status: given.status ?? null,
+    artifactUri: given.source ?? null,
+    description: given.comment ?? null,
+    tags: {},
+    parameters: {},
+    evaluation: {},
+  };
+}
+
 /** `comment` with our block replaced or added; not a letter outside the block changes. */
 export function withBlock(comment: string, content: string): string {
   const block = `${BEGIN}${content.slice(0, BLOCK_MAX)}${END}`;
@@ -57,19 +75,7 @@ export class UnityCatalog implements Registry {
   async version(model: string, version: string): Promise<Reply<RegistryVersion>> {
     const reply = await this.#get(model, version);
     if (reply.kind !== "ok") return reply;
-    const { version: name, status, source, comment } = reply.value;
-    return {
-      kind: "ok",
-      value: {
-        version: name,
-        status: status ?? null,
-        artifactUri: source ?? null,
-        description: comment ?? null,
-        tags: {},
-        parameters: {},
-        evaluation: {},
-      },
-    };
+    return { kind: "ok", value: commentedVersion(reply.value) };
   }
 
   async #get(model: string, version: string): Promise<Reply<ModelVersion>> {
