@@ -6,6 +6,7 @@ import type { Descriptor } from "./catalogue/descriptor.ts";
 import { driftFamilies, estimateFamilies } from "./catalogue/estimates.ts";
 import { flowFamilies } from "./catalogue/flow.ts";
 import { arrivalFamilies, readyFamilies, windowFamilies } from "./catalogue/quality.ts";
+import { generationFamilies } from "./catalogue/generation.ts";
 import { runtimeFamilies } from "./catalogue/runtime.ts";
 import { selfFamilies } from "./catalogue/self.ts";
 import { delayFamilies, sliceFamilies } from "./catalogue/timeliness.ts";
@@ -26,6 +27,7 @@ export interface Section {
 /** The families in the order in which they are exported and documented. */
 export const sections: readonly Section[] = Object.freeze([
   { title: "Traffic", families: trafficFamilies },
+  { title: "Streams and generated text", families: generationFamilies },
   { title: "Probes", families: probeFamilies },
   { title: "The watched process", families: targetFamilies },
   { title: "Predictions and labels", families: flowFamilies },

@@ -29,6 +29,7 @@ const ID_SOURCES: readonly Exchange["idSource"][] = ["client", "model", "minted"
 const KEPT: readonly BodyCopy["kept"][] = ["whole", "truncated", "not-captured", "shed"];
 const SIDES: readonly Exchange["abortedBy"][] = [null, "client", "upstream"];
 const NO_BYTES = new Uint8Array(0);
+const NO_MARKS: readonly number[] = Object.freeze([]);
 
 function index<T>(list: readonly T[], value: T): number {
   const at = list.indexOf(value);
@@ -61,12 +62,26 @@ function encodeBody(out: ByteWriter, body: BodyCopy, shed: boolean): void {
   out.u8(index(KEPT, shed && body.bytes.length > 0 ? "shed" : body.kept));
   out.f64(body.total);
   out.bytes(shed ? NO_BYTES : body.bytes);
+  const marks = shed ? NO_MARKS : (body.marks ?? NO_MARKS);
+  out.u32(marks.length);
+  for (const mark of marks) out.f64(mark);
+  out.bytes(shed ? NO_BYTES : (body.tail ?? NO_BYTES));
 }
 
 function decodeBody(from: ByteReader): BodyCopy {
   const kept = pick(KEPT, from.u8());
   const total = from.f64();
-  return { kept, total, bytes: from.bytes() };
+  const bytes = from.bytes();
+  const marks: number[] = [];
+  for (let left = from.u32(); left > 0; left--) marks.push(from.f64());
+  const tail = from.bytes();
+  return {
+    kept,
+    total,
+    bytes,
+    ...(marks.length > 0 ? { marks } : {}),
+    ...(tail.length > 0 ? { tail } : {}),
+  };
 }
 
 /** Appends `exchange`; with `shedBodies` the copies of its bodies stay behind. */

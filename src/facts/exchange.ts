@@ -30,7 +30,17 @@ export interface BodyCopy {
   readonly total: number;
   /** Why `bytes` is shorter than `total`, or "whole". "shed": the queue to the observer was full. */
   readonly kept: "whole" | "truncated" | "not-captured" | "shed";
+  /**
+   * When the copied chunks after the first came: [bytes before it, milliseconds after the request's head, ...], at most
+   * `MARKS_MAX` pairs; NaN from the chunk on whose time was not kept. Absent: one chunk, or a request.
+   */
+  readonly marks?: readonly number[];
+  /** The last bytes of a truncated answer: what a stream says at its end. */
+  readonly tail?: Uint8Array;
 }
+
+/** Chunks of one body of which the arrival is kept. */
+export const MARKS_MAX = 128;
 
 /** Milliseconds after the request's head was read (monotonic); null: it never happened. */
 export interface Clocks {

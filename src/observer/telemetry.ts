@@ -19,6 +19,7 @@ import { createComparisonMetrics } from "../telemetry/comparison-metrics.ts";
 import { createEstimateMetrics } from "../telemetry/estimate-metrics.ts";
 import { createExchangeMetrics } from "../telemetry/exchange-metrics.ts";
 import { createExposition } from "../telemetry/exposition.ts";
+import { createGenerationMetrics } from "../telemetry/generation-metrics.ts";
 import { createOtlp, type Otlp } from "../telemetry/otlp.ts";
 import { createQualityMetrics } from "../telemetry/quality-metrics.ts";
 import { createRecorder, type Recorder } from "../telemetry/recorder.ts";
@@ -70,6 +71,7 @@ class Telemetry implements ObserverTelemetry {
   readonly #parts: TelemetryParts;
   readonly #exposition: ReturnType<typeof createExposition>;
   readonly #exchanges: ReturnType<typeof createExchangeMetrics>;
+  readonly #generations: ReturnType<typeof createGenerationMetrics>;
   readonly #flow: FlowCounters;
 
   constructor(config: Config, parts: TelemetryParts) {
@@ -90,6 +92,7 @@ class Telemetry implements ObserverTelemetry {
     const destinations = traceDestinations(config, env);
     this.spans = createSpans({ destinations, resource, version, recorder: this.recorder, clock, log });
     this.#exchanges = createExchangeMetrics(this.recorder, { upstream: upstreamOf(config.upstream.http) });
+    this.#generations = createGenerationMetrics(this.recorder, { conventions: config.telemetry.genai });
     this.recorder
       .gauge("outrider_build_info")
       .set({ version, revision: "", node_version: process.version }, 1);
@@ -205,6 +208,7 @@ class Telemetry implements ObserverTelemetry {
 
   exchange(exchange: Exchange, read: ReadExchange): void {
     this.#exchanges.observe(exchange, read);
+    if (read.generation !== null) this.#generations.observe(read.generation, read);
     this.spans.observe(exchange, read);
   }
 

@@ -68,8 +68,7 @@ export class Draft {
   }
 
   responseBytes(chunk: Uint8Array): void {
-    this.#byteArrived();
-    this.#opening.response.add(chunk);
+    this.#opening.response.add(chunk, this.#byteArrived());
   }
 
   tunnelRequestBytes(bytes: number): void {
@@ -81,12 +80,13 @@ export class Draft {
     this.#opening.response.count(bytes);
   }
 
-  #byteArrived(): void {
+  #byteArrived(): number {
     const now = this.#sinceStart();
     const before = this.#lastByteMs;
     if (before === null) this.#firstByteMs = now;
     else if (now - before > this.#longestGapMs) this.#longestGapMs = now - before;
     this.#lastByteMs = now;
+    return now;
   }
 
   seal(outcome: Outcome): Exchange {

@@ -31,6 +31,26 @@ test("an exchange survives the road unchanged", () => {
   );
 });
 
+test("the arrival of a body's chunks and its last bytes cross too; shed, they stay behind", () => {
+  const response = {
+    bytes: Buffer.from("ab"),
+    total: 9,
+    kept: "truncated",
+    marks: [1, 2.5, 2, Number.NaN],
+    tail: Buffer.from("yz"),
+  } as const;
+  const exchange = exchangeOf({ response });
+  const out = new ByteWriter();
+  encodeExchange(out, exchange, false);
+  encodeExchange(out, exchange, true);
+  const from = new ByteReader(out.take());
+  const whole = decodeExchange(from).response;
+  assert.deepEqual(whole.marks, response.marks);
+  assert.equal(Buffer.from(whole.tail ?? []).toString(), "yz");
+  const shed = decodeExchange(from).response;
+  assert.deepEqual([shed.kept, shed.marks, shed.tail], ["shed", undefined, undefined]);
+});
+
 test("shed bodies keep their size and say why they are gone", () => {
   const out = new ByteWriter();
   encodeExchange(out, exchangeOf(), true);
