@@ -99,7 +99,7 @@ function* gaps(expected: readonly Baseline[], needs: VersionNeeds): Generator<Nu
   const byVersion = Map.groupBy(expected, ({ model, version }) => keyOf(model, version));
   for (const group of needs.groups()) {
     if (group.slice !== "") continue;
-    const { model, version, window, basis } = group;
+    const { model, version, window, basis = "all" } = group;
     for (const { metric, value } of byVersion.get(keyOf(model, version)) ?? []) {
       const live = liveValue(group, metric);
       if (live === null) continue;
