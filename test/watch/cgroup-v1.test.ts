@@ -88,7 +88,7 @@ suite("cgroups of version 1", { concurrency: true }, () => {
 
   test("a container that is shown only its own group is read through the neighbour's view", async (t) => {
     const fake = contained(t, "/elsewhere");
-    const view = join(fake.roots.proc, "100/root/sys/fs/cgroup");
+    const view = join(fake.roots.proc, "100", "root", "sys/fs/cgroup");
     const own = { cpuacct: CPUACCT, cpu: CPU, memory: MEMORY };
     for (const [controller, files] of Object.entries(own)) {
       for (const [name, text] of Object.entries(files)) {
