@@ -45,6 +45,8 @@ function targetText(target: Config["target"]): unknown {
       return { cgroup: target.path };
     case "port":
       return { port: target.port };
+    case "metrics":
+      return { metrics: target.url };
   }
 }
 
