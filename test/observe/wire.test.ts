@@ -115,8 +115,8 @@ test("integers beyond 2^53 keep every digit, in binary and in JSON", () => {
   ]);
   assert.deepEqual(reading.aliases, [String(big)]);
   assert.deepEqual(
-    parseJson(Buffer.from("[9007199254740992, 10000000000000000, 0.12345678901234567, 1e300]")),
-    [9_007_199_254_740_992, 1e16, 0.12345678901234567, 1e300],
+    parseJson(Buffer.from("[9007199254740992, 10000000000000000, 0.1234567890123456, 1e300]")),
+    [9_007_199_254_740_992, 1e16, 0.1234567890123456, 1e300],
   );
 });
 
