@@ -28,6 +28,7 @@ import type { Rendered, Road } from "./road.ts";
 import { createSilence, type Silence } from "./absent.ts";
 import { createServed } from "./served.ts";
 import { createStateBook } from "./state-book.ts";
+import { createObserverStatus, type ObserverStatus } from "./status.ts";
 import { createStoreKeeper, type StoreKeeper } from "./store-keeper.ts";
 import { createObserverTelemetry, type ObserverTelemetry } from "./telemetry.ts";
 import { createObserverVersions, type ObserverVersions } from "./version-desk.ts";
@@ -74,6 +75,7 @@ class Rooms implements Observer {
   readonly #api: Api;
   readonly #learner: Learner;
   readonly #traced: TracedPredictions;
+  readonly #status: ObserverStatus;
   #catching: Timer | null = null;
   #live = false;
   #telling = false;
@@ -108,6 +110,14 @@ class Rooms implements Observer {
       },
     });
     this.#telemetry.stats(opening.stats);
+    this.#status = createObserverStatus(this.#config, {
+      clock,
+      ...this.#rooms(),
+      comparing: this.#measuring.comparing,
+      versions: this.#versions,
+      states: this.#states,
+    });
+    this.#status.stats(opening.stats);
     this.#silence = this.#createSilence();
     this.#extractor = this.#createExtractor();
     this.#intake = this.#createIntake();
@@ -211,6 +221,7 @@ class Rooms implements Observer {
       learn: (model, predictions) => this.#learner.learn(model, predictions),
       count: (exchange, read) => {
         this.#telemetry.exchange(exchange, read);
+        this.#status.exchange(exchange);
         if (read.predictions.length > 0) this.#traced.add(exchange);
       },
       countUnreadable: (model, reason) => failures.inc({ model, reason }),
@@ -245,6 +256,7 @@ class Rooms implements Observer {
       countLabel: this.#telemetry.label.bind(this.#telemetry),
       versions: this.#versions,
       compare: this.#measuring.comparing.compare.bind(this.#measuring.comparing),
+      status: this.#status,
     };
     const { listen, tokens } = this.#config.api;
     const options = { listen, tokens, limits: DEFAULT_LIMITS, softwareVersion: version };
@@ -325,7 +337,8 @@ class Rooms implements Observer {
       },
     });
     for (const part of [
-      ...createWatch(this.#config, { clock, log, recorder, states: this.#states }),
+      ...createWatch(this.#config, { clock, log, recorder, states: this.#states, shown: this.#status }),
+      this.#status,
       poller,
       this.#versions.registries,
     ]) {
@@ -362,6 +375,7 @@ class Rooms implements Observer {
   }
 
   stats(stats: TrafficStats): void {
+    this.#status.stats(stats);
     this.#telemetry.stats(stats);
   }
 
