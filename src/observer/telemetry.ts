@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { catalogue } from "../catalogue.ts";
 import type { Config } from "../config/config.ts";
 import type { Exchange } from "../facts/exchange.ts";
+import type { Group } from "../facts/group.ts";
 import type { LabelOutcome } from "../facts/label.ts";
 import type { Change } from "../facts/pair.ts";
 import type { TrafficStats } from "../facts/road.ts";
@@ -94,6 +95,7 @@ class Telemetry implements ObserverTelemetry {
       .gauge("outrider_build_info")
       .set({ version, revision: "", node_version: process.version }, 1);
     this.#registerQuality();
+    this.#registerVersions(config);
     this.recorder.onCollect(() => this.#collectStore());
     this.recorder.onCollect(() => this.#collectSeries());
     this.recorder.onCollect(() => parts.versions.collect(this.recorder));
@@ -102,13 +104,7 @@ class Telemetry implements ObserverTelemetry {
   #registerQuality(): void {
     const { clock, measure, book } = this.#parts;
     const specOf = (model: string): ReturnType<ModelBook["specOf"]> => book.specOf(model);
-    createQualityMetrics(this.recorder, {
-      groups: () => {
-        const at = clock.wallMs();
-        return [...measure.groups(at, { slice: "" }), ...measure.groups(at, { slice: "", basis: "matured" })];
-      },
-      specOf,
-    });
+    createQualityMetrics(this.recorder, { groups: () => this.#groups(), specOf });
     createWindowMetrics(this.recorder, {
       windows: () => BASES.flatMap((basis) => measure.windowStats(clock.wallMs(), { slice: "", basis })),
     });
@@ -126,8 +122,13 @@ class Telemetry implements ObserverTelemetry {
       minSamplesOf: (model) => book.specOf(model)?.minSamples ?? 1,
     });
     this.#registerMeasuring();
-    this.#registerVersions();
     createArrivalMetrics(this.recorder, { arrivals: () => this.#arrivals(), specOf });
+  }
+
+  /** Every window of every version on both bases, without slices. */
+  #groups(): Group[] {
+    const at = this.#parts.clock.wallMs();
+    return BASES.flatMap((basis) => this.#parts.measure.groups(at, { slice: "", basis }));
   }
 
   #registerMeasuring(): void {
@@ -147,13 +148,15 @@ class Telemetry implements ObserverTelemetry {
     });
   }
 
-  #registerVersions(): void {
-    const { clock, measure, served, versions } = this.#parts;
+  #registerVersions(config: Config): void {
+    const { served, versions } = this.#parts;
+    const baselines = new Map(config.models.map(({ name, baseline }) => [name, baseline]));
     createVersionMetrics(this.recorder, {
       models: () => versions.models(),
       records: () => versions.records(),
       seen: () => served.models().map((model) => ({ model, versions: served.byFirstSeen(model) })),
-      groups: () => measure.groups(clock.wallMs(), { slice: "" }),
+      groups: () => this.#groups(),
+      configuredOf: (model) => baselines.get(model) ?? null,
       isLoss,
     });
   }
