@@ -19,14 +19,15 @@ import { createExtractor, type Extractor } from "../observe/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds, urlOf } from "./api-needs.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
-import { extractorRules, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
+import { extractorOptions, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
 import { createLearner, type Learner } from "./learner.ts";
 import { createMeasuring, type Measuring } from "./measuring.ts";
 import type { ParsedOpening } from "./parse-road.ts";
 import { createVersionPoller } from "./poll.ts";
 import type { Rendered, Road } from "./road.ts";
-import { createSilence, type Silence } from "./absent.ts";
+import type { Silence } from "./absent.ts";
 import { createServed } from "./served.ts";
+import { createSilenceFor } from "./silence.ts";
 import { createStateBook } from "./state-book.ts";
 import { createObserverStatus, type ObserverStatus } from "./status.ts";
 import { createStoreKeeper, type StoreKeeper } from "./store-keeper.ts";
@@ -118,8 +119,15 @@ class Rooms implements Observer {
       states: this.#states,
     });
     this.#status.stats(opening.stats);
-    this.#silence = this.#createSilence();
-    this.#extractor = this.#createExtractor();
+    this.#silence = createSilenceFor(this.#config, {
+      clock,
+      log,
+      ledger: this.#ledger,
+      recorder: this.#telemetry.recorder,
+    });
+    this.#extractor = createExtractor(extractorOptions(this.#config, this.#book), {
+      externalVersion: (model) => this.#external.get(model) ?? null,
+    });
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
       clock,
@@ -179,36 +187,6 @@ class Rooms implements Observer {
       states: this.#states,
       onChange: () => this.#tell(),
     });
-  }
-
-  #createSilence(): Silence {
-    const { clock, log } = this.#needs;
-    const silent = this.#config.models.flatMap(({ name, absentMeans }) =>
-      absentMeans === null ? [] : [{ model: name, ...absentMeans }],
-    );
-    const absent = this.#telemetry.recorder.counter("outrider_labels_absent_total");
-    return createSilence(silent, {
-      clock,
-      log,
-      versionsOf: (model) => this.#ledger.stats().series.filter((series) => series.model === model),
-      scan: (of, visit) => this.#ledger.scan(of, visit),
-      label: (events) => this.#ledger.label(events),
-      count: (model, of, rows) => absent.inc({ model, version: of }, rows),
-    });
-  }
-
-  #createExtractor(): Extractor {
-    const { capture } = this.#config;
-    return createExtractor(
-      {
-        rules: extractorRules(this.#config),
-        idHeader: null,
-        specs: this.#book,
-        bodyBytesMax: capture.maxBodySizeBytes,
-        sampled: capture.sampleRatio < 1,
-      },
-      { externalVersion: (model) => this.#external.get(model) ?? null },
-    );
   }
 
   #createIntake(): Intake {
