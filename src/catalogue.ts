@@ -13,6 +13,7 @@ import { delayFamilies, sliceFamilies } from "./catalogue/timeliness.ts";
 import { trafficFamilies } from "./catalogue/traffic.ts";
 import { versionFamilies } from "./catalogue/versions.ts";
 import { probeFamilies, targetFamilies } from "./catalogue/watch.ts";
+import { webSocketFamilies } from "./catalogue/websocket.ts";
 
 export type { Attribute, AttributeType, Descriptor, FamilyType } from "./catalogue/descriptor.ts";
 export { attributeOf, OVERFLOW_LABEL, OVERFLOW_VALUE } from "./catalogue/descriptor.ts";
@@ -28,6 +29,7 @@ export interface Section {
 export const sections: readonly Section[] = Object.freeze([
   { title: "Traffic", families: trafficFamilies },
   { title: "Streams and generated text", families: generationFamilies },
+  { title: "WebSockets", families: webSocketFamilies },
   { title: "Probes", families: probeFamilies },
   { title: "The watched process", families: targetFamilies },
   { title: "Predictions and labels", families: flowFamilies },

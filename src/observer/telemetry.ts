@@ -27,6 +27,7 @@ import { createRecorder, type Recorder } from "../telemetry/recorder.ts";
 import { resourceOf } from "../telemetry/resource.ts";
 import { createSpans, type Spans } from "../telemetry/spans.ts";
 import { createVersionMetrics } from "../telemetry/version-metrics.ts";
+import { createWebSocketMetrics } from "../telemetry/websocket-metrics.ts";
 import { createTimelinessMetrics } from "../telemetry/timeliness-metrics.ts";
 import { createWindowMetrics } from "../telemetry/window-metrics.ts";
 import { createFlowCounters, type FlowCounters } from "./flow-counters.ts";
@@ -78,6 +79,7 @@ class Telemetry implements ObserverTelemetry {
   readonly #exposition: ReturnType<typeof createExposition>;
   readonly #exchanges: ReturnType<typeof createExchangeMetrics>;
   readonly #generations: ReturnType<typeof createGenerationMetrics>;
+  readonly #webSockets: ReturnType<typeof createWebSocketMetrics>;
   readonly #flow: FlowCounters;
 
   constructor(config: Config, parts: TelemetryParts) {
@@ -98,6 +100,7 @@ class Telemetry implements ObserverTelemetry {
     const destinations = traceDestinations(config, env);
     this.spans = createSpans({ destinations, resource, version, recorder: this.recorder, clock, log });
     this.#exchanges = createExchangeMetrics(this.recorder, { upstream: upstreamOf(config.upstream.http) });
+    this.#webSockets = createWebSocketMetrics(this.recorder);
     this.#generations = createGenerationMetrics(this.recorder, { conventions: config.telemetry.genai });
     this.recorder
       .gauge("outrider_build_info")
@@ -216,6 +219,7 @@ class Telemetry implements ObserverTelemetry {
 
   exchange(exchange: Exchange, read: ReadExchange): void {
     this.#exchanges.observe(exchange, read);
+    this.#webSockets.observe(exchange, read);
     if (read.generation !== null) this.#generations.observe(read.generation, read);
     this.spans.observe(exchange, read);
   }

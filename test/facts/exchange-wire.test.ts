@@ -51,6 +51,23 @@ test("the arrival of a body's chunks and its last bytes cross too; shed, they st
   assert.deepEqual([shed.kept, shed.marks, shed.tail], ["shed", undefined, undefined]);
 });
 
+test("what passed over a WebSocket crosses, and what was none stays none", () => {
+  const webSocket = {
+    requestMessages: 2,
+    responseMessages: 5e9,
+    firstMessageMs: null,
+    closedBy: "upstream",
+    closeCode: 1001,
+    measured: false,
+  } as const;
+  const out = new ByteWriter();
+  encodeExchange(out, exchangeOf({ upgraded: true, webSocket }), false);
+  encodeExchange(out, exchangeOf(), false);
+  const from = new ByteReader(out.take());
+  assert.deepEqual(decodeExchange(from).webSocket, webSocket);
+  assert.equal("webSocket" in decodeExchange(from), false);
+});
+
 test("shed bodies keep their size and say why they are gone", () => {
   const out = new ByteWriter();
   encodeExchange(out, exchangeOf(), true);
