@@ -237,7 +237,7 @@ test("whatever valid request comes in whatever pieces, the model gets its bytes,
         ]);
         one.answerWith([latin(OK)]);
         const answer = (await exchange(one.running.port, pieces(bytes, at), 5000)).toString("latin1");
-        if (/^HTTP\/1\.1 400 /.test(answer)) assert.equal(one.received().length, 0, "refused whole");
+        if (answer.startsWith("HTTP/1.1 400 ")) assert.equal(one.received().length, 0, "refused whole");
         else {
           const [got, sent] = [parseMessage(one.received()), parseMessage(bytes)];
           assert.match(answer, /^HTTP\/1\.1 200 /);
