@@ -272,12 +272,8 @@ test("broken requests harm nobody: what is forwarded is one well-framed request,
         const lengths = head.match(/^content-length:/gim)?.length ?? 0;
         const codings = head.match(/^transfer-encoding:/gim)?.length ?? 0;
         assert.ok(lengths + codings <= 1, `one framing: ${JSON.stringify(head)}`);
-        // eslint-disable-next-line no-control-regex
-        assert.doesNotMatch(
-          head,
-          /[\0]|\r(?!\n)|(?<!\r)\n|\n[ \t]/,
-          "no bare CR or LF, no NUL, no fold is forwarded",
-        );
+        assert.ok(!head.includes("\0"), "no NUL is forwarded");
+        assert.doesNotMatch(head, /\r(?!\n)|(?<!\r)\n|\n[ \t]/, "no bare CR or LF, no fold is forwarded");
         one.running.exchanges.length = 0;
       }),
       { seed, numRuns, endOnFailure: true },
