@@ -1,7 +1,7 @@
 // `npm run generate`: writes the files that follow from the code; with --check it only says which differ.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { openApiDocument } from "../api/openapi.ts";
 import { catalogue } from "../catalogue.ts";
 import { configJsonSchema, configTable } from "../config/config.ts";
@@ -47,14 +47,29 @@ function metricsPage(): string {
   ].join("\n");
 }
 
-function files(): Readonly<Record<string, string>> {
-  return {
+type Files = Readonly<Record<string, string>>;
+
+const CHART_FILES = "deploy/helm/outrider/files";
+
+/** Helm reads nothing outside its chart: rules and boards lie there a second time. */
+function withChartFiles(files: Files): Files {
+  const copies = Object.entries(files).flatMap(([path, text]) => {
+    const rules = /^deploy\/prometheus\/(outrider\.\w+\.yml)$/.exec(path);
+    if (rules !== null) return [[`${CHART_FILES}/rules/${rules[1]}`, text]];
+    const board = /^grafana\/dashboards\/([\w-]+\.json)$/.exec(path);
+    return board === null ? [] : [[`${CHART_FILES}/dashboards/${board[1]}`, text]];
+  });
+  return { ...files, ...Object.fromEntries(copies) };
+}
+
+function files(): Files {
+  return withChartFiles({
     "docs/configuration.md": configurationPage(),
     "docs/metrics.md": metricsPage(),
     "docs/openapi.json": `${JSON.stringify(openApiDocument(version), null, 2)}\n`,
     "deploy/prometheus/outrider.rules.yml": ruleFile(),
     "outrider.schema.json": `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
-  };
+  });
 }
 
 export function generate(request: { readonly check: boolean }, io: CliIo): number {
@@ -63,7 +78,9 @@ export function generate(request: { readonly check: boolean }, io: CliIo): numbe
     const path = join(io.cwd, name);
     if (existsSync(path) && readFileSync(path, "utf8") === text) continue;
     stale.push(name);
-    if (!request.check) writeFileSync(path, text);
+    if (request.check) continue;
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
   }
   if (!request.check || stale.length === 0) return EXIT.ok;
   io.stderr.write(`generated files differ: ${stale.join(", ")}; run npm run generate\n`);
