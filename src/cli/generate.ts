@@ -4,9 +4,11 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { openApiDocument } from "../api/openapi.ts";
 import { catalogue } from "../catalogue.ts";
-import { configJsonSchema, configTable } from "../config/config.ts";
-import { ruleFile } from "../dashboards/rules.ts";
+import { configJsonSchema, configTable, defaultAlerting } from "../config/config.ts";
+import { kubernetesFiles, prometheusFiles } from "../dashboards/bundle.ts";
+import { alertsPage, runbookPages } from "../dashboards/runbooks.ts";
 import { version } from "../kernel/version.ts";
+import { shippedFiles } from "./dashboards.ts";
 import { EXIT, type CliIo } from "./io.ts";
 
 /** `|` ends a cell of a table, so it is escaped. */
@@ -49,27 +51,28 @@ function metricsPage(): string {
 
 type Files = Readonly<Record<string, string>>;
 
-const CHART_FILES = "deploy/helm/outrider/files";
+const below = (folder: string, named: Files): Files =>
+  Object.fromEntries(Object.entries(named).map(([name, text]) => [`${folder}/${name}`, text]));
 
 /** Helm reads nothing outside its chart: rules and boards lie there a second time. */
-function withChartFiles(files: Files): Files {
-  const copies = Object.entries(files).flatMap(([path, text]) => {
-    const rules = /^deploy\/prometheus\/(outrider\.\w+\.yml)$/.exec(path);
-    if (rules !== null) return [[`${CHART_FILES}/rules/${rules[1]}`, text]];
-    const board = /^grafana\/dashboards\/([\w-]+\.json)$/.exec(path);
-    return board === null ? [] : [[`${CHART_FILES}/dashboards/${board[1]}`, text]];
-  });
-  return { ...files, ...Object.fromEntries(copies) };
-}
+const CHART_FILES = "deploy/helm/outrider/files";
 
 function files(): Files {
-  return withChartFiles({
+  const alerting = defaultAlerting();
+  const rules = prometheusFiles(alerting);
+  const { boards } = shippedFiles();
+  return {
     "docs/configuration.md": configurationPage(),
     "docs/metrics.md": metricsPage(),
     "docs/openapi.json": `${JSON.stringify(openApiDocument(version), null, 2)}\n`,
-    "deploy/prometheus/outrider.rules.yml": ruleFile(),
+    "docs/alerts.md": alertsPage(alerting),
+    ...below("docs/runbooks", runbookPages(alerting)),
+    ...below("deploy/prometheus", rules),
+    ...below(`${CHART_FILES}/rules`, rules),
+    ...below(`${CHART_FILES}/dashboards`, boards),
+    ...below("deploy/kubernetes", kubernetesFiles(alerting, boards)),
     "outrider.schema.json": `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
-  });
+  };
 }
 
 export function generate(request: { readonly check: boolean }, io: CliIo): number {

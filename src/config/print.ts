@@ -84,5 +84,7 @@ export function redactedConfig(config: Config): unknown {
       ...rest,
       token: token === null ? null : HIDDEN,
     })),
+    slo: config.slo,
+    alerts: config.alerts,
   });
 }

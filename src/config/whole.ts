@@ -55,6 +55,8 @@ function checkedSections(raw: Raw, findings: Findings) {
     target: section("target", SECTIONS.target),
     otlp: { value: section("otlp", SECTIONS.otlp) },
     registries: section("registries", SECTIONS.registries),
+    slo: section("slo", SECTIONS.slo),
+    alerts: section("alerts", SECTIONS.alerts),
   };
 }
 
@@ -116,6 +118,19 @@ function checkModels(sections: Sections, findings: Findings): void {
     for (const what of [...late, ...long]) {
       findings.warnings.push(
         `models[${index}]: ${what} is longer than store.retention (${formatDuration(retentionMs)})`,
+      );
+    }
+  }
+}
+
+/** A window that no model measures would make its alerts silent. */
+function checkAlertWindows({ models, alerts }: Sections, findings: Findings): void {
+  if (models === null || alerts === null) return;
+  for (const key of ["window", "previousWindow"] as const) {
+    for (const [index, model] of models.entries()) {
+      if (model.windows.includes(alerts[key])) continue;
+      findings.warnings.push(
+        `alerts.${key}: models[${index}] has no window ${alerts[key]}, so its quality alerts stay silent`,
       );
     }
   }
@@ -259,9 +274,10 @@ export function settleConfig(raw: Raw, findings: Findings) {
   checkListeners(sections, findings);
   checkTasks(raw, findings);
   checkModels(sections, findings);
+  checkAlertWindows(sections, findings);
   findings.warnings.push(...unusedKeys(sections));
   const files = createSecretFiles(findings.cwd, findings);
-  const { upstream, proxy, telemetry, api, store, capture, models, registries } = sections;
+  const { upstream, proxy, telemetry, api, store, capture, models, registries, slo, alerts } = sections;
   const upstreamPem = clientTls(files, upstream?.tls ?? null);
   const proxyPem = serverTls(files, proxy?.tls ?? null);
   const tokens = settleTokens(api?.tokens ?? [], files, findings);
@@ -274,6 +290,7 @@ export function settleConfig(raw: Raw, findings: Findings) {
   if (findings.problems.length > 0 || sections.target === null) return null;
   if (origin === null || target === null || proxy === null || telemetry === null || api === null) return null;
   if (store === null || capture === null || models === null) return null;
+  if (slo === null || alerts === null) return null;
   const address = origin.kind === "tcp" ? { host: origin.host, port: origin.port } : null;
   return {
     upstream: { http: origin.url, address, grpc: null, tls: upstreamPem },
@@ -287,5 +304,7 @@ export function settleConfig(raw: Raw, findings: Findings) {
     target,
     otlp,
     registries: settledRegistries,
+    slo,
+    alerts,
   };
 }
