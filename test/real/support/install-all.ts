@@ -3,6 +3,8 @@
 import {
   ensureAlertmanager,
   ensureCollector,
+  ensureHelm,
+  ensureManifests,
   ensureNginx,
   ensurePrometheus,
   ensurePython,
@@ -13,3 +15,5 @@ console.log(await ensurePrometheus());
 console.log(await ensureNginx());
 console.log(await ensureAlertmanager());
 console.log(await ensureCollector());
+console.log(await ensureHelm());
+console.log(await ensureManifests());
