@@ -33,7 +33,7 @@ export async function serveDemoModels(listen: string | null, io: CliIo): Promise
   const where = listen === null ? { host: "127.0.0.1", port: 0 } : addressOf(listen);
   const ended =
     listen === null ? inputEnds(io) : new Promise<void>((resolve) => io.onSignal(() => resolve()));
-  const server = createDemoServer(where, { clock, chance });
+  const server = createDemoServer({ ...where, newestAfter: 25 }, { clock, chance });
   try {
     await server.start();
   } catch (thrown) {

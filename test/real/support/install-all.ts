@@ -2,6 +2,7 @@
 
 import {
   ensureAlertmanager,
+  ensureChromium,
   ensureCollector,
   ensureHelm,
   ensureManifests,
@@ -13,6 +14,7 @@ import {
 console.log(await ensurePython());
 console.log(await ensurePrometheus());
 console.log(await ensureNginx());
+console.log(await ensureChromium());
 console.log(await ensureAlertmanager());
 console.log(await ensureCollector());
 console.log(await ensureHelm());
