@@ -20,7 +20,7 @@ async function findPython(): Promise<string> {
  * The Python of an environment with the packages of test/real/python/<list>.txt. Built beside its place and then moved there,
  * so that what is there is complete; of two that build at once one is kept. Throws when it cannot be installed.
  */
-export async function ensureVenv(list: "nannyml" | "drift"): Promise<string> {
+export async function ensureVenv(list: "nannyml" | "drift" | "wire"): Promise<string> {
   const requirements = join(pythonFolder, `${list}.txt`);
   const version = createHash("sha256").update(readFileSync(requirements)).digest("hex").slice(0, 12);
   const folder = join(realFolder, "venvs", `${list}-${version}`);
