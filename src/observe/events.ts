@@ -13,6 +13,13 @@ export interface StreamEvent {
 
 export type StreamFormat = "sse" | "lines";
 
+const LINES = /^application\/(?:x-)?(?:ndjson|jsonl|json-seq|stream\+json)$/;
+
+/** Whether an answer of this media type can be a stream of events; "" is none. */
+export function mayStream(type: string): boolean {
+  return type === "" || type === "text/event-stream" || LINES.test(type);
+}
+
 /** The format of a stream by its media type, or by its first bytes where no type was sent (LitServe); null: no stream. */
 export function streamFormat(type: string, bytes: Uint8Array): StreamFormat | null {
   const begin = Buffer.from(bytes.subarray(0, 64))
@@ -21,7 +28,7 @@ export function streamFormat(type: string, bytes: Uint8Array): StreamFormat | nu
     .trimStart();
   const looksLikeSse = /^(?:(?:data|event|id|retry):|:)/.test(begin);
   if (type === "text/event-stream") return begin.startsWith("{") ? "lines" : "sse";
-  if (/^application\/(?:x-)?(?:ndjson|jsonl|json-seq|stream\+json)$/.test(type)) return "lines";
+  if (LINES.test(type)) return "lines";
   if (type !== "") return null;
   if (looksLikeSse) return "sse";
   return begin.startsWith("{") ? "lines" : null;

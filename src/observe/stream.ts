@@ -4,7 +4,8 @@ import type { Exchange } from "../facts/exchange.ts";
 import { Assembly } from "./assemble.ts";
 import { isEncoded, readPrefix } from "./body.ts";
 import type { BodyHead } from "./body.ts";
-import { eventsOf, streamFormat } from "./events.ts";
+import { eventsOf, mayStream, streamFormat } from "./events.ts";
+import type { StreamEvent } from "./events.ts";
 import type { JsonObject } from "./json.ts";
 import { usageOf } from "./openai.ts";
 import type { Generation } from "./rules.ts";
@@ -63,18 +64,24 @@ function generationOf(
   };
 }
 
+/** Two lines at least, each an object: one object, on however many lines, is an ordinary answer. */
+function areObjects(events: readonly StreamEvent[]): boolean {
+  const [first, second] = events;
+  const isWhole = (event: StreamEvent | undefined): boolean =>
+    event !== undefined && event.data.startsWith("{") && event.data.endsWith("}");
+  return isWhole(first) && isWhole(second);
+}
+
 /** What the stream in the answer says, as far as it was copied; null when the answer is no stream of events. */
 export function readStream(exchange: Exchange, type: string, head: BodyHead): StreamReading | null {
   const { response } = exchange;
-  if (response.bytes.length === 0 || response.kept === "shed" || response.kept === "not-captured")
-    return null;
+  if (!mayStream(type) || response.bytes.length === 0) return null;
   const bytes = readPrefix(response.bytes, head);
   const format = bytes === null ? null : streamFormat(type, bytes);
   if (bytes === null || format === null) return null;
   const copied = response.kept === "whole";
   const events = eventsOf(bytes, format, copied);
-  // One object without a type is an ordinary answer.
-  if (type === "" && format === "lines" && events.length < 2) return null;
+  if (type === "" && format === "lines" && !areObjects(events)) return null;
   const assembly = new Assembly();
   for (const event of events) assembly.add(event, "kept");
   const { tail } = response;

@@ -230,6 +230,8 @@ test("streams that nobody can read still tell how many events they had", () => {
   const lines = '{"a":1}\n{"a":2}\n';
   const untyped = rigOf().read(answer(lines, { target: "/stream", headers: [] }));
   assert.deepEqual([untyped.kind, untyped.generation?.events], ["none", 2]);
+  const pretty = rigOf().read(answer('{\n  "prediction": 1\n}\n', { headers: [] }));
+  assert.deepEqual([pretty.kind, pretty.generation], ["predictions", null]);
   const text = rigOf().read(answer("plain text", { target: "/stream", headers: SSE }));
   assert.equal(text.generation?.events, 0);
   assert.equal(rigOf().read(answer('{"prediction":1}', { headers: [] })).generation, null);
