@@ -17,6 +17,7 @@ import { param, parseQuery } from "./request.ts";
 import type { Operation } from "./routes.ts";
 import { comparisonQuery, narrowing, ofModel, qualityQuery } from "./schemas.ts";
 import { rfc3339 } from "./timestamp.ts";
+import { registryHandlers } from "./registry-calls.ts";
 import { versionHandlers } from "./version-calls.ts";
 
 export type Handler = (request: Request, response: Response) => void | Promise<void>;
@@ -87,6 +88,7 @@ export function createHandlers(
   return {
     ...readHandlers(needs),
     ...versionHandlers(needs),
+    ...registryHandlers(needs),
     postLabels: (request, response) => labels.handle(request, response),
     getServed: (_request, response) => sendJson(response, needs.version()),
     getLive: (_request, response) => {

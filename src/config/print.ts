@@ -78,9 +78,11 @@ export function redactedConfig(config: Config): unknown {
     probes: config.probes.map(({ tls: _tls, ...probe }) => probe),
     target: targetText(config.target),
     otlp: otlpText(config.otlp),
-    registries: config.registries.map(({ token, ...rest }) => ({
+    registries: config.registries.map(({ token, headers, webhookSecret, ...rest }) => ({
       ...rest,
+      headers: hideValues(headers),
       token: token === null ? null : HIDDEN,
+      webhookSecret: webhookSecret === null ? null : HIDDEN,
     })),
   });
 }

@@ -185,9 +185,11 @@ function settleOtlp(otlp: Out<"otlp">, files: SecretFiles, findings: Findings) {
 }
 
 function settleRegistries(registries: Out<"registries">, files: SecretFiles) {
-  return registries.map(({ tokenFile, ...rest }, index) => ({
+  return registries.map(({ tokenFile, webhookSecretFile, ...rest }, index) => ({
     ...rest,
     token: rest.token ?? files.secret(tokenFile, `registries[${index}].tokenFile`),
+    webhookSecret:
+      rest.webhookSecret ?? files.secret(webhookSecretFile, `registries[${index}].webhookSecretFile`),
   }));
 }
 

@@ -5,6 +5,7 @@ import type { Exchange } from "../facts/exchange.ts";
 import { settleTraces, type TraceSettings } from "../telemetry/otlp-settings.ts";
 import type { Destination, SpanAttributes, SpanReading } from "../telemetry/spans.ts";
 import { fixedHeaders } from "../versions/registry-auth.ts";
+import { spanBodies, type BodiesOptions, type SpanBodies } from "./span-bodies.ts";
 
 type Registry = Config["registries"][number];
 
@@ -41,7 +42,28 @@ function langfuseDialect(exchange: Exchange, { model, version }: SpanReading): S
 interface Receiver {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly dialect: Destination["dialect"];
+  readonly dialect: NonNullable<Destination["dialect"]>;
+  /** How the bodies are told there. */
+  readonly bodies: (bodies: SpanBodies) => SpanAttributes;
+}
+
+function present(attributes: Readonly<Record<string, string | null>>): SpanAttributes {
+  return Object.fromEntries(
+    Object.entries(attributes).flatMap(([key, value]) => (value === null ? [] : [[key, value]])),
+  );
+}
+
+function mlflowBodies({ input, output }: SpanBodies): SpanAttributes {
+  return present({ "mlflow.spanInputs": input, "mlflow.spanOutputs": output });
+}
+
+function langfuseBodies({ input, output }: SpanBodies): SpanAttributes {
+  return present({
+    "langfuse.observation.input": input,
+    "langfuse.observation.output": output,
+    "langfuse.trace.input": input,
+    "langfuse.trace.output": output,
+  });
 }
 
 function receiverOf({ type, experimentId, tracesTable }: Registry): Receiver | null {
@@ -51,18 +73,21 @@ function receiverOf({ type, experimentId, tracesTable }: Registry): Receiver | n
         path: "/v1/traces",
         headers: { "x-mlflow-experiment-id": experimentId ?? "0" },
         dialect: mlflowDialect,
+        bodies: mlflowBodies,
       };
     case "databricks":
       return {
         path: "/api/2.0/otel/v1/traces",
         headers: { "x-databricks-uc-table-name": tracesTable ?? "" },
         dialect: mlflowDialect,
+        bodies: mlflowBodies,
       };
     case "langfuse":
       return {
         path: "/api/public/otel/v1/traces",
         headers: { "x-langfuse-ingestion-version": "4" },
         dialect: langfuseDialect,
+        bodies: langfuseBodies,
       };
     case "unity-catalog":
       return null;
@@ -73,7 +98,7 @@ function receiverOf({ type, experimentId, tracesTable }: Registry): Receiver | n
   }
 }
 
-function ofRegistry(registry: Registry): Destination[] {
+function ofRegistry(registry: Registry, options: BodiesOptions): Destination[] {
   const receiver = receiverOf(registry);
   if (!registry.write.includes("traces") || receiver === null) return [];
   const settings: TraceSettings = {
@@ -82,7 +107,12 @@ function ofRegistry(registry: Registry): Destination[] {
     headers: { ...fixedHeaders(registry), ...receiver.headers },
     timeoutMs: TIMEOUT_MS,
   };
-  return [{ name: registry.type, settings, ...(receiver.dialect ? { dialect: receiver.dialect } : {}) }];
+  const { dialect, bodies } = receiver;
+  const whole: Destination["dialect"] = (exchange, reading) => ({
+    ...dialect(exchange, reading),
+    ...bodies(spanBodies(exchange, options)),
+  });
+  return [{ name: registry.type, settings, dialect: registry.write.includes("inputs") ? whole : dialect }];
 }
 
 export function traceDestinations(
@@ -92,6 +122,11 @@ export function traceDestinations(
   const own = config.otlp === null || config.otlp.traces === null ? null : settleTraces(config.otlp, env);
   return [
     ...(own === null ? [] : [{ name: "otlp", settings: own }]),
-    ...config.registries.flatMap(ofRegistry),
+    ...config.registries.flatMap((registry) =>
+      ofRegistry(registry, {
+        bytesMax: config.capture.maxBodySizeBytes,
+        redact: config.capture.redact,
+      }),
+    ),
   ];
 }

@@ -12,6 +12,8 @@ export interface Credentials {
   readonly token: string | null;
   /** Databricks service principal: its token is fetched by OAuth (client credentials). */
   readonly clientId: string | null;
+  /** Further headers of every call: a workspace, a gateway's own key. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** An OAuth token is fetched again so long before it ends. */
@@ -26,23 +28,25 @@ export function fixedHeaders({
   type,
   token,
   clientId,
+  headers,
 }: Credentials): Readonly<Record<string, string>> | null {
   if (type === "databricks" && clientId !== null) return null;
-  if (token === null) return {};
+  if (token === null) return headers;
   const pair = type === "langfuse" || (type === "mlflow" && token.includes(":"));
-  return { authorization: pair ? basic(token) : `Bearer ${token}` };
+  return { ...headers, authorization: pair ? basic(token) : `Bearer ${token}` };
 }
 
 const tokenAnswer = z.object({ access_token: z.string(), expires_in: z.number().default(3600) });
 
 /** RFC 6749 section 4.4 at /oidc/v1/token, as the Databricks SDK does it. */
-function clientCredentials({ url, token, clientId }: Credentials, clock: Clock): Authorise {
-  const secret = { authorization: basic(`${clientId ?? ""}:${token ?? ""}`) };
+function clientCredentials(credentials: Credentials, clock: Clock): Authorise {
+  const { url, token, clientId, headers } = credentials;
+  const secret = { ...headers, authorization: basic(`${clientId ?? ""}:${token ?? ""}`) };
   const http = createRegistryHttp(url, () => Promise.resolve({ kind: "ok", value: secret }));
-  let held: { readonly header: string; readonly untilMs: number } | null = null;
-  return async () => {
-    if (held !== null && clock.monotonicMs() < held.untilMs)
-      return { kind: "ok", value: { authorization: held.header } };
+  let held: { readonly lines: Readonly<Record<string, string>>; readonly untilMs: number } | null = null;
+  return async (refused) => {
+    if (!refused && held !== null && clock.monotonicMs() < held.untilMs)
+      return { kind: "ok", value: held.lines };
     const reply = picked(
       await http.call({
         method: "POST",
@@ -52,9 +56,9 @@ function clientCredentials({ url, token, clientId }: Credentials, clock: Clock):
       (json) => tokenAnswer.safeParse(json).data ?? null,
     );
     if (reply.kind !== "ok") return reply;
-    const header = `Bearer ${reply.value.access_token}`;
-    held = { header, untilMs: clock.monotonicMs() + reply.value.expires_in * 1000 - EARLY_MS };
-    return { kind: "ok", value: { authorization: header } };
+    const lines = { ...headers, authorization: `Bearer ${reply.value.access_token}` };
+    held = { lines, untilMs: clock.monotonicMs() + reply.value.expires_in * 1000 - EARLY_MS };
+    return { kind: "ok", value: lines };
   };
 }
 

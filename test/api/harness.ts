@@ -73,6 +73,8 @@ export const noVersions: VersionDesk = {
   rollBack: () => nothingKnown,
   history: () => [],
   productionAt: () => null,
+  registries: () => Promise.resolve([]),
+  webhook: () => null,
 };
 
 export interface Setup {
