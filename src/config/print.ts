@@ -45,6 +45,8 @@ function targetText(target: Config["target"]): unknown {
       return { cgroup: target.path };
     case "port":
       return { port: target.port };
+    case "metrics":
+      return { metrics: target.url };
   }
 }
 
@@ -84,5 +86,7 @@ export function redactedConfig(config: Config): unknown {
       token: token === null ? null : HIDDEN,
       webhookSecret: webhookSecret === null ? null : HIDDEN,
     })),
+    slo: config.slo,
+    alerts: config.alerts,
   });
 }

@@ -2,17 +2,13 @@
 
 interface Sections {
   readonly capture: { readonly storeInputs: boolean; readonly redact: readonly string[] } | null;
-  readonly models: readonly { readonly baseline?: object | null | undefined }[] | null;
   readonly registries: readonly { readonly write: readonly string[] }[] | null;
 }
 
 /** One warning per key that is set and does nothing yet. */
 export function unusedKeys(sections: Sections): string[] {
-  const { capture, models, registries } = sections;
+  const { capture, registries } = sections;
   const keys: string[] = [];
-  for (const [index, { baseline }] of (models ?? []).entries()) {
-    if (baseline !== null && baseline !== undefined) keys.push(`models[${index}].baseline`);
-  }
   if (capture?.storeInputs === true) keys.push("capture.storeInputs");
   // Bodies leave on traces alone.
   const leave = (registries ?? []).some(({ write }) => write.includes("inputs"));
