@@ -192,7 +192,7 @@ function addFiles(program: Command, run: Run): void {
     .option("--check", "Fail when a generated file differs instead of writing it.")
     .action(async (options: Flags) => {
       const { generate } = await import("./generate.ts");
-      run.end(generate({ check: options["check"] === true }, run.io));
+      run.end(generate({ check: options["check"] === true, program }, run.io));
     });
 }
 
