@@ -222,35 +222,60 @@ test("a version is registered once: the model is made when it is missing, an unh
   });
 });
 
-test("ground truth is written once, corrected by overriding, and deleted when it is taken back", async (t) => {
-  type Written = { assessment: { expectation: { value: unknown }; overrides?: string } };
-  const written: Written[] = [];
-  const deleted: string[] = [];
-  const server = await registryServer(t, ({ method, path, body }) => {
-    if (method === "DELETE") deleted.push(path.split("/").at(-1) ?? "");
-    if (method === "POST") written.push(body as Written);
-    if (method !== "GET") return {};
-    const assessments = written.map(({ assessment }, i) => ({
-      ...assessment,
-      assessment_id: `a-${i}`,
-      valid: i === written.length - 1,
-    }));
-    return { json: { trace: { trace_info: { assessments } } } };
+/** Assessments as MLflow keeps them: `honours` overrides (feedback), or not (expectations, up to 3.17 at least). */
+function assessments(honours: boolean) {
+  type Held = { assessment_id: string; valid: boolean; overrides?: string; expectation: { value: unknown } };
+  const held: Held[] = [];
+  const answer = ({ method, path, body }: Asked): Said => {
+    const at = held.findIndex(({ assessment_id }) => path.endsWith(`/${assessment_id}`));
+    if (method === "DELETE" && at >= 0) {
+      const [gone] = held.splice(at, 1);
+      const restored = held.find(({ assessment_id }) => assessment_id === gone?.overrides);
+      if (restored !== undefined) restored.valid = true;
+      return {};
+    }
+    if (method === "GET") return { json: { trace: { trace_info: { assessments: held } } } };
+    const { overrides, ...given } = (body as { assessment: Omit<Held, "assessment_id" | "valid"> })
+      .assessment;
+    const old = honours ? held.find(({ assessment_id }) => assessment_id === overrides) : undefined;
+    if (old !== undefined) old.valid = false;
+    const made = {
+      ...given,
+      assessment_id: `a-${Math.random()}`,
+      valid: true,
+      ...(old === undefined ? {} : { overrides }),
+    };
+    held.push(made as Held);
+    return { json: { assessment: made } };
+  };
+  const valid = (): unknown[] => held.filter((one) => one.valid).map(({ expectation }) => expectation.value);
+  return { held, answer, valid };
+}
+
+for (const honours of [true, false]) {
+  test(`one ground truth is valid after corrections, none after a retraction (overrides ${honours ? "honoured" : "ignored"})`, async (t) => {
+    const kept = assessments(honours);
+    const server = await registryServer(t, kept.answer);
+    const registry = mlflow(server.url);
+    for (const value of [1, 1, 0, "2", 0]) {
+      await registry.writeLabel("m", { ...LABEL, value });
+      assert.deepEqual(kept.valid(), [value]);
+    }
+    assert.equal(server.asked.filter(({ method }) => method === "POST").length, 4);
+    await registry.writeLabel("m", { ...LABEL, predictionId: "p-1:1", value: 5 });
+    await registry.writeLabel("m", { ...LABEL, value: null });
+    assert.deepEqual(kept.valid(), [5], "another row of the same trace is left alone");
+    assert.equal(kept.held.length, 1);
+    assert.equal(server.asked[0]?.path, `/api/3.0/mlflow/traces/tr-${LABEL.traceId}`);
   });
+}
+
+test("a strange answer about a trace makes no doubles, and other programs' assessments are left alone", async (t) => {
+  const server = await registryServer(t, () => ({}));
   const registry = mlflow(server.url);
-  for (const value of [1, 1, 0, null]) await registry.writeLabel("m", { ...LABEL, value });
-  assert.deepEqual(
-    written.map(({ assessment }) => [assessment.expectation.value, assessment.overrides]),
-    [
-      [1, undefined],
-      [0, "a-0"],
-    ],
-  );
-  assert.deepEqual(deleted, ["a-1"]);
-  assert.equal(server.asked[0]?.path, `/api/3.0/mlflow/traces/tr-${LABEL.traceId}`);
   server.answer = () => ({ text: "<html>" });
   assert.equal((await registry.writeLabel("m", LABEL)).kind, "failed", "no doubles after a strange answer");
-  assert.equal(written.length, 2);
+  assert.equal(server.asked.length, 1);
   server.answer = () => recorded("mlflow-assessments", "get trace");
   await registry.writeLabel("m", LABEL);
   assert.equal(server.asked.at(-1)?.method, "POST", "assessments of other programs are left alone");

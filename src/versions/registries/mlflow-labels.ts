@@ -21,34 +21,33 @@ const traceAnswer = z.object({
 });
 type Assessment = z.output<typeof assessment>;
 
-/** Our valid one of this prediction: a trace of several rows holds one each. */
-function ours(all: readonly Assessment[], predictionId: string): Assessment | undefined {
-  return all.find(
-    ({ assessment_name, source, valid, metadata }) =>
+/** Ours of this prediction: a trace of several rows holds one for each. */
+function oursOf(all: readonly Assessment[], predictionId: string): Assessment[] {
+  return all.filter(
+    ({ assessment_name, source, metadata }) =>
       assessment_name === NAME &&
       source?.source_id === SOURCE &&
-      valid !== false &&
       metadata?.["prediction_id"] === predictionId,
   );
 }
 
-/** Reads what is there first: repeating it changes nothing. */
-export async function writeAssessment(http: RegistryHttp, note: LabelNote): Promise<Reply<null>> {
-  const path = `${TRACES}/tr-${segment(note.traceId)}`;
-  const known = picked(await http.call({ method: "GET", path }), (json) => {
-    const trace = traceAnswer.safeParse(json).data?.trace;
-    return trace === undefined ? null : (trace.trace_info.assessments ?? []);
-  });
-  // The trace was sent, in a batch: the label may be faster.
-  if (known.kind === "none") return { ...failed("its trace is not there yet", true), alone: true };
-  if (known.kind !== "ok") return known;
-  const before = ours(known.value, note.predictionId);
-  if (note.value === null) {
-    if (before === undefined) return { kind: "ok", value: null };
-    const at = `${path}/assessments/${segment(before.assessment_id)}`;
-    return done(await http.call({ method: "DELETE", path: at }));
+const createAnswer = z.object({ assessment: z.object({ overrides: z.string().optional() }) });
+
+async function remove(http: RegistryHttp, path: string, gone: readonly Assessment[]): Promise<Reply<null>> {
+  for (const { assessment_id } of gone) {
+    const at = `${path}/assessments/${segment(assessment_id)}`;
+    const reply = done(await http.call({ method: "DELETE", path: at }));
+    if (reply.kind !== "ok" && reply.kind !== "none") return reply;
   }
-  if (before !== undefined && before.expectation?.value === note.value) return { kind: "ok", value: null };
+  return { kind: "ok", value: null };
+}
+
+/** Makes the assessment, as one that overrides `before`; tells whether the server took it so. */
+async function create(
+  http: RegistryHttp,
+  path: string,
+  { note, before }: { readonly note: LabelNote; readonly before: Assessment | undefined },
+): Promise<Reply<{ readonly overridden: boolean }>> {
   const time = new Date(note.at).toISOString();
   const body = {
     assessment: {
@@ -61,5 +60,39 @@ export async function writeAssessment(http: RegistryHttp, note: LabelNote): Prom
       ...(before === undefined ? {} : { overrides: before.assessment_id }),
     },
   };
-  return done(await http.call({ method: "POST", path: `${path}/assessments`, body }));
+  const reply = await http.call({ method: "POST", path: `${path}/assessments`, body });
+  if (reply.kind !== "ok") return reply;
+  const overrides = createAnswer.safeParse(reply.value.json).data?.assessment.overrides;
+  return { kind: "ok", value: { overridden: before !== undefined && overrides === before.assessment_id } };
+}
+
+/**
+ * Afterwards exactly one assessment of ours is valid, with this value (null: none is there). Reads what is there first: repeating
+ * it changes nothing. MLflow 3.17 honours `overrides` of feedback, and ignores it of an expectation: there the old one is deleted.
+ */
+export async function writeAssessment(http: RegistryHttp, note: LabelNote): Promise<Reply<null>> {
+  const path = `${TRACES}/tr-${segment(note.traceId)}`;
+  const known = picked(await http.call({ method: "GET", path }), (json) => {
+    const trace = traceAnswer.safeParse(json).data?.trace;
+    return trace === undefined ? null : (trace.trace_info.assessments ?? []);
+  });
+  // The trace was sent, in a batch: the label may be faster.
+  if (known.kind === "none") return { ...failed("its trace is not there yet", true), alone: true };
+  if (known.kind !== "ok") return known;
+  const ours = oursOf(known.value, note.predictionId);
+  const valid = ours.filter((one) => one.valid !== false);
+  // Deleting one that overrides another makes that one valid again: those come last.
+  if (note.value === null)
+    return await remove(http, path, [...valid, ...ours.filter((one) => !valid.includes(one))]);
+  const same = valid.find(({ expectation }) => expectation?.value === note.value);
+  if (same !== undefined)
+    return await remove(
+      http,
+      path,
+      valid.filter((one) => one !== same),
+    );
+  const before = valid.at(-1);
+  const created = await create(http, path, { note, before });
+  if (created.kind !== "ok") return created;
+  return await remove(http, path, created.value.overridden ? valid.slice(0, -1) : valid);
 }
