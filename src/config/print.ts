@@ -80,10 +80,11 @@ export function redactedConfig(config: Config): unknown {
     probes: config.probes.map(({ tls: _tls, ...probe }) => probe),
     target: targetText(config.target),
     otlp: otlpText(config.otlp),
-    registries: config.registries.map(({ token, headers, webhookSecret, ...rest }) => ({
+    registries: config.registries.map(({ token, tokenFile, headers, webhookSecret, ...rest }) => ({
       ...rest,
       headers: hideValues(headers),
-      token: token === null ? null : HIDDEN,
+      token: token === null || tokenFile !== null ? null : HIDDEN,
+      tokenFile,
       webhookSecret: webhookSecret === null ? null : HIDDEN,
     })),
     slo: config.slo,

@@ -89,7 +89,12 @@ const registry = z
         ...secret,
         description: "Its access token; better in `tokenFile`. Langfuse: public key:secret key.",
       }),
-    tokenFile: file().nullable().default(null).describe("File that holds the token."),
+    tokenFile: file()
+      .nullable()
+      .default(null)
+      .describe(
+        "File that holds the token. It is read again while running, so that the token can be renewed there.",
+      ),
     model: name()
       .nullable()
       .default(null)
@@ -156,7 +161,7 @@ const registry = z
     error: "needs only one of webhookSecret and webhookSecretFile",
   })
   .superRefine((given, context) => {
-    const { type, write, experimentId, tracesTable, clientId, endpoint, stage } = given;
+    const { type, write, experimentId, tracesTable, endpoint, stage } = given;
     const say = (path: string, message: string): void =>
       context.addIssue({ code: "custom", path: [path], message });
     for (const word of write) {
@@ -168,7 +173,6 @@ const registry = z
       say("experimentId", "is needed to write traces to MLflow");
     if (traces && type === "databricks" && tracesTable === null)
       say("tracesTable", "is needed to write traces to Databricks");
-    if (traces && clientId !== null) say("clientId", "cannot be used with traces: give a token instead");
     if (endpoint !== null && type !== "databricks") say("endpoint", `is unknown to ${type}`);
     if (endpoint !== null && write.includes("promotion"))
       say("write", "cannot be promotion together with endpoint: its traffic is not moved by an alias");

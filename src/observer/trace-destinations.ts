@@ -4,7 +4,8 @@ import type { Config } from "../config/config.ts";
 import type { Exchange } from "../facts/exchange.ts";
 import { settleTraces, type TraceSettings } from "../telemetry/otlp-settings.ts";
 import type { Destination, SpanAttributes, SpanReading } from "../telemetry/spans.ts";
-import { fixedHeaders } from "../versions/registry-auth.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { authoriseOf } from "../versions/registry-auth.ts";
 import { spanBodies, type BodiesOptions, type SpanBodies } from "./span-bodies.ts";
 
 type Registry = Config["registries"][number];
@@ -98,13 +99,22 @@ function receiverOf({ type, experimentId, tracesTable }: Registry): Receiver | n
   }
 }
 
-function ofRegistry(registry: Registry, options: BodiesOptions): Destination[] {
+/** Who we are, and what the receiver wants besides. Without the first the receiver refuses, which is counted. */
+function headersOf(registry: Registry, more: Receiver["headers"], clock: Clock): TraceSettings["headers"] {
+  const authorise = authoriseOf(registry, clock);
+  return async () => {
+    const authorised = await authorise(false);
+    return { ...(authorised.kind === "ok" ? authorised.value : {}), ...more };
+  };
+}
+
+function ofRegistry(registry: Registry, options: BodiesOptions, clock: Clock): Destination[] {
   const receiver = receiverOf(registry);
   if (!registry.write.includes("traces") || receiver === null) return [];
   const settings: TraceSettings = {
     url: `${registry.url.replace(/\/+$/, "")}${receiver.path}`,
     protocol: "http/protobuf",
-    headers: { ...fixedHeaders(registry), ...receiver.headers },
+    headers: headersOf(registry, receiver.headers, clock),
     timeoutMs: TIMEOUT_MS,
   };
   const { dialect, bodies } = receiver;
@@ -118,15 +128,14 @@ function ofRegistry(registry: Registry, options: BodiesOptions): Destination[] {
 export function traceDestinations(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
+  clock: Clock,
 ): Destination[] {
   const own = config.otlp === null || config.otlp.traces === null ? null : settleTraces(config.otlp, env);
   return [
     ...(own === null ? [] : [{ name: "otlp", settings: own }]),
-    ...config.registries.flatMap((registry) =>
-      ofRegistry(registry, {
-        bytesMax: config.capture.maxBodySizeBytes,
-        redact: config.capture.redact,
-      }),
-    ),
+    ...config.registries.flatMap((registry) => {
+      const { maxBodySizeBytes: bytesMax, redact } = config.capture;
+      return ofRegistry(registry, { bytesMax, redact }, clock);
+    }),
   ];
 }

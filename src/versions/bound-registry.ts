@@ -23,6 +23,7 @@ export interface RegistryEntry {
   readonly type: RegistryType;
   readonly url: string;
   readonly token: string | null;
+  readonly tokenFile: string | null;
   readonly clientId: string | null;
   readonly headers: Readonly<Record<string, string>>;
   /** null: every model, under its own name. */

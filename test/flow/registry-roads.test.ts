@@ -264,3 +264,34 @@ test("a version is polled from a model server on a unix socket, and announced", 
   await until(async () => (await announced()) === "8");
   assert.equal(await versionOf(sidecar, { x: 1 }), "8 8");
 });
+
+test("traces go into a Databricks table with a service principal's fetched token", async (t) => {
+  const databricks = await registryServer(t, ({ path }) =>
+    path === "/oidc/v1/token" ? { json: { access_token: "at-1", expires_in: 3600 } } : {},
+  );
+  const { start } = await setUp(
+    t,
+    { version: "1" },
+    () => `registries:
+  - type: databricks
+    url: "${databricks.url}"
+    clientId: sp
+    token: canary-4711
+    model: default
+    registeredName: main.risk.default
+    tracesTable: main.obs.spans
+    write: [traces]
+otlp: { traces: { sampleRatio: 1 } }
+`,
+  );
+  const sidecar = await start();
+  await postJson(`${sidecar.traffic}/invocations`, { x: 1 });
+  const sent = (): Asked | undefined =>
+    databricks.asked.find(({ path }) => path === "/api/2.0/otel/v1/traces");
+  await until(() => sent() !== undefined, 20_000);
+  const headers: Asked["headers"] = sent()?.headers ?? {};
+  assert.equal(headers["authorization"], "Bearer at-1");
+  assert.equal(headers["x-databricks-uc-table-name"], "main.obs.spans");
+  assert.equal(headers["content-type"], "application/x-protobuf");
+  assert.ok(!sidecar.log().includes("canary-4711"));
+});

@@ -149,6 +149,7 @@ test("a service principal's token is fetched once, and again when it is refused"
     type: "databricks",
     url: server.url,
     token: "secret",
+    tokenFile: null,
     clientId: "sp",
     headers,
   } as const;

@@ -17,6 +17,7 @@ function entry(url: string, parts: Partial<RegistryEntry> = {}): RegistryEntry {
     type: "mlflow",
     url,
     token: null,
+    tokenFile: null,
     clientId: null,
     model: "churn",
     registeredName: null,

@@ -6,6 +6,11 @@ import { createRegistryHttp } from "../../src/versions/registry-http.ts";
 import { bounded, type RegistryVersion } from "../../src/versions/registry.ts";
 import { verifyWebhook } from "../../src/versions/mlflow-webhook.ts";
 import { createHmac } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { authoriseOf } from "../../src/versions/registry-auth.ts";
 import { registryServer } from "./registry-server.ts";
 
 const SECRET = "dapi-4711-secret";
@@ -105,4 +110,27 @@ test("a webhook is genuine when its signature fits and it is recent", () => {
   for (const signature of ["", "v1,", "v1,AAAA", sign("s").replace("v1", "v2"), `${sign("s")}x`])
     assert.equal(verifyWebhook("s", { ...delivery, signature }, now).kind, "refused");
   assert.equal(verifyWebhook("s", { ...delivery, timestamp: "NaN" }, now).kind, "refused");
+});
+
+test("a token that was renewed in its file is used without a start", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "outrider-token-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const tokenFile = join(folder, "token");
+  writeFileSync(tokenFile, "old\n");
+  const valid = { is: "old" };
+  const server = await registryServer(t, ({ headers }) =>
+    headers["authorization"] === `Bearer ${valid.is}` ? {} : { status: 401 },
+  );
+  const credentials = { type: "mlflow", url: server.url, clientId: null, headers: {} } as const;
+  const authorise = authoriseOf({ ...credentials, token: "old", tokenFile }, systemClock);
+  const http = createRegistryHttp(server.url, authorise);
+  const look = async (): Promise<string> => (await http.call({ method: "GET", path: "/x" })).kind;
+  assert.equal(await look(), "ok");
+  valid.is = "new";
+  assert.equal(await look(), "failed");
+  assert.equal(server.asked.length, 2, "the same token is not tried twice");
+  writeFileSync(tokenFile, "new\n");
+  assert.equal(await look(), "ok");
+  rmSync(tokenFile);
+  assert.equal(await look(), "ok", "while the file is replaced the last token holds");
 });
