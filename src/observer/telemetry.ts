@@ -1,7 +1,7 @@
 // Telemetry of the observer: one recorder, filled by exchanges, label outcomes, the ledger, the measuring room; read by /metrics and by OTLP.
 
 import { randomUUID } from "node:crypto";
-import { catalogue } from "../catalogue.ts";
+import { catalogue, type Descriptor } from "../catalogue.ts";
 import type { Config } from "../config/config.ts";
 import type { Exchange } from "../facts/exchange.ts";
 import type { Group } from "../facts/group.ts";
@@ -37,6 +37,11 @@ import type { ObserverVersions } from "./version-desk.ts";
 import { traceDestinations } from "./trace-destinations.ts";
 import { recordTrafficStats } from "./traffic-metrics.ts";
 
+/** What a latency objective may be about. */
+const TIMED: ReadonlySet<string> = new Set([
+  "http_server_request_duration_seconds",
+  "outrider_time_to_first_byte_seconds",
+]);
 const BASES = ["all", "matured"] as const;
 
 export interface TelemetryParts {
@@ -76,7 +81,7 @@ class Telemetry implements ObserverTelemetry {
   constructor(config: Config, parts: TelemetryParts) {
     this.#parts = parts;
     const { clock, log, env } = parts;
-    this.recorder = createRecorder({ catalogue, clock, log });
+    this.recorder = createRecorder({ catalogue: withThreshold(config.slo.latency), clock, log });
     for (const model of config.models) this.recorder.reserve(model.name);
     const resource = resourceOf({
       serviceName: `${targetOf(config)}-outrider`,
@@ -227,6 +232,16 @@ class Telemetry implements ObserverTelemetry {
     const { contentType, contentEncoding, body } = await this.#exposition.render(accept, acceptEncoding);
     return { contentType, contentEncoding, body };
   }
+}
+
+/** The catalogue with the objective's threshold as a bucket of the histograms that the objective reads. */
+function withThreshold({ thresholdMs }: Config["slo"]["latency"]): readonly Descriptor[] {
+  const bound = thresholdMs / 1000;
+  return catalogue.map((family) => {
+    const { name, buckets } = family;
+    if (buckets === undefined || !TIMED.has(name) || buckets.includes(bound)) return family;
+    return { ...family, buckets: [...buckets, bound].toSorted((a, b) => a - b) };
+  });
 }
 
 /** The one model's name, or a word for several: never the model server's own service name. */
