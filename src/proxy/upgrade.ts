@@ -22,7 +22,8 @@ import {
   statusOf,
   type Failure,
 } from "./failures.ts";
-import { peerOf, type RelayRequest } from "./messages.ts";
+import type { RelayRequest } from "./client-request.ts";
+import { FIELD, fieldOf } from "./field-names.ts";
 import { readRequestHead, upstreamTarget, type RequestHead } from "./request-head.ts";
 import { readResponseHead } from "./response-head.ts";
 import type { Road, Underway } from "./road.ts";
@@ -35,11 +36,30 @@ const FLUSH_MS = 5000;
 const EARLY_BYTES_MAX = 64 * 1024;
 
 /** Is this a request for a tunnel? h2c is not passed on, and a request with a body is relayed as an ordinary one. */
-export function isTunnelRequest(request: IncomingMessage): boolean {
-  const { headers } = request;
-  if (request.httpVersion !== "1.1" || headers["transfer-encoding"] !== undefined) return false;
-  if (!/^0*$/.test(headers["content-length"] ?? "")) return false;
-  return !/(?:^|,)\s*h2c?\s*(?:,|$)/i.test(headers.upgrade ?? "");
+export function isTunnelRequest(request: RelayRequest): boolean {
+  const { rawHeaders } = request;
+  // The everyday request has no such line: one look at the length of its names.
+  let upgrade = "";
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? "";
+    if (name.length === 7 && name.toLowerCase() === "upgrade") upgrade = rawHeaders[i + 1] ?? "";
+  }
+  if (upgrade === "" || request.httpVersion !== "1.1") return false;
+  if (request.method === "CONNECT" || /(?:^|,)\s*h2c?\s*(?:,|$)/i.test(upgrade)) return false;
+  return asksToSwitch(rawHeaders);
+}
+
+/** `Connection: upgrade` (RFC 9110 §7.8), and no body. */
+function asksToSwitch(rawHeaders: RawHeaders): boolean {
+  let named = false;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const field = fieldOf(rawHeaders[i] ?? "");
+    const value = rawHeaders[i + 1] ?? "";
+    if (field === FIELD.transferEncoding) return false;
+    if (field === FIELD.contentLength && !/^0*$/.test(value)) return false;
+    if (field === FIELD.connection && /(?:^|,)[\t ]*upgrade[\t ]*(?:,|$)/i.test(value)) named = true;
+  }
+  return named;
 }
 
 export interface TunnelEnds {
@@ -72,7 +92,7 @@ export class Tunnel implements Underway {
     const { request } = ends;
     this.#head = readRequestHead(request.rawHeaders, {
       httpVersion: request.httpVersion,
-      peer: peerOf(request),
+      peer: request.peer,
       upstreamHost: road.upstreamHost,
       upstreamAuthority: road.upstreamAuthority,
       traceSampleRatio: road.rules.snapshot.traceSampleRatio,
@@ -80,8 +100,8 @@ export class Tunnel implements Underway {
     const nothing = { bodyBytesMax: null, totalBytesMax: 0 };
     this.#draft = new Draft({
       clock: road.clock,
-      method: request.method ?? "",
-      target: request.url ?? "",
+      method: request.method,
+      target: request.url,
       httpVersion: request.httpVersion,
       requestHeaders: request.rawHeaders,
       predictionId: this.#head.predictionId,
@@ -93,18 +113,8 @@ export class Tunnel implements Underway {
     if (ends.glued.length > 0) this.#early.push(ends.glued);
   }
 
-  get socket(): unknown {
-    return this.#ends.socket;
-  }
-
-  /** Answers a CONNECT, or anything else that cannot become a tunnel. */
-  refuse(detail: string): void {
-    this.#watchClient();
-    this.#fail({ code: "bad_request", detail });
-  }
-
   begin(): void {
-    const target = upstreamTarget(this.#ends.request.url ?? "");
+    const target = upstreamTarget(this.#ends.request.url);
     this.#watchClient();
     if (this.#head.refusal !== null || target === null) {
       this.#fail({ code: "bad_request", detail: this.#head.refusal ?? "The request target is not a path." });
@@ -131,7 +141,7 @@ export class Tunnel implements Underway {
     const options: RequestOptions & { servername?: string } = {
       agent: false,
       setHost: false,
-      method: this.#ends.request.method ?? "GET",
+      method: this.#ends.request.method,
       path: target,
       headers: lines,
       ...(socketPath === null ? { host, ...(port === "" ? {} : { port }) } : { socketPath }),
@@ -165,7 +175,7 @@ export class Tunnel implements Underway {
     this.#timer = null;
     const draft = this.#draft;
     const { rules } = this.#road;
-    const target = this.#ends.request.url ?? "";
+    const target = this.#ends.request.url;
     const route = routeOf(rules, target);
     draft.headArrived();
     draft.status = response.statusCode ?? 502;
