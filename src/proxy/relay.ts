@@ -29,7 +29,6 @@ import type { UpstreamCall, UpstreamHandler } from "./upstream.ts";
 /** Bytes of a request body gathered within one turn before it is streamed after all. */
 const COLLECT_BYTES_MAX = 256 * 1024;
 
-const NO_BYTES = Buffer.alloc(0);
 const NO_PATH = "The request target is not a path behind this one model server, so it cannot be forwarded.";
 
 type State = "collecting" | "asked" | "answering" | "over";
@@ -103,15 +102,14 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
 
   /** `Max-Forwards` is used up: we are whom the request was for. */
   #answerAsLast(method: string): void {
-    const status = method === "OPTIONS" ? 204 : 405;
+    const [status, reason] = method === "OPTIONS" ? [200, "OK"] : [405, "Method Not Allowed"];
     this.#lastOnConnection = this.#head.framing !== "none";
     this.#draft.status = status;
     this.#ownOutcome = "rejected";
     this.#state = "over";
     const lines = ["x-prediction-id", this.#draft.id, "Allow", "OPTIONS", "Content-Length", "0"];
-    if (status === 204) lines.length -= 2;
     if (this.#lastOnConnection || this.#road.draining) lines.push("Connection", "close");
-    this.#response.writeHead(status, STATUS_CODES[status] ?? "", lines);
+    this.#response.writeHead(status, reason, lines);
     this.#response.end(null);
   }
 
@@ -142,10 +140,8 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
         return;
       }
       const [first] = this.#collected;
-      const body =
-        this.#collected.length > 1
-          ? Buffer.concat(this.#collected, this.#collectedBytes)
-          : (first ?? NO_BYTES);
+      const alone = this.#collected.length === 1 ? first : undefined;
+      const body = alone ?? Buffer.concat(this.#collected);
       this.#send(upstreamTarget(this.request.url) ?? "/", body);
     } catch (thrown) {
       this.#bug(thrown);

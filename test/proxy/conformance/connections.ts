@@ -3,7 +3,7 @@
 import type { Case, Stage } from "./case.ts";
 import { Failed, expectStatus, expectThat, pause, statusOf, until } from "./client.ts";
 import { OK } from "./origin.ts";
-import { alone, chunk, head, must, post } from "./requests.ts";
+import { alone, head, must, post } from "./requests.ts";
 
 /** POSTs that meet the moment in which the model closes an idle connection; gives how many failed. */
 async function idleRace(stage: Stage, count: number): Promise<number> {

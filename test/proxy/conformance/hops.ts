@@ -1,7 +1,7 @@
 // Fields that belong to one connection: they go no further, either way.
 
 import type { Case } from "./case.ts";
-import { expectStatus, expectThat, expectValues, statusOf } from "./client.ts";
+import { expectStatus, expectThat, statusOf } from "./client.ts";
 import { valuesOf } from "./message.ts";
 import { must, request, should } from "./requests.ts";
 
