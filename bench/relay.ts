@@ -1,4 +1,4 @@
-// Relay: CPU per request and latency of Outrider with everything on, against nginx, Go's ReverseProxy and no proxy, in rounds of one run.
+// Relay: CPU per request and latency of Outrider with everything on, against nginx, haproxy, Go's ReverseProxy, http-proxy and no proxy, in rounds of one run.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -11,6 +11,9 @@ const here = dirname(fileURLToPath(import.meta.url));
 const ROUNDS = 5;
 const SECONDS = 2;
 const CONNECTIONS = 16;
+export const RATE = 4000;
+/** Open loop needs room for what is late. */
+const PACED_CONNECTIONS = 64;
 
 interface Peer {
   readonly name: string;
@@ -23,8 +26,11 @@ export interface RelayRow {
   readonly cpuMicros: readonly number[];
   /** Outrider only: the traffic process alone. */
   readonly trafficMicros: readonly number[];
+  /** At `RATE` requests a second. */
   readonly p50Ms: readonly number[];
   readonly p99Ms: readonly number[];
+  /** Answers of 100 KB. */
+  readonly largeMicros: readonly number[];
   readonly perSecond: readonly number[];
   errors: number;
 }
@@ -64,9 +70,10 @@ function cpuMicros(pid: number): number {
 
 function runLoad(
   port: number,
-  options: { seconds: number; rate: number; connections: number },
+  options: { seconds: number; rate: number; connections: number; path?: string },
 ): Promise<LoadResult> {
-  const args = [join(here, "load.ts"), port, options.connections, options.seconds, options.rate].map(String);
+  const { connections, seconds, rate, path = "/v2/models/bench/infer" } = options;
+  const args = [join(here, "load.ts"), port, connections, seconds, rate, path].map(String);
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   let text = "";
   child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
@@ -88,7 +95,7 @@ async function startPeers(stage: Stage, say: (line: string) => void): Promise<Pe
   await listening(upstream);
   const peers: Peer[] = [{ name: "direct", port: upstream, root: null }];
   const starts: readonly [string, (ports: Ports) => Promise<ChildProcess>][] = [
-    ["nginx", (ports) => stage.nginx(ports, "on")],
+    ["nginx", (ports) => stage.nginx(ports, "bare")],
     ["haproxy", (ports) => stage.haproxy(ports)],
     ["go", (ports) => stage.go(ports)],
     ["http-proxy", (ports) => stage.httpProxy(ports)],
@@ -105,21 +112,29 @@ async function startPeers(stage: Stage, say: (line: string) => void): Promise<Pe
   return peers;
 }
 
-async function measure(peer: Peer, row: RelayRow): Promise<void> {
+/** CPU of the peer's processes per request of one load, the first process alone, and the load's own figures. */
+async function loaded(peer: Peer, path: string): Promise<{ all: number; first: number; result: LoadResult }> {
   const pids = peer.root?.pid === undefined ? [] : tree(peer.root.pid);
   const before = pids.map((pid) => cpuMicros(pid));
-  const closed = await runLoad(peer.port, { seconds: SECONDS, rate: 0, connections: CONNECTIONS });
+  const result = await runLoad(peer.port, { seconds: SECONDS, rate: 0, connections: CONNECTIONS, path });
   // What was queued is still being observed: it belongs to these requests.
   if (peer.name === "outrider") await new Promise((resolve) => setTimeout(resolve, 500));
-  const used = pids.map((pid, i) => cpuMicros(pid) - (before[i] ?? 0));
-  const paced = await runLoad(peer.port, { seconds: SECONDS, rate: 2000, connections: CONNECTIONS });
+  const used = pids.map((pid, i) => (cpuMicros(pid) - (before[i] ?? 0)) / result.requests);
+  return { all: used.reduce((sum, micros) => sum + micros, 0), first: used[0] ?? 0, result };
+}
+
+async function measure(peer: Peer, row: RelayRow): Promise<void> {
+  const small = await loaded(peer, "/v2/models/bench/infer");
+  const large = await loaded(peer, "/large");
+  const paced = await runLoad(peer.port, { seconds: SECONDS, rate: RATE, connections: PACED_CONNECTIONS });
   const push = (list: readonly number[], value: number): void => void (list as number[]).push(value);
-  push(row.cpuMicros, used.reduce((sum, micros) => sum + micros, 0) / closed.requests);
-  push(row.trafficMicros, (used[0] ?? 0) / closed.requests);
-  push(row.perSecond, closed.requests / closed.seconds);
+  push(row.cpuMicros, small.all);
+  push(row.trafficMicros, small.first);
+  push(row.perSecond, small.result.requests / small.result.seconds);
+  push(row.largeMicros, peer.name === "outrider" ? large.first : large.all);
   push(row.p50Ms, paced.p50Ms);
   push(row.p99Ms, paced.p99Ms);
-  row.errors += closed.errors + paced.errors;
+  row.errors += small.result.errors + large.result.errors + paced.errors;
 }
 
 /** Rounds interleave the peers, so that a machine that slows down slows all of them. */
@@ -134,6 +149,7 @@ export async function benchRelay(say: (line: string) => void): Promise<readonly 
       p50Ms: [],
       p99Ms: [],
       perSecond: [],
+      largeMicros: [],
       errors: 0,
     }));
     for (const peer of peers) await runLoad(peer.port, { seconds: 2, rate: 0, connections: CONNECTIONS });

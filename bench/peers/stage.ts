@@ -54,13 +54,16 @@ function needs(command: string, debianPackage: string): void {
   if (!there()) throw new Error(`${command} could not be installed`);
 }
 
-function nginxConfig(folder: string, { listen, upstream }: Ports): string {
+/** Bare proxying, as nginx's manual begins; `full`: streaming, upgrades and forwarding lines too. */
+function nginxConfig(folder: string, { listen, upstream }: Ports, full: boolean): string {
+  const bare = `proxy_pass http://model; proxy_http_version 1.1; proxy_set_header Connection "";`;
+  const whole = `proxy_pass http://model; proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_buffering off; proxy_request_buffering off;`;
   return `daemon off; master_process on; worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
 events { worker_connections 1024; }
 http { access_log off; client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
  keepalive_requests 1000000; map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
  upstream model { server 127.0.0.1:${upstream}; keepalive 64; }
- server { listen 127.0.0.1:${listen}; location / { proxy_pass http://model; proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_buffering BUFFERING; proxy_request_buffering BUFFERING; } } }`;
+ server { listen 127.0.0.1:${listen}; location / { ${full ? whole : bare} } } }`;
 }
 
 const haproxyConfig = ({ listen, upstream }: Ports): string => `global
@@ -97,11 +100,10 @@ export class Stage {
     return child;
   }
 
-  /** `buffering` off streams both ways, as the conformance suite asks of a sidecar; on is nginx's default. */
-  nginx(ports: Ports, buffering: "on" | "off"): Promise<ChildProcess> {
+  nginx(ports: Ports, configuration: "bare" | "full"): Promise<ChildProcess> {
     needs("nginx", "nginx-light");
     const file = join(this.folder, "nginx.conf");
-    writeFileSync(file, nginxConfig(this.folder, ports).replaceAll("BUFFERING", buffering));
+    writeFileSync(file, nginxConfig(this.folder, ports, configuration === "full"));
     return this.#listen(ports.listen, this.spawn("nginx", ["-c", file, "-p", this.folder]));
   }
 

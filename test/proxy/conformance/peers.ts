@@ -23,7 +23,7 @@ const peer =
   };
 
 export const peers: [string, (origin: Origin) => Promise<Running>][] = [
-  ["nginx", peer((stage, ports) => stage.nginx(ports, "off"))],
+  ["nginx", peer((stage, ports) => stage.nginx(ports, "full"))],
   ["haproxy", peer((stage, ports) => stage.haproxy(ports))],
   ["go", peer((stage, ports) => stage.go(ports))],
   ["http-proxy", peer((stage, ports) => stage.httpProxy(ports))],
