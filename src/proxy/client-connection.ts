@@ -24,10 +24,12 @@ export interface ConnectionLimits {
   readonly bodyMs: number;
   /** Between two signs of a client that takes its answer. */
   readonly sendMs: number;
+  /** From a request's head to the end of its answer. Of these times, 0 is: no limit. */
+  readonly totalMs: number;
 }
 
 /** What ran out of time. */
-export type Late = "head" | "idle" | "body" | "send";
+export type Late = "head" | "idle" | "body" | "send" | "total";
 
 export interface ConnectionOwner {
   readonly limits: ConnectionLimits;
@@ -41,7 +43,8 @@ export interface ConnectionOwner {
   onDefect(connection: ClientConnection, defect: BadHead): void;
   /** The rest of a request that is being relayed is no HTTP. */
   onSpoiled(request: RelayRequest, defect: BadHead): void;
-  onLate(connection: ClientConnection, late: Late): void;
+  /** `request`: the one that is under way. */
+  onLate(connection: ClientConnection, late: Late, request: RelayRequest | null): void;
   onClosed(connection: ClientConnection): void;
 }
 
@@ -170,6 +173,7 @@ export class ClientConnection implements RequestSink {
 
   onRequestHead(head: ReadHead): void {
     this.#headBegan = false;
+    this.#headSinceMs = this.#owner.nowMs();
     const request = new RelayRequest(this, head);
     const response = new RelayResponse(this, request);
     this.#request = request;
@@ -331,10 +335,11 @@ export class ClientConnection implements RequestSink {
     else if (this.#request === null) this.#limit("idle", stillMs, limits.idleMs);
     else if (this.#reader.inBody && !this.#paused && this.#response?.headersSent !== true)
       this.#limit("body", stillMs, limits.bodyMs);
+    if (this.#response !== null) this.#limit("total", nowMs - this.#headSinceMs, limits.totalMs);
   }
 
   #limit(late: Late, stillMs: number, limitMs: number): void {
-    if (limitMs > 0 && stillMs > limitMs) this.#owner.onLate(this, late);
+    if (limitMs > 0 && stillMs > limitMs && !this.#closing) this.#owner.onLate(this, late, this.#request);
   }
 
   /** Says a last thing, outside any exchange, and ends. */

@@ -20,22 +20,30 @@ export interface ConnectionsNeeds {
   readonly onRequest: (request: RelayRequest, response: RelayResponse) => void;
   /** The rest of a request that is being relayed is no HTTP. */
   readonly onSpoiled: (request: RelayRequest, failure: Failure) => void;
+  /** A request has taken longer than it may. */
+  readonly onOverdue: (request: RelayRequest, failure: Failure) => void;
 }
 
 const SWEEP_MS = 1000;
-
-/** Closed for taking too long, by what they took too long for. */
-export type LateCounts = Record<Late, number>;
 
 export class ClientConnections implements ConnectionOwner {
   readonly limits: ConnectionLimits;
   readonly #needs: ConnectionsNeeds;
   readonly #roll = new Roll<ClientConnection>();
-  readonly late: LateCounts = { head: 0, idle: 0, body: 0, send: 0 };
+  /** Ended by a limit, by which one: the values of `limit` in `outrider_proxy_limited_total`. */
+  readonly limited = {
+    head_size: 0,
+    head_timeout: 0,
+    body_timeout: 0,
+    send_timeout: 0,
+    idle_timeout: 0,
+    request_timeout: 0,
+  };
   /** Messages that were no HTTP. */
   defects = 0;
   draining = false;
   #sweeper: Timer | null = null;
+  #nowMs = 0;
   #date = "";
   #dateUntilMs = 0;
 
@@ -45,7 +53,10 @@ export class ClientConnections implements ConnectionOwner {
   }
 
   accept(socket: Socket, first: Buffer | null): void {
-    this.#sweeper ??= this.#needs.clock.every(this.#sweepMs(), () => this.#sweep());
+    if (this.#sweeper === null) {
+      this.#nowMs = this.#needs.clock.monotonicMs();
+      this.#sweeper = this.#needs.clock.every(this.#sweepMs(), () => this.#sweep());
+    }
     const connection = new ClientConnection(this, socket);
     this.#roll.add(connection);
     connection.begin(first);
@@ -53,21 +64,21 @@ export class ClientConnections implements ConnectionOwner {
 
   /** Often enough for the shortest limit. */
   #sweepMs(): number {
-    const { headMs, idleMs, bodyMs, sendMs } = this.limits;
-    const set = [headMs, idleMs, bodyMs, sendMs].filter((ms) => ms > 0);
+    const { headMs, idleMs, bodyMs, sendMs, totalMs } = this.limits;
+    const set = [headMs, idleMs, bodyMs, sendMs, totalMs].filter((ms) => ms > 0);
     return Math.max(20, Math.min(SWEEP_MS, ...set.map((ms) => ms / 4)));
   }
 
   #sweep(): void {
-    const now = this.nowMs();
-    for (const connection of this.#roll.all()) connection.check(now);
+    this.#nowMs = this.#needs.clock.monotonicMs();
+    for (const connection of this.#roll.all()) connection.check(this.#nowMs);
     if (this.#roll.size > 0) return;
     this.#sweeper?.cancel();
     this.#sweeper = null;
   }
 
   nowMs(): number {
-    return this.#needs.clock.monotonicMs();
+    return this.#nowMs;
   }
 
   date(): string {
@@ -85,6 +96,7 @@ export class ClientConnections implements ConnectionOwner {
 
   onDefect(connection: ClientConnection, defect: BadHead): void {
     this.defects++;
+    if (defect.status === 414 || defect.status === 431) this.limited.head_size++;
     connection.sayLast(problemMessage(failureOf(defect), null, defect.status));
   }
 
@@ -93,12 +105,12 @@ export class ClientConnections implements ConnectionOwner {
     this.#needs.onSpoiled(request, failureOf(defect));
   }
 
-  onLate(connection: ClientConnection, late: Late): void {
-    this.late[late]++;
-    if (late === "head") {
-      const failure = { code: "bad_request", detail: TOO_SLOW } as const;
-      connection.sayLast(problemMessage(failure, null, 408));
-    } else if (late === "idle") connection.close();
+  onLate(connection: ClientConnection, late: Late, request: RelayRequest | null): void {
+    this.limited[LIMITS[late]]++;
+    if (late === "idle") connection.close();
+    else if (late === "head") connection.sayLast(problemMessage(SLOW_HEAD, null, 408));
+    else if (late === "body" && request !== null) this.#needs.onSpoiled(request, SLOW_BODY);
+    else if (late === "total" && request !== null) this.#needs.onOverdue(request, OVERDUE);
     else connection.socket.destroy();
   }
 
@@ -118,8 +130,27 @@ export class ClientConnections implements ConnectionOwner {
   }
 }
 
-const TOO_SLOW =
-  "The request's head did not arrive in time. Send it faster, or raise `proxy.limits.headTimeout`.";
+const LIMITS = Object.freeze({
+  head: "head_timeout",
+  idle: "idle_timeout",
+  body: "body_timeout",
+  send: "send_timeout",
+  total: "request_timeout",
+} as const satisfies Record<Late, string>);
+
+const SLOW_HEAD: Failure = Object.freeze({
+  code: "bad_request",
+  detail: "The request's head did not arrive in time. Send it faster, or raise `proxy.limits.headTimeout`.",
+});
+const SLOW_BODY: Failure = Object.freeze({
+  code: "bad_request",
+  status: 408,
+  detail: "The request's body stood still for too long. Send it faster, or raise `proxy.limits.bodyTimeout`.",
+});
+const OVERDUE: Failure = Object.freeze({
+  code: "response_timeout",
+  detail: "The exchange took longer than `proxy.limits.requestTimeout` allows.",
+});
 
 function failureOf(defect: BadHead): Failure {
   return {

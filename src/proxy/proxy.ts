@@ -6,10 +6,10 @@ import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { Acceptor } from "./accept.ts";
 import type { RelayResponse } from "./client-answer.ts";
+import type { ConnectionLimits } from "./client-connection.ts";
 import { ClientConnections } from "./client-connections.ts";
 import type { RelayRequest } from "./client-request.ts";
 import { parseUpstreamUrl } from "./dial.ts";
-import type { Failure } from "./failures.ts";
 import { createUpstream } from "./pool.ts";
 import { Relay } from "./relay.ts";
 import { AfterTurn, Complaints, Roll, type Road, type Underway } from "./road.ts";
@@ -34,6 +34,7 @@ export interface ProxyOptions {
   /** From the request's last byte to the response's head; 0: no limit. */
   readonly responseTimeoutMs: number;
   readonly maxConnections: number;
+  readonly limits: ConnectionLimits;
 }
 
 export interface ProxyStats {
@@ -43,6 +44,8 @@ export interface ProxyStats {
   readonly refusedConnections: number;
   /** Messages that were no HTTP, or too slow, and never became a request. */
   readonly clientErrors: number;
+  /** Ended by a limit, by which one. */
+  readonly limited: Readonly<Record<string, number>>;
   /** Bodies that were not copied because all copies together held `capture.totalBytesMax`. */
   readonly uncapturedBodies: number;
   /** Requests whose head was read. Each is delivered once, when it ends. */
@@ -67,15 +70,6 @@ export interface Proxy extends Part {
 export function createProxy(options: ProxyOptions, needs: ProxyNeeds): Proxy {
   return new HttpProxy(options, needs);
 }
-
-const LIMITS = Object.freeze({
-  headBytesMax: 64 * 1024,
-  headLinesMax: 8192,
-  headMs: 60_000,
-  idleMs: 75_000,
-  bodyMs: 60_000,
-  sendMs: 60_000,
-});
 
 class HttpProxy implements Proxy, Road {
   readonly #needs: ProxyNeeds;
@@ -114,9 +108,10 @@ class HttpProxy implements Proxy, Road {
     this.complaints = new Complaints(needs.log);
     this.#connections = new ClientConnections({
       clock: needs.clock,
-      limits: LIMITS,
+      limits: options.limits,
       onRequest: (request, response) => this.#onRequest(request, response),
-      onSpoiled: (request, failure) => this.#onSpoiled(request, failure),
+      onSpoiled: (request, failure) => this.#relayOf(request)?.connectionSpoiled(failure),
+      onOverdue: (request, failure) => this.#relayOf(request)?.giveUp(failure),
     });
     this.#acceptor = new Acceptor(options, {
       log: needs.log,
@@ -137,7 +132,8 @@ class HttpProxy implements Proxy, Road {
       openConnections: this.#acceptor.openConnections,
       activeRequests: this.#underway.size,
       refusedConnections: this.#acceptor.refusedConnections,
-      clientErrors: this.#connections.defects + this.#connections.late.head,
+      clientErrors: this.#connections.defects + this.#connections.limited.head_timeout,
+      limited: { ...this.#connections.limited },
       uncapturedBodies: this.budget.refused,
       seen: this.#seen,
     });
@@ -174,9 +170,8 @@ class HttpProxy implements Proxy, Road {
     }
   }
 
-  #onSpoiled(request: RelayRequest, failure: Failure): void {
-    for (const one of this.#underway.all())
-      if (one instanceof Relay && one.request === request) one.connectionSpoiled(failure);
+  #relayOf(request: RelayRequest): Relay | undefined {
+    return this.#underway.all().find((one): one is Relay => one instanceof Relay && one.request === request);
   }
 
   ended(which: Underway, exchange: Exchange): void {

@@ -7,6 +7,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Outcome, RawHeaders } from "../facts/exchange.ts";
 import { messageOf } from "../kernel/problem.ts";
+import { answerLines } from "./answer-head.ts";
 import { outcomeOfStatus, type Draft } from "./draft.ts";
 import {
   describeFailure,
@@ -23,7 +24,7 @@ import { openExchange } from "./opening.ts";
 import { hostOfTarget, replaceHost, spendForward, upstreamTarget, type RequestHead } from "./request-head.ts";
 import { plainLines, readResponseHead, reasonPhrase, type WaitingHead } from "./response-head.ts";
 import type { Road, Underway } from "./road.ts";
-import { versionOf, type Route, type Rules } from "./rules.ts";
+import type { Route, Rules } from "./rules.ts";
 import type { UpstreamCall, UpstreamHandler } from "./upstream.ts";
 
 /** Bytes of a request body gathered within one turn before it is streamed after all. */
@@ -204,26 +205,16 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       draft.status = status;
       draft.responseHeaders = headers;
       this.#framed = head.hasLength || this.request.httpVersion === "1.1";
-      const { lines } = head;
-      if (head.modelId === null) lines.push("x-prediction-id", draft.id);
-      else {
-        draft.id = head.modelId;
-        draft.idSource = "model";
-      }
-      if (!head.modelSentVersion) this.#announce(lines, head.headerVersion);
+      const lines = answerLines(head, draft, {
+        rules: this.#rules,
+        route: this.#route,
+        target: this.request.url,
+      });
       this.#waitingHead = { status, reason: reasonPhrase(reason), lines };
       this.#road.afterTurn.flush(this);
     } catch (thrown) {
       this.#bug(thrown);
     }
-  }
-
-  #announce(lines: string[], headerVersion: string | null): void {
-    const clues = { route: this.#route, target: this.request.url, headerVersion };
-    const version = versionOf(this.#rules, clues);
-    if (version === null) return;
-    lines.push("x-model-version", version);
-    this.#draft.announcedVersion = version;
   }
 
   onData(chunk: Buffer): void {
@@ -315,9 +306,9 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     }
     this.#state = "over";
     this.#collected = [];
-    const status = statusOf(failure.code);
+    const status = failure.status ?? statusOf(failure.code);
     this.#draft.status = status;
-    const body = problemBody(failure);
+    const body = problemBody(failure, status);
     const lines = problemHeaders(failure, this.#draft.id, body);
     if (this.#lastOnConnection || this.#road.draining) lines.push("Connection", "close");
     this.#response.writeHead(status, STATUS_CODES[status] ?? "Error", lines);
@@ -335,7 +326,11 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
   connectionSpoiled(failure: Failure): void {
     if (this.#state === "over") return;
     this.#lastOnConnection = true;
-    if (this.request.complete) return;
+    if (!this.request.complete) this.giveUp(failure);
+  }
+
+  giveUp(failure: Failure): void {
+    if (this.#state === "over") return;
     this.#call?.abort();
     this.#call = null;
     this.#fail(failure);
