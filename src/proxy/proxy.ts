@@ -15,7 +15,8 @@ import { Relay } from "./relay.ts";
 import { AfterTurn, Complaints, Roll, type Road, type Underway } from "./road.ts";
 import { OPENING_SNAPSHOT, compileRules, type RelaySnapshot, type Rules } from "./rules.ts";
 import { CopyBudget } from "./tap.ts";
-import { Tunnel, isTunnelRequest, type TunnelEnds } from "./upgrade.ts";
+import { isTunnelRequest } from "./tunnel-request.ts";
+import { Tunnel, type TunnelEnds } from "./upgrade.ts";
 import type { Upstream, UpstreamOptions } from "./upstream.ts";
 
 export type { RelaySnapshot } from "./rules.ts";
