@@ -86,6 +86,8 @@ export interface VersionModel {
     /** With a registry: when it last answered, and why not since then. */
     readonly checkedAt?: string;
     readonly trouble?: string | null;
+    /** Where the registry splits traffic: each version's share in percent. */
+    readonly split?: readonly { readonly version: string; readonly percent: number }[];
   } | null;
   readonly mismatch: boolean;
 }
