@@ -19,6 +19,10 @@ export class CountedRows implements Totals {
     this.#rows += sign * other.#rows;
   }
 
+  gathering(): Totals {
+    return new CountedRows();
+  }
+
   evaluate(): Evaluation {
     return { metrics: {}, undefined: {}, extra: {} };
   }

@@ -91,9 +91,14 @@ export class SlidingWindow {
     return { total: new Bin(this.#yardstick, "total"), panes: new Map() };
   }
 
-  take(share: Share, ts: number, step: Step): void {
+  /** Whether the totals hold rows of this time. */
+  holds(ts: number): boolean {
+    return this.#edge !== null && ts > this.#edge;
+  }
+
+  /** Takes a row into its pane; whoever calls takes it into the totals if they hold it. */
+  takePane(share: Share, ts: number, step: Step): void {
     if (this.#ahead !== null && ts > this.#ahead.fromTs && ts <= this.#ahead.toTs) this.#ahead = null;
-    if (this.#edge !== null && ts > this.#edge) share.total.take(step);
     const at = Math.floor(ts / this.window.stepMs);
     if (at < this.#floor) return;
     let pane = share.panes.get(at);
