@@ -134,8 +134,15 @@ function isScalar(value: unknown): value is Value | null {
   return value === null || typeof value === "number" || typeof value === "string";
 }
 
+let lastOutcome: LabelOutcome = { result: "joined", code: null, message: null, model: null, version: null };
+
+/** What is said of many labels in a row is one object. */
 function outcome(result: LabelResult, of: { model: string | null; version: string | null }): LabelOutcome {
-  return { result, code: null, message: null, model: of.model, version: of.version };
+  const { model, version } = of;
+  const last = lastOutcome;
+  if (last.result === result && last.model === model && last.version === version) return last;
+  lastOutcome = Object.freeze({ result, code: null, message: null, model, version });
+  return lastOutcome;
 }
 
 export function rejected(code: string, message: string, model: string | null): LabelOutcome {

@@ -2,6 +2,7 @@
 // then buckets on the leading bits of the double, coarser by one bit whenever there are too many. A label can be taken back.
 
 import { bucketEnd, MANTISSA_BITS, sharedBits, truncate } from "./float-bits.ts";
+import { invariant } from "../kernel/problem.ts";
 import { KeyIndex } from "./key-index.ts";
 
 const FIRST_SLOTS = 8;
@@ -61,7 +62,8 @@ export class ScoreHistogram {
   static gathering(peers: readonly ScoreHistogram[]): ScoreHistogram {
     const limits = { exact: Infinity, buckets: Infinity, purse: { left: 0 } };
     const [first] = peers;
-    const gathering = new ScoreHistogram(first?.#shape ?? { sides: 1, mirrored: false }, limits);
+    invariant(first, "histograms to gather for");
+    const gathering = new ScoreHistogram(first.#shape, limits);
     const bits = peers.reduce((finest, peer) => Math.max(finest, peer.#bits), 0);
     if (bits < MANTISSA_BITS) gathering.#coarsenTo(bits);
     return gathering;

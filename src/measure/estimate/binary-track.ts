@@ -165,6 +165,11 @@ class BinaryTrack implements EstimateTrack {
     return true;
   }
 
+  relabel(prediction: Prediction, before: Value | null, after: Value | null): void {
+    this.count({ prediction, truth: before }, -1);
+    this.count({ prediction, truth: after }, 1);
+  }
+
   answer(moment: Moment): TrackAnswer {
     const { labels, windows } = answerClass(this.#decisions, this.#windows, moment);
     return { labels, windows };

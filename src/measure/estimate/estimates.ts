@@ -148,8 +148,9 @@ class RunningEstimates implements Estimates {
       if (!track.count({ prediction, truth: null }, 1)) this.#unusable++;
       return;
     }
-    track.count({ prediction, truth: change.before?.value ?? null }, -1);
-    if (change.kind === "truth") track.count({ prediction, truth: change.after?.value ?? null }, 1);
+    const before = change.before?.value ?? null;
+    if (change.kind === "truth") track.relabel(prediction, before, change.after?.value ?? null);
+    else track.count({ prediction, truth: before }, -1);
   }
 
   #begin(model: string): Followed | null {

@@ -64,6 +64,11 @@ class MulticlassTrack implements EstimateTrack {
     return true;
   }
 
+  relabel(prediction: Prediction, before: Value | null, after: Value | null): void {
+    this.count({ prediction, truth: before }, -1);
+    this.count({ prediction, truth: after }, 1);
+  }
+
   answer(moment: Moment): TrackAnswer {
     const answers = [...this.#classes.values()].map((each) => answerClass(each, this.#windows, moment));
     const [first] = answers;

@@ -38,6 +38,18 @@ interface HourPane {
   readonly errors: ErrorBuckets;
 }
 
+function addError(
+  pane: HourPane,
+  row: { readonly value: number; readonly truth: Value | null },
+  sign: 1 | -1,
+): void {
+  const { value, truth } = row;
+  if (typeof truth !== "number") return;
+  const error = value - truth;
+  // Beyond the doubles: such a row cannot be summed.
+  if (Number.isFinite(error * error)) pane.errors.add(value, error, sign);
+}
+
 const whyNot = (reason: string): Record<string, string> =>
   Object.fromEntries(METRICS.map((metric) => [metric, reason]));
 
@@ -70,11 +82,16 @@ class RegressionTrack implements EstimateTrack {
     const pane = this.#coarse.at(ts);
     if (pane === null) return true;
     pane.values.add(value, 0, sign);
-    if (typeof row.truth !== "number") return true;
-    const error = value - row.truth;
-    // Beyond the doubles: such a row cannot be summed.
-    if (Number.isFinite(error * error)) pane.errors.add(value, error, sign);
+    addError(pane, { value, truth: row.truth }, sign);
     return true;
+  }
+
+  relabel({ value, ts }: Prediction, before: Value | null, after: Value | null): void {
+    if (typeof value !== "number" || !Number.isFinite(value)) return;
+    const pane = this.#coarse.at(ts);
+    if (pane === null) return;
+    addError(pane, { value, truth: before }, -1);
+    addError(pane, { value, truth: after }, 1);
   }
 
   answer(moment: Moment): TrackAnswer {

@@ -106,6 +106,8 @@ export interface TrackAnswer {
 export interface EstimateTrack {
   /** Counts the row as it is with this truth (null: unlabelled), or takes it back. False: the task cannot use it. */
   count(row: { readonly prediction: Prediction; readonly truth: Value | null }, sign: 1 | -1): boolean;
+  /** Counts a row that is counted already with another truth. */
+  relabel(prediction: Prediction, before: Value | null, after: Value | null): void;
   answer(moment: Moment): TrackAnswer;
   release(): void;
 }
