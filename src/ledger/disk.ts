@@ -85,6 +85,7 @@ export class Disk {
       normalise,
       waitingMax,
       undo: [],
+      moved: [],
       after: [],
       changes: [],
     };
@@ -128,6 +129,9 @@ export class Disk {
   }
 
   #undo(work: Work, before: Counters): void {
+    // Heads first: a row that was added and labelled is to be gone in the end.
+    for (let at = work.moved.length - 2; at >= 0; at -= 2)
+      this.#memory.rows.setHead(work.moved[at] ?? 0, work.moved[at + 1] ?? 0);
     for (const call of work.undo.toReversed()) call();
     this.#memory.recent.clear();
     this.#memory.nextRow = before.nextRow;

@@ -8,7 +8,7 @@ import type { RawLabel, Revision } from "./codec.ts";
 import { judge, strongest } from "./judge.ts";
 import type { Verdict } from "./judge.ts";
 import { headOf, resolve, targetAt } from "./lookup.ts";
-import type { Hit, Target } from "./lookup.ts";
+import type { Hit, Sighting, Target } from "./lookup.ts";
 import { one } from "./sql.ts";
 import { keepWaiting } from "./wait.ts";
 import { nextSeq } from "./work.ts";
@@ -81,9 +81,8 @@ function moveHead(work: Work, row: number, seq: number): void {
   const { rows } = work.memory;
   if (rows.keepsOnDisk(row)) work.sql.setHead.run(row, seq);
   if (rows.isSealed(row)) return;
-  const before = rows.head(row);
+  work.moved.push(row, rows.head(row));
   rows.setHead(row, seq);
-  work.undo.push(() => rows.setHead(row, before));
 }
 
 /** Keeps a revision that came too late, behind the one that holds; the same one again is not kept twice. */
@@ -161,6 +160,7 @@ function admit(event: LabelEvent): LabelEvent | { readonly code: string; readonl
   if (!isTime(event.ts) || !isTime(event.receivedAt)) {
     return { code: "invalid_ts", message: "ts is not a time in milliseconds" };
   }
+  if (isPlain(event)) return event;
   const values: readonly unknown[] = Array.isArray(label) ? label : [label];
   if (values.length < 1 || values.length > ROWS_PER_EXCHANGE_MAX) {
     return { code: "invalid_label", message: `an array of labels has 1 to ${ROWS_PER_EXCHANGE_MAX} items` };
@@ -169,6 +169,16 @@ function admit(event: LabelEvent): LabelEvent | { readonly code: string; readonl
     return { code: "invalid_label", message: "a label is a finite number, a text, or null" };
   }
   return { ...event, id: id.toWellFormed(), model: model === null ? null : model.toWellFormed() };
+}
+
+/** What nearly all events are: there is nothing to mend or to refuse. */
+function isPlain({ id, model, label }: LabelEvent): boolean {
+  return (
+    !Array.isArray(label) &&
+    isLabelValue(label) &&
+    id.isWellFormed() &&
+    (model === null || model.isWellFormed())
+  );
 }
 
 function isTime(ms: number): boolean {
@@ -207,12 +217,12 @@ export function canonical(work: Work, model: string, label: RawLabel): Canonical
 }
 
 /** One label event, from submission to its outcome. */
-export function applyLabel(work: Work, submitted: LabelEvent): LabelOutcome {
+export function applyLabel(work: Work, submitted: LabelEvent, sighting: Sighting): LabelOutcome {
   const event = admit(submitted);
   if ("code" in event) return rejected(event.code, event.message, submitted.model);
   const early = event.model === null ? null : canonical(work, event.model, event.label);
   if (early !== null && !early.ok) return rejected(early.code, early.message, event.model);
-  const resolution = resolve(work, event.id, event.model);
+  const resolution = resolve(work, sighting, event.model);
   if (resolution.kind === "ambiguous") return rejected(resolution.code, resolution.message, event.model);
   if (resolution.kind === "none" && event.absent !== undefined) {
     return rejected(
@@ -235,6 +245,8 @@ function rowLabel(event: LabelEvent, target: Target, value: Value | null): RowLa
   return due > receivedAt ? null : { value, ts: due, received: due, firstReceived: due, absent: true };
 }
 
+const NO_PREDICTION = "there is no prediction in this row";
+
 interface Fitted {
   readonly event: LabelEvent;
   readonly label: RawLabel;
@@ -243,6 +255,14 @@ interface Fitted {
 
 function labelHits(work: Work, fitted: Fitted, hits: readonly Hit[]): LabelOutcome {
   const { event, model } = fitted;
+  const [only] = hits;
+  const isOneRow = only !== undefined && (only.pos !== null || only.head.n === 1);
+  if (hits.length === 1 && isOneRow && isScalar(fitted.label)) {
+    const target = targetAt(work, only, only.pos ?? 0);
+    const label = target === null ? null : rowLabel(event, target, fitted.label);
+    if (target === null || label === null) return rejected("no_prediction", NO_PREDICTION, model);
+    return outcome(labelRow(work, target, label), { model, version: target.prediction.version });
+  }
   const results: LabelResult[] = [];
   let version: string | null = null;
   let fits = false;
@@ -263,6 +283,6 @@ function labelHits(work: Work, fitted: Fitted, hits: readonly Hit[]): LabelOutco
     const rows = hits[0]?.head.n ?? 1;
     return rejected("label_count_mismatch", `the prediction has ${rows} rows: send as many labels`, model);
   }
-  if (results.length === 0) return rejected("no_prediction", "there is no prediction in this row", model);
+  if (results.length === 0) return rejected("no_prediction", NO_PREDICTION, model);
   return outcome(strongest(results), { model, version });
 }

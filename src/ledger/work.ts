@@ -2,6 +2,7 @@
 
 import type { Change } from "../facts/pair.ts";
 import { hashText } from "./hash.ts";
+import { RecentRows } from "./recent-rows.ts";
 import { RowBook } from "./row-book.ts";
 import type { RowBookOptions } from "./row-book.ts";
 import { RowCache } from "./row-cache.ts";
@@ -19,6 +20,7 @@ export class Memory {
   readonly series = new SeriesBook();
   readonly words = new Words();
   readonly recent = new RowCache();
+  readonly columns = new RecentRows();
   /** session -> last batch. */
   readonly marks = new Map<string, number>();
   /** Of the hash of names: the file's own, since sealed segments keep hashes. */
@@ -92,6 +94,8 @@ export interface Work {
   readonly waitingMax: number;
   /** Run newest first when the transaction did not happen. */
   readonly undo: (() => void)[];
+  /** Row, and the revision that held, of every head that was moved; put back newest first, before `undo`. */
+  readonly moved: number[];
   /** Run when it did. */
   readonly after: (() => void)[];
   readonly changes: Change[];
