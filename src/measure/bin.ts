@@ -45,6 +45,11 @@ export class Bin {
     return this.#totals?.mergeable ?? true;
   }
 
+  /** False: some figures rest on buckets of scores, errors or labels. */
+  get exact(): boolean {
+    return this.#totals?.exact ?? true;
+  }
+
   take(step: Step): void {
     this.count(step);
     if (step.pairs !== 0 && this.#yardstick !== null) this.#ownOf(this.#yardstick).add(step.pairs);

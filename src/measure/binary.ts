@@ -82,6 +82,10 @@ class BinaryTotals implements Totals {
     return this.#scores !== null || this.#scored === 0;
   }
 
+  get exact(): boolean {
+    return this.#scores?.isExact ?? true;
+  }
+
   add(sign: Sign): void {
     const { actual, decided, score, bucket, squared, logLoss } = this.#pair;
     if (actual === POSITIVE) {

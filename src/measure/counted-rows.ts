@@ -4,6 +4,7 @@ import { invariant } from "../kernel/problem.ts";
 import type { Components, Evaluation, Sign, Totals } from "./totals.ts";
 
 export class CountedRows implements Totals {
+  readonly exact = true;
   #rows = 0;
 
   get mergeable(): boolean {

@@ -69,6 +69,10 @@ class MulticlassTotals implements Totals {
     return this.#scores !== null || this.#scored === 0;
   }
 
+  get exact(): boolean {
+    return this.#scores?.every(({ isExact }) => isExact) ?? true;
+  }
+
   add(sign: Sign): void {
     const { actual, predicted, side, scores, logLoss, squared } = this.#pair;
     this.#count(actual * RADIX + predicted, sign);

@@ -41,6 +41,10 @@ class RegressionTotals implements Totals {
     this.#labels = of.labels;
   }
 
+  get exact(): boolean {
+    return this.#errors.isExact && this.#labels.isExact;
+  }
+
   add(sign: Sign): void {
     const pair = this.#pair;
     this.#sums.add(pair, sign);

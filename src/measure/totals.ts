@@ -75,6 +75,8 @@ export interface Totals {
   gathering(peers: readonly Totals[]): Totals;
   /** False when it counted scores without keeping them: then only its rows can be merged. */
   readonly mergeable: boolean;
+  /** False: there were too many different scores, errors or labels to count each apart; some figures are approximate. */
+  readonly exact: boolean;
   /** `labeled`: how many pairs it holds. */
   evaluate(labeled: number): Evaluation;
   components(labeled: number): Components;
