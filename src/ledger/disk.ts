@@ -9,12 +9,12 @@ import type { Log } from "../kernel/log.ts";
 import { messageOf } from "../kernel/problem.ts";
 import { FILE_NAME, closeQuietly, connect } from "./file.ts";
 import type { OpenFile } from "./file.ts";
+import { LabelTable } from "./label-table.ts";
 import type { Shelf } from "./lookup.ts";
 import { num, one } from "./sql.ts";
 import { sqliteCodeOf, troubleOf } from "./trouble.ts";
 import type { Trouble } from "./trouble.ts";
 import type { LedgerNeeds } from "./types.ts";
-import { LabelBuffer } from "./work.ts";
 import type { Memory, Work } from "./work.ts";
 
 /** After an I/O error the connection is closed; so often it is tried again, when somebody asks. */
@@ -80,7 +80,7 @@ export class Disk {
     const { normalise, waitingMax } = this.#needs;
     const work: Work = {
       sql: file.sql,
-      labels: new LabelBuffer(file.sql),
+      labels: new LabelTable(file.sql),
       memory: this.#memory,
       normalise,
       waitingMax,

@@ -3,13 +3,12 @@
 import type { LabelEvent, LabelOutcome, LabelResult } from "../facts/label.ts";
 import type { Truth } from "../facts/pair.ts";
 import type { Value } from "../facts/prediction.ts";
-import { ABSENT_STATE, ROWS_PER_EXCHANGE_MAX, decodeRevision } from "./codec.ts";
+import { ABSENT_STATE, ROWS_PER_EXCHANGE_MAX } from "./codec.ts";
 import type { RawLabel, Revision } from "./codec.ts";
 import { judge, strongest } from "./judge.ts";
 import type { Verdict } from "./judge.ts";
 import { headOf, resolve, targetAt } from "./lookup.ts";
 import type { Hit, Sighting, Target } from "./lookup.ts";
-import { one } from "./sql.ts";
 import { keepWaiting } from "./wait.ts";
 import { nextSeq } from "./work.ts";
 import type { Work } from "./work.ts";
@@ -35,8 +34,7 @@ export interface RowLabel {
 export function holding(work: Work, row: number): Revision | null {
   const head = headOf(work, row);
   if (head <= 0) return null;
-  work.labels.flush();
-  const revision = decodeRevision(one(work.sql.label.get(head)));
+  const revision = work.labels.get(head);
   return revision === null || revision.row !== row ? null : revision;
 }
 
@@ -58,10 +56,11 @@ export function labelRow(work: Work, target: Target, label: RowLabel): LabelResu
   }
   const firstReceived = holds === null ? label.firstReceived : holds.firstReceived;
   const seq = nextSeq(work);
-  const delta = label.received - firstReceived;
+  const { ts, received, value } = label;
+  const first = received - firstReceived;
   const prev = newest === null ? 0 : newest.seq;
   const state = label.absent === true ? ABSENT_STATE : 0;
-  work.labels.add(seq, target.row, prev, label.ts, label.received, delta, state, label.value);
+  work.labels.add({ seq, row: target.row, prev, ts, received, first, state, value });
   moveHead(work, target.row, seq);
   const before = truthOf(holds);
   if (before === null ? label.value !== null : before.value !== label.value) {
@@ -90,14 +89,14 @@ function addBehind(work: Work, holds: Revision, label: RowLabel): void {
   let step: Revision | null = holds;
   for (let steps = 0; step !== null && step.prev > 0; steps++) {
     if (steps >= CHAIN_STEPS_MAX) return;
-    step = decodeRevision(one(work.sql.label.get(step.prev)));
+    step = work.labels.get(step.prev);
     if (step !== null && step.ts === label.ts && step.value === label.value) return;
   }
   const seq = nextSeq(work);
-  const delta = label.received - holds.firstReceived;
-  work.labels.add(seq, holds.row, holds.prev, label.ts, label.received, delta, 0, label.value);
-  work.labels.flush();
-  work.sql.relinkLabel.run(seq, holds.seq);
+  const { ts, received, value } = label;
+  const first = received - holds.firstReceived;
+  work.labels.add({ seq, row: holds.row, prev: holds.prev, ts, received, first, state: 0, value });
+  work.labels.relink(seq, holds.seq);
 }
 
 /** Keeps, for display, an early label that did not fit when its prediction came. */
@@ -109,12 +108,10 @@ export function keepInvalid(
   const newest = holding(work, row);
   const seq = nextSeq(work);
   const prev = newest === null ? 0 : newest.prev;
-  work.labels.add(seq, row, prev, label.ts, label.received, 0, 1, label.json);
+  const { ts, received, json } = label;
+  work.labels.add({ seq, row, prev, ts, received, first: 0, state: 1, value: json });
   if (newest === null) moveHead(work, row, seq);
-  else {
-    work.labels.flush();
-    work.sql.relinkLabel.run(seq, newest.seq);
-  }
+  else work.labels.relink(seq, newest.seq);
 }
 
 /** The rows of an exchange that a label fits, with the value for each; null: another number of values than rows. */

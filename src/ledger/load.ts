@@ -6,6 +6,7 @@ import type { Head } from "./codec.ts";
 import { truthOf } from "./join.ts";
 import { headsOnDisk } from "./lookup.ts";
 import type { Shelf } from "./lookup.ts";
+import { PACK_LABELS, Pack } from "./packs.ts";
 import { SHARED_ALIAS_MAX, VOID } from "./row-book.ts";
 import { bucketKey } from "./segment.ts";
 import { Series } from "./series-book.ts";
@@ -105,8 +106,9 @@ class Heads {
     }
     const offset = row - number * CHUNK_ROWS;
     const known = range.seq[offset] ?? 0;
-    // Offered in order of arrival: at equal ts the later one holds.
-    if (known !== 0 && ts < (range.ts[offset] ?? 0)) return;
+    const holds = range.ts[offset] ?? 0;
+    // At equal ts the later arrival holds, in whatever order they are offered.
+    if (known !== 0 && (ts < holds || (ts === holds && seq < known))) return;
     range.seq[offset] = seq;
     range.ts[offset] = ts;
   }
@@ -130,7 +132,17 @@ function loadHeads({ sql }: Shelf, resident: Resident): Heads {
       const row = num(cells[1]);
       if (row >= resident.row) heads.offer(row, said ? num(cells[2]) : none, last);
     }
-    if (chunk.length < CHUNK_ROWS) return heads;
+    if (chunk.length < CHUNK_ROWS) break;
+  }
+  for (let last = resident.seq - PACK_LABELS; ;) {
+    const chunk = many(sql.packsAfter.all(last, CHUNK_ROWS / PACK_LABELS));
+    for (const cells of chunk) {
+      last = num(cells[0]);
+      for (const { row, ts, seq } of Pack.decode(cells)?.revisions() ?? []) {
+        if (row >= resident.row) heads.offer(row, ts, seq);
+      }
+    }
+    if (chunk.length < CHUNK_ROWS / PACK_LABELS) return heads;
   }
 }
 

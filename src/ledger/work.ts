@@ -2,12 +2,12 @@
 
 import type { Change } from "../facts/pair.ts";
 import { hashText } from "./hash.ts";
+import type { LabelTable } from "./label-table.ts";
 import { RecentRows } from "./recent-rows.ts";
 import { RowBook } from "./row-book.ts";
 import type { RowBookOptions } from "./row-book.ts";
 import { RowCache } from "./row-cache.ts";
 import { SeriesBook } from "./series-book.ts";
-import { LABELS_TOGETHER, LABEL_COLUMNS } from "./sql.ts";
 import type { Sql } from "./sql.ts";
 import type { LedgerNeeds } from "./types.ts";
 import { WaitingBook } from "./waiting-book.ts";
@@ -57,37 +57,8 @@ export class Memory {
   }
 }
 
-/** Label revisions on their way to the table: many go with one statement. */
-export class LabelBuffer {
-  readonly #sql: Sql;
-  #cells: LabelCell[] = [];
-
-  constructor(sql: Sql) {
-    this.#sql = sql;
-  }
-
-  /** The columns of one revision, in the order of the table. */
-  add(...cells: readonly LabelCell[]): void {
-    for (const cell of cells) this.#cells.push(cell);
-    if (this.#cells.length < LABELS_TOGETHER * LABEL_COLUMNS) return;
-    this.#sql.addLabels.run(...this.#cells);
-    this.#cells = [];
-  }
-
-  /** Before anything reads or changes the table, and before the commit. */
-  flush(): void {
-    if (this.#cells.length === 0) return;
-    const cells = this.#cells;
-    this.#cells = [];
-    for (let at = 0; at < cells.length; at += LABEL_COLUMNS)
-      this.#sql.addLabel.run(...cells.slice(at, at + LABEL_COLUMNS));
-  }
-}
-
-type LabelCell = number | string | null;
-
 export interface Work {
-  readonly labels: LabelBuffer;
+  readonly labels: LabelTable;
   readonly sql: Sql;
   readonly memory: Memory;
   readonly normalise: LedgerNeeds["normalise"];
