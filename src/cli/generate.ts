@@ -1,17 +1,19 @@
 // `npm run generate`: writes the files that follow from the code; with --check it only says which differ.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { openApiDocument } from "../api/openapi.ts";
+import { apiPage } from "../api/reference-page.ts";
 import { catalogue } from "../catalogue.ts";
-import { configJsonSchema, configTable } from "../config/config.ts";
-import { ruleFile } from "../dashboards/rules.ts";
+import { configJsonSchema, configTable, defaultAlerting } from "../config/config.ts";
+import { kubernetesFiles, prometheusFiles } from "../dashboards/bundle.ts";
+import { alertsPage, runbookPages } from "../dashboards/runbooks.ts";
+import type { Command } from "commander";
+import { cell, code } from "../kernel/markdown.ts";
 import { version } from "../kernel/version.ts";
+import { shippedFiles } from "./dashboards.ts";
 import { EXIT, type CliIo } from "./io.ts";
-
-/** `|` ends a cell of a table, so it is escaped. */
-const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
-const code = (text: string): string => (text === "" ? "" : `\`${cell(text)}\``);
+import { commandsPage } from "./reference-page.ts";
 
 function configurationPage(): string {
   const rows = configTable().map(
@@ -47,23 +49,34 @@ function metricsPage(): string {
   ].join("\n");
 }
 
-function files(): Readonly<Record<string, string>> {
+const below = (folder: string, named: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(named).map(([name, text]) => [`${folder}/${name}`, text]));
+
+function files(program: Command): Readonly<Record<string, string>> {
+  const alerting = defaultAlerting();
   return {
     "docs/configuration.md": configurationPage(),
     "docs/metrics.md": metricsPage(),
     "docs/openapi.json": `${JSON.stringify(openApiDocument(version), null, 2)}\n`,
-    "deploy/prometheus/outrider.rules.yml": ruleFile(),
+    "docs/cli.md": commandsPage(program),
+    "docs/api.md": apiPage(),
+    "docs/alerts.md": alertsPage(alerting),
+    ...below("docs/runbooks", runbookPages(alerting)),
+    ...below("deploy/prometheus", prometheusFiles(alerting)),
+    ...below("deploy/kubernetes", kubernetesFiles(alerting, shippedFiles().boards)),
     "outrider.schema.json": `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
   };
 }
 
-export function generate(request: { readonly check: boolean }, io: CliIo): number {
+export function generate(request: { readonly check: boolean; readonly program: Command }, io: CliIo): number {
   const stale: string[] = [];
-  for (const [name, text] of Object.entries(files())) {
+  for (const [name, text] of Object.entries(files(request.program))) {
     const path = join(io.cwd, name);
     if (existsSync(path) && readFileSync(path, "utf8") === text) continue;
     stale.push(name);
-    if (!request.check) writeFileSync(path, text);
+    if (request.check) continue;
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
   }
   if (!request.check || stale.length === 0) return EXIT.ok;
   io.stderr.write(`generated files differ: ${stale.join(", ")}; run npm run generate\n`);

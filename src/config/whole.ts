@@ -55,6 +55,8 @@ function checkedSections(raw: Raw, findings: Findings) {
     target: section("target", SECTIONS.target),
     otlp: { value: section("otlp", SECTIONS.otlp) },
     registries: section("registries", SECTIONS.registries),
+    slo: section("slo", SECTIONS.slo),
+    alerts: section("alerts", SECTIONS.alerts),
   };
 }
 
@@ -116,6 +118,19 @@ function checkModels(sections: Sections, findings: Findings): void {
     for (const what of [...late, ...long]) {
       findings.warnings.push(
         `models[${index}]: ${what} is longer than store.retention (${formatDuration(retentionMs)})`,
+      );
+    }
+  }
+}
+
+/** A window that no model measures would make its alerts silent. */
+function checkAlertWindows({ models, alerts }: Sections, findings: Findings): void {
+  if (models === null || alerts === null) return;
+  for (const key of ["window", "previousWindow"] as const) {
+    for (const [index, model] of models.entries()) {
+      if (model.windows.includes(alerts[key])) continue;
+      findings.warnings.push(
+        `alerts.${key}: models[${index}] has no window ${alerts[key]}, so its quality alerts stay silent`,
       );
     }
   }
@@ -191,7 +206,7 @@ function settleRegistries(registries: Out<"registries">, files: SecretFiles) {
   }));
 }
 
-interface ProbeContext {
+interface UpstreamContext {
   readonly origin: Origin;
   readonly tls: ClientTls | null;
   readonly findings: Findings;
@@ -199,7 +214,7 @@ interface ProbeContext {
 
 const DEFAULT_PROBE = { name: "upstream", everyMs: 15_000, timeoutMs: 2000, expectStatus: null };
 
-function settleProbes(probes: Out<"probes">, { origin, tls, findings }: ProbeContext) {
+function settleProbes(probes: Out<"probes">, { origin, tls, findings }: UpstreamContext) {
   if (probes === null) return [{ ...DEFAULT_PROBE, url: connectUrl(origin), tls }];
   return probes.map((probe, index) => {
     const url = probeUrl(probe.url, origin);
@@ -211,18 +226,41 @@ function settleProbes(probes: Out<"probes">, { origin, tls, findings }: ProbeCon
 
 /** What is watched, with the address of the upstream filled in for "auto". */
 export type Target =
-  | { readonly kind: "auto"; readonly port: number | null; readonly host: string | null }
+  | { readonly kind: "auto"; readonly port: number | null; readonly host: string | null; readonly page: Page }
   | { readonly kind: "pid"; readonly pid: number }
   | { readonly kind: "pidFile"; readonly path: string }
   | { readonly kind: "processName"; readonly pattern: string }
   | { readonly kind: "cgroup"; readonly path: string }
-  | { readonly kind: "port"; readonly port: number };
+  | { readonly kind: "port"; readonly port: number }
+  | ({ readonly kind: "metrics" } & Page);
 
-function settleTarget(target: Out<"target">, origin: Origin, cwd: string): Target {
-  if (target === "auto" || target === undefined) {
+interface Page {
+  readonly url: string;
+  readonly tls: ClientTls | null;
+}
+
+function settlePage(text: string, { origin, tls, findings }: UpstreamContext): Page {
+  const url = probeUrl(text, origin);
+  const wrong = "wrong" in url ? url.wrong : null;
+  const isPage = "value" in url && /^(?:https?:|unix:[^:]+:\/)/i.test(url.value);
+  if (wrong !== null || !isPage)
+    problem(
+      findings,
+      "target.metrics",
+      `${wrong ?? "must be a page, not only an address"}, not ${shown(text)}`,
+    );
+  return { url: "value" in url ? url.value : "", tls: text.startsWith("{upstream}") ? tls : null };
+}
+
+function settleTarget(target: Out<"target">, context: UpstreamContext): Target {
+  const { origin, findings } = context;
+  const { cwd } = findings;
+  if (target === "auto") {
     const tcp = origin.kind === "tcp" ? origin : null;
-    return { kind: "auto", port: tcp?.port ?? null, host: tcp?.host ?? null };
+    const page = settlePage("{upstream}/metrics", context);
+    return { kind: "auto", port: tcp?.port ?? null, host: tcp?.host ?? null, page };
   }
+  if (target.metrics !== undefined) return { kind: "metrics", ...settlePage(target.metrics, context) };
   if (target.pid !== undefined) return { kind: "pid", pid: target.pid };
   if (target.pidFile !== undefined) return { kind: "pidFile", path: resolve(cwd, target.pidFile) };
   if (target.processName !== undefined) return { kind: "processName", pattern: target.processName };
@@ -236,20 +274,23 @@ export function settleConfig(raw: Raw, findings: Findings) {
   checkListeners(sections, findings);
   checkTasks(raw, findings);
   checkModels(sections, findings);
+  checkAlertWindows(sections, findings);
   findings.warnings.push(...unusedKeys(sections));
   const files = createSecretFiles(findings.cwd, findings);
-  const { upstream, proxy, telemetry, api, store, capture, models, registries } = sections;
+  const { upstream, proxy, telemetry, api, store, capture, models, registries, slo, alerts } = sections;
   const upstreamPem = clientTls(files, upstream?.tls ?? null);
   const proxyPem = serverTls(files, proxy?.tls ?? null);
   const tokens = settleTokens(api?.tokens ?? [], files, findings);
   const otlp = settleOtlp(sections.otlp.value, files, findings);
   const settledRegistries = settleRegistries(registries ?? [], files);
   const origin = upstream?.http ?? null;
-  const probes =
-    origin === null ? [] : settleProbes(sections.probes.value, { origin, tls: upstreamPem, findings });
+  const context = origin === null ? null : { origin, tls: upstreamPem, findings };
+  const probes = context === null ? [] : settleProbes(sections.probes.value, context);
+  const target = context === null ? null : settleTarget(sections.target ?? "auto", context);
   if (findings.problems.length > 0 || sections.target === null) return null;
-  if (origin === null || proxy === null || telemetry === null || api === null) return null;
+  if (origin === null || target === null || proxy === null || telemetry === null || api === null) return null;
   if (store === null || capture === null || models === null) return null;
+  if (slo === null || alerts === null) return null;
   const address = origin.kind === "tcp" ? { host: origin.host, port: origin.port } : null;
   return {
     upstream: { http: origin.url, address, grpc: null, tls: upstreamPem },
@@ -260,8 +301,10 @@ export function settleConfig(raw: Raw, findings: Findings) {
     capture,
     models,
     probes,
-    target: settleTarget(sections.target, origin, findings.cwd),
+    target,
     otlp,
     registries: settledRegistries,
+    slo,
+    alerts,
   };
 }

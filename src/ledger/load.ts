@@ -11,7 +11,7 @@ import { SHARED_ALIAS_MAX, VOID } from "./row-book.ts";
 import { bucketKey } from "./segment.ts";
 import { Series } from "./series-book.ts";
 import { many, num, one, text } from "./sql.ts";
-import type { Cells } from "./sql.ts";
+import type { Cells, Sql } from "./sql.ts";
 import { Walker, readRevisions } from "./walk.ts";
 import type { WalkedRow } from "./walk.ts";
 
@@ -134,15 +134,22 @@ function loadHeads({ sql }: Shelf, resident: Resident): Heads {
     }
     if (chunk.length < CHUNK_ROWS) break;
   }
-  for (let last = resident.seq - PACK_LABELS; ;) {
+  for (const pack of packsFrom(sql, resident.seq)) {
+    for (const { row, ts, seq } of pack.revisions()) if (row >= resident.row) heads.offer(row, ts, seq);
+  }
+  return heads;
+}
+
+/** Packs that may hold revisions of later keys. */
+function* packsFrom(sql: Sql, seq: number): Generator<Pack> {
+  for (let last = seq - PACK_LABELS; ;) {
     const chunk = many(sql.packsAfter.all(last, CHUNK_ROWS / PACK_LABELS));
     for (const cells of chunk) {
       last = num(cells[0]);
-      for (const { row, ts, seq } of Pack.decode(cells)?.revisions() ?? []) {
-        if (row >= resident.row) heads.offer(row, ts, seq);
-      }
+      const pack = Pack.decode(cells);
+      if (pack !== null) yield pack;
     }
-    if (chunk.length < CHUNK_ROWS / PACK_LABELS) return heads;
+    if (chunk.length < CHUNK_ROWS / PACK_LABELS) return;
   }
 }
 

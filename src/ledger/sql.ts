@@ -139,6 +139,20 @@ const TEXTS = {
 
 export type Sql = Readonly<Record<keyof typeof TEXTS, StatementSync>>;
 
+type LabelStatement =
+  | "addLabel"
+  | "addLabels"
+  | "label"
+  | "labelsBetween"
+  | "labelHeads"
+  | "relinkLabel"
+  | "dropLabel"
+  | "packUpTo"
+  | "packsBetween"
+  | "packsAfter"
+  | "setPack"
+  | "dropPack";
+
 /** Prepares everything at once: a file that lacks a table is found out here. */
 export function prepareSql(db: DatabaseSync): Sql {
   const prepare = (text: string): StatementSync => db.prepare(text, { returnArrays: true });
@@ -146,6 +160,7 @@ export function prepareSql(db: DatabaseSync): Sql {
     begin: prepare(TEXTS.begin),
     commit: prepare(TEXTS.commit),
     rollback: prepare(TEXTS.rollback),
+    ...prepareLabels(prepare),
     meta: prepare(TEXTS.meta),
     setMeta: prepare(TEXTS.setMeta),
     allSeries: prepare(TEXTS.allSeries),
@@ -161,18 +176,6 @@ export function prepareSql(db: DatabaseSync): Sql {
     exchange: prepare(TEXTS.exchange),
     rowSpan: prepare(TEXTS.rowSpan),
     dropPredictions: prepare(TEXTS.dropPredictions),
-    addLabel: prepare(TEXTS.addLabel),
-    addLabels: prepare(TEXTS.addLabels),
-    label: prepare(TEXTS.label),
-    labelsBetween: prepare(TEXTS.labelsBetween),
-    labelHeads: prepare(TEXTS.labelHeads),
-    relinkLabel: prepare(TEXTS.relinkLabel),
-    dropLabel: prepare(TEXTS.dropLabel),
-    packUpTo: prepare(TEXTS.packUpTo),
-    packsBetween: prepare(TEXTS.packsBetween),
-    packsAfter: prepare(TEXTS.packsAfter),
-    setPack: prepare(TEXTS.setPack),
-    dropPack: prepare(TEXTS.dropPack),
     allSpans: prepare(TEXTS.allSpans),
     addSpan: prepare(TEXTS.addSpan),
     dropSpan: prepare(TEXTS.dropSpan),
@@ -199,6 +202,25 @@ export function prepareSql(db: DatabaseSync): Sql {
     state: prepare(TEXTS.state),
     setState: prepare(TEXTS.setState),
     usedPages: prepare(TEXTS.usedPages),
+  };
+}
+
+type Prepare = (text: string) => StatementSync;
+
+function prepareLabels(prepare: Prepare): Pick<Sql, LabelStatement> {
+  return {
+    addLabel: prepare(TEXTS.addLabel),
+    addLabels: prepare(TEXTS.addLabels),
+    label: prepare(TEXTS.label),
+    labelsBetween: prepare(TEXTS.labelsBetween),
+    labelHeads: prepare(TEXTS.labelHeads),
+    relinkLabel: prepare(TEXTS.relinkLabel),
+    dropLabel: prepare(TEXTS.dropLabel),
+    packUpTo: prepare(TEXTS.packUpTo),
+    packsBetween: prepare(TEXTS.packsBetween),
+    packsAfter: prepare(TEXTS.packsAfter),
+    setPack: prepare(TEXTS.setPack),
+    dropPack: prepare(TEXTS.dropPack),
   };
 }
 

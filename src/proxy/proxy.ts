@@ -1,12 +1,14 @@
 // The relay of the traffic process: the listener, the exchanges under way, and how both end.
 
 import { createServer, type Server } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Exchange } from "../facts/exchange.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { codeOf, messageOf } from "../kernel/problem.ts";
+import { Acceptor } from "./accept.ts";
 import { parseUpstreamUrl } from "./dial.ts";
 import { problemMessage, type Failure } from "./failures.ts";
 import { RelayRequest, RelayResponse } from "./messages.ts";
@@ -79,7 +81,6 @@ const GOODBYE_MS = 5000;
 type RelayServer = Server<typeof RelayRequest, typeof RelayResponse>;
 
 class HttpProxy implements Proxy, Road {
-  readonly #options: ProxyOptions;
   readonly #needs: ProxyNeeds;
   readonly #upstreamOptions: UpstreamOptions;
   readonly #underway = new Roll();
@@ -94,15 +95,13 @@ class HttpProxy implements Proxy, Road {
   readonly clock: Clock;
   rules: Rules = compileRules(OPENING_SNAPSHOT);
   draining = false;
-  #server: RelayServer | null = null;
+  readonly #acceptor: Acceptor;
+  readonly #server: RelayServer;
   #stopping: Promise<void> | null = null;
-  #openConnections = 0;
-  #refusedConnections = 0;
   #clientErrors = 0;
   #seen = 0;
 
   constructor(options: ProxyOptions, needs: ProxyNeeds) {
-    this.#options = options;
     this.#needs = needs;
     this.#upstreamOptions = {
       ...options.upstream,
@@ -118,11 +117,15 @@ class HttpProxy implements Proxy, Road {
     this.upstream = createUpstream(this.#upstreamOptions, needs.clock);
     this.clock = needs.clock;
     this.complaints = new Complaints(needs.log);
+    this.#server = this.#createServer();
+    this.#acceptor = new Acceptor(options, {
+      log: needs.log,
+      acceptHttp1: (socket, first) => this.#acceptHttp1(socket, first),
+    });
   }
 
   get address(): { host: string; port: number } | null {
-    const bound = this.#server?.address() ?? null;
-    return bound === null || typeof bound === "string" ? null : { host: bound.address, port: bound.port };
+    return this.#acceptor.address;
   }
 
   setSnapshot(snapshot: RelaySnapshot): void {
@@ -131,9 +134,9 @@ class HttpProxy implements Proxy, Road {
 
   stats(): ProxyStats {
     return Object.freeze({
-      openConnections: this.#openConnections,
+      openConnections: this.#acceptor.openConnections,
       activeRequests: this.#underway.size,
-      refusedConnections: this.#refusedConnections,
+      refusedConnections: this.#acceptor.refusedConnections,
       clientErrors: this.#clientErrors,
       uncapturedBodies: this.budget.refused,
       seen: this.#seen,
@@ -141,17 +144,14 @@ class HttpProxy implements Proxy, Road {
   }
 
   start(): Promise<void> {
-    const server = this.#createServer();
-    this.#server = server;
-    return new Promise((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(this.#options.listen, () => {
-        server.off("error", reject);
-        // Trouble with accepting (no file descriptors left) passes; the listener stays.
-        server.on("error", (error) => this.#needs.log.warn({ error: messageOf(error) }, "traffic listener"));
-        resolve();
-      });
-    });
+    // node:http watches over its connections (slow heads, idle ones) once it believes that it listens.
+    this.#server.emit("listening");
+    return this.#acceptor.start();
+  }
+
+  #acceptHttp1(socket: Socket, first: Buffer | null): void {
+    if (first !== null) socket.unshift(first);
+    this.#server.emit("connection", socket);
   }
 
   #createServer(): RelayServer {
@@ -170,17 +170,6 @@ class HttpProxy implements Proxy, Road {
       shouldUpgradeCallback: isTunnelRequest,
     });
     server.maxHeadersCount = 0;
-    server.maxConnections = this.#options.maxConnections;
-    const onConnectionClose = (): void => {
-      this.#openConnections--;
-    };
-    server.on("connection", (socket) => {
-      this.#openConnections++;
-      socket.once("close", onConnectionClose);
-    });
-    server.on("drop", () => {
-      this.#refusedConnections++;
-    });
     server.on("request", (request, response) => this.#onRequest(request, response, false));
     server.on("checkContinue", (request, response) => this.#onRequest(request, response, true));
     server.on("checkExpectation", (request, response) => this.#onRequest(request, response, false));
@@ -247,7 +236,7 @@ class HttpProxy implements Proxy, Road {
       this.complaints.say("an exchange could not be delivered", thrown);
     }
     // A connection whose last answer began before the drain was not told to close.
-    if (this.draining) setImmediate(() => this.#server?.closeIdleConnections());
+    if (this.draining) setImmediate(() => this.#server.closeIdleConnections());
   }
 
   #onClientError(error: Error, socket: Duplex): void {
@@ -281,21 +270,19 @@ class HttpProxy implements Proxy, Road {
   }
 
   async #stop(deadlineMs: number): Promise<void> {
-    const server = this.#server;
     this.draining = true;
-    if (server?.listening === true) {
-      const closed = new Promise<void>((resolve) => {
-        server.close(() => resolve());
-      });
+    if (this.address !== null) {
+      const closed = this.#acceptor.close();
+      this.#server.closeIdleConnections();
       await this.#untilDeadline(closed, deadlineMs);
       for (const one of this.#underway.all()) one.cut();
       // The last answers are handed to the system before the connections go.
       await new Promise<void>((resolve) => {
         setImmediate(resolve);
       });
-      server.closeAllConnections();
+      this.#acceptor.destroyAll();
     }
-    this.#server = null;
+    this.#server.close();
     this.upstream.close();
   }
 

@@ -53,7 +53,8 @@ test("an upstream on the command line is enough", (t) => {
   assert.equal(config.proxy.drainTimeoutMs, 25_000);
   assert.equal(config.capture.maxBodySizeBytes, 65_536);
   assert.equal(config.store.maxSizeBytes, 8 * 2 ** 30);
-  assert.deepEqual(config.target, { kind: "auto", port: 8000, host: "127.0.0.1" });
+  const page = { url: "http://127.0.0.1:8000/metrics", tls: null };
+  assert.deepEqual(config.target, { kind: "auto", port: 8000, host: "127.0.0.1", page });
   const [probe, ...others] = config.probes;
   assert.equal(others.length, 0);
   assert.deepEqual(probe, {
@@ -174,7 +175,8 @@ test("a model server behind a socket file is probed through it", (t) => {
     ["unix:/run/model.sock", "unix:/run/model.sock:/ready"],
   );
   assert.equal(config.upstream.address, null);
-  assert.deepEqual(config.target, { kind: "auto", port: null, host: null });
+  const page = { url: "unix:/run/model.sock:/metrics", tls: null };
+  assert.deepEqual(config.target, { kind: "auto", port: null, host: null, page });
 });
 
 test("secrets come from files, and a file that everybody may read is warned about", (t) => {
@@ -267,6 +269,6 @@ test("keys that have no effect yet are named in warnings", (t) => {
   const { warnings } = load(t, { yaml });
   assert.deepEqual(
     warnings.map((warning) => warning.split(":")[0]),
-    ["models[0].baseline", "capture.storeInputs"],
+    ["capture.storeInputs"],
   );
 });
