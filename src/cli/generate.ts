@@ -49,11 +49,18 @@ function metricsPage(): string {
   ].join("\n");
 }
 
-const below = (folder: string, named: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+type Files = Readonly<Record<string, string>>;
+
+const below = (folder: string, named: Files): Files =>
   Object.fromEntries(Object.entries(named).map(([name, text]) => [`${folder}/${name}`, text]));
 
-function files(program: Command): Readonly<Record<string, string>> {
+/** Helm reads nothing outside its chart: rules and boards lie there a second time. */
+const CHART_FILES = "deploy/helm/outrider/files";
+
+function files(program: Command): Files {
   const alerting = defaultAlerting();
+  const rules = prometheusFiles(alerting);
+  const { boards } = shippedFiles();
   return {
     "docs/configuration.md": configurationPage(),
     "docs/metrics.md": metricsPage(),
@@ -62,8 +69,10 @@ function files(program: Command): Readonly<Record<string, string>> {
     "docs/api.md": apiPage(),
     "docs/alerts.md": alertsPage(alerting),
     ...below("docs/runbooks", runbookPages(alerting)),
-    ...below("deploy/prometheus", prometheusFiles(alerting)),
-    ...below("deploy/kubernetes", kubernetesFiles(alerting, shippedFiles().boards)),
+    ...below("deploy/prometheus", rules),
+    ...below(`${CHART_FILES}/rules`, rules),
+    ...below(`${CHART_FILES}/dashboards`, boards),
+    ...below("deploy/kubernetes", kubernetesFiles(alerting, boards)),
     "outrider.schema.json": `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
   };
 }
