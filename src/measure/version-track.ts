@@ -4,8 +4,9 @@ import type { Change, Truth } from "../facts/pair.ts";
 import type { Prediction } from "../facts/prediction.ts";
 import { Bin, type Step } from "./bin.ts";
 import { DelayBook, type DelayFigures } from "./delays.ts";
-import { MaturedSet, type MaturedShare, type Start } from "./matured.ts";
+import { MaturedSet, type Start } from "./matured.ts";
 import { Gatherer } from "./gatherer.ts";
+import { binsOf, releaseSeries, type Series } from "./series.ts";
 import type { RowBudget } from "./rows-ahead.ts";
 import type { SliceOwner } from "./series-limit.ts";
 import { type Share, sliceNames, SlidingWindow, type TimedWindow } from "./sliding.ts";
@@ -23,16 +24,6 @@ const REFUSED_MAX = 1000;
 const GATHERED_MAX = 16_384;
 /** Bits of a set of windows. */
 const WINDOW_BITS_MAX = 30;
-
-interface Series {
-  readonly slice: string;
-  readonly gatherer: Gatherer;
-  readonly all: Bin;
-  /** One per timed window, in their order. */
-  readonly shares: readonly Share[];
-  /** One per window, in their order. */
-  readonly matured: readonly MaturedShare[];
-}
 
 export class VersionTrack implements SliceOwner {
   readonly version: string;
@@ -319,7 +310,7 @@ export class VersionTrack implements SliceOwner {
     for (const series of this.#seriesOf(prediction)) {
       if (windows === null || step.pairs === 0) this.#takeAlone(series, ts, step);
       else {
-        series.gatherer.take(windows, (bits) => this.#binsOf(series, bits), step);
+        series.gatherer.take(windows, (bits) => binsOf(series, bits), step);
         this.#gathered++;
       }
       for (let i = 0; i < this.#sliding.length; i++) {
@@ -339,11 +330,6 @@ export class VersionTrack implements SliceOwner {
     for (let i = 0; i < timed; i++) if (this.#sliding[i]?.holds(ts) === true) bits |= 2 << i;
     for (let i = 0; i < matured; i++) if (this.#matured.holds(i, ts)) bits |= 2 << (timed + i);
     return bits;
-  }
-
-  #binsOf(series: Series, bits: number): Bin[] {
-    const shares = [...series.shares, ...series.matured];
-    return [series.all, ...shares.flatMap(({ total }, i) => ((bits & (2 << i)) === 0 ? [] : [total]))];
   }
 
   #takeAlone(series: Series, ts: number, step: Step): void {
@@ -396,10 +382,4 @@ export class VersionTrack implements SliceOwner {
       this.#setup.limit.leave(1);
     }
   }
-}
-
-function releaseSeries(series: Series): void {
-  series.all.release();
-  for (const share of series.shares) share.total.release();
-  for (const share of series.matured) share.total.release();
 }
