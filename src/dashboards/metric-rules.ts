@@ -49,9 +49,10 @@ function weighted(selector: string): string {
   );
 }
 
-/** Where baselines stand: as the configuration or the version ledger give them. */
-export const BASELINE_FAMILY =
-  catalogue.find(({ name }) => name === "outrider_quality_baseline")?.name ?? "outrider_registered_quality";
+const configured = catalogue.some(({ name }) => name === "outrider_quality_baseline");
+/** Where baselines stand, and how far each sidecar is from them. */
+export const BASELINE_FAMILY = configured ? "outrider_quality_baseline" : "outrider_registered_quality";
+export const GAP_FAMILY = configured ? "outrider_quality_baseline_gap" : "outrider_registered_quality_gap";
 
 /** Behind the recordings of the same group that they read. */
 export const metricRules: readonly Rule[] = [
