@@ -184,7 +184,7 @@ test("every panel has a title of its own, a sentence that says how to read it, a
     for (const { type, title, description, fieldConfig, targets, datasource } of panelsOf(dashboard)) {
       if (type === "row") continue;
       const where = `${dashboard.title}: ${title}`;
-      assert.match(description ?? "", /^.{5,}\.$/s, where);
+      assert.match(description ?? "", /^.{5,}[.?]$/s, where);
       assert.ok(known.has(fieldConfig?.defaults.unit ?? "?"), `${where}: unit ${fieldConfig?.defaults.unit}`);
       assert.equal(datasource?.uid, "${datasource}", where);
       assert.ok(targets !== undefined && targets.length > 0, where);
