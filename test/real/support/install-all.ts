@@ -2,7 +2,10 @@
 
 import {
   ensureAlertmanager,
+  ensureChromium,
   ensureCollector,
+  ensureHelm,
+  ensureManifests,
   ensureNginx,
   ensurePrometheus,
   ensurePython,
@@ -11,5 +14,8 @@ import {
 console.log(await ensurePython());
 console.log(await ensurePrometheus());
 console.log(await ensureNginx());
+console.log(await ensureChromium());
 console.log(await ensureAlertmanager());
 console.log(await ensureCollector());
+console.log(await ensureHelm());
+console.log(await ensureManifests());
