@@ -12,6 +12,8 @@ export const boards: readonly Board[] = [overview, service, quality, versions, s
 const READY = "the recordings over the fleet show it; by instance it is there for queries of one's own";
 const NODE = "a detail of Node.js for whoever looks into one sidecar";
 
+const OTHER_NAME = "the same as outrider_*, by OpenTelemetry's unstable names, off by default";
+
 /** Family -> why no board shows it. */
 export const leftOut: Readonly<Record<string, string>> = {
   outrider_quality_mse: READY,
@@ -38,5 +40,7 @@ export const leftOut: Readonly<Record<string, string>> = {
   nodejs_heap_space_size_total_bytes: NODE,
   nodejs_heap_space_size_used_bytes: NODE,
   nodejs_heap_space_size_available_bytes: NODE,
+  gen_ai_server_time_to_first_token_seconds: OTHER_NAME,
+  gen_ai_server_time_per_output_token_seconds: OTHER_NAME,
   nodejs_version_info: "outrider_build_info names the version of Node.js",
 };

@@ -7,6 +7,9 @@ import type { Road } from "./road.ts";
 import { copyBytesMax, routeOf, type Route } from "./rules.ts";
 import { BodyTap } from "./tap.ts";
 
+/** Usage and the end of a stream stand in its last events. */
+const TAIL_BYTES = 8 * 1024;
+
 export interface Opening {
   readonly route: Route | null;
   readonly head: RequestHead;
@@ -37,7 +40,7 @@ export function openExchange(road: Road, request: RelayRequest): Opening {
     predictionId: head.predictionId,
     trace: head.tracing.trace,
     request: new BodyTap(road.budget, limits),
-    response: new BodyTap(road.budget, limits),
+    response: new BodyTap(road.budget, { ...limits, tailBytes: TAIL_BYTES }),
   });
   return { route, head, draft };
 }

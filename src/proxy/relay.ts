@@ -261,7 +261,8 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     if (this.#waitingHead === null || this.#state !== "answering") return;
     try {
       const chunk = this.#takeFirstChunk();
-      if (chunk === null) this.#response.flushHeaders();
+      // Not flushHeaders: that writes the lines as UTF-8, and bytes beyond ASCII would double.
+      if (chunk === null) this.#response.write("", "latin1");
       else this.#write(chunk);
     } catch (thrown) {
       this.#bug(thrown);

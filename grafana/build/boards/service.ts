@@ -1,6 +1,6 @@
 // Service: rate, errors and duration of the model server as its clients see it.
 
-import { type Board, quantile, rate, SIDECAR, VARIABLES, VERSION } from "../spec.ts";
+import { type Board, MODEL, quantile, rate, SIDECAR, VARIABLES, VERSION } from "../spec.ts";
 
 const DURATION = "http_server_request_duration_seconds";
 const TTFB = "outrider_time_to_first_byte_seconds";
@@ -24,6 +24,9 @@ function burn(slo: "availability" | "latency"): Board["rows"][number]["panels"][
     })),
   };
 }
+
+const NO_TEXT = "the service generates no text";
+const NO_SOCKETS = "no connection was upgraded to a WebSocket";
 
 export const service: Board = {
   id: "service",
@@ -291,6 +294,119 @@ export const service: Board = {
             legend: `p${q * 100}`,
             mayBeEmpty: "the service does not stream",
           })),
+        },
+      ],
+    },
+    {
+      title: "Tokens",
+      collapsed: true,
+      panels: [
+        {
+          title: "Time to first token",
+          description: "Request headers to the first generated token of a streamed answer.",
+          kind: "timeseries",
+          unit: "s",
+          min: 0,
+          w: 8,
+          h: 7,
+          targets: QUANTILES.map((q) => ({
+            expr: quantile(q, `outrider_time_to_first_token_seconds_bucket{${VERSION}}`),
+            legend: `p${q * 100}`,
+            mayBeEmpty: NO_TEXT,
+          })),
+        },
+        {
+          title: "Time per output token",
+          description: "Mean time between two generated tokens of one answer.",
+          kind: "timeseries",
+          unit: "s",
+          min: 0,
+          w: 8,
+          h: 7,
+          targets: QUANTILES.map((q) => ({
+            expr: quantile(q, `outrider_time_per_output_token_seconds_bucket{${VERSION}}`),
+            legend: `p${q * 100}`,
+            mayBeEmpty: NO_TEXT,
+          })),
+        },
+        {
+          title: "Tokens and events",
+          description: "Tokens read and generated as the service counts them, and events of its streams.",
+          kind: "timeseries",
+          unit: "cps",
+          min: 0,
+          w: 8,
+          h: 7,
+          targets: [
+            {
+              expr: rate(`outrider_tokens_total{${VERSION}}`, "model, version, direction"),
+              legend: "{{model}} {{version}} {{direction}} tokens",
+              mayBeEmpty: NO_TEXT,
+            },
+            {
+              expr: rate(`outrider_stream_events_total{${VERSION}}`, "model, version"),
+              legend: "{{model}} {{version}} events",
+              mayBeEmpty: NO_TEXT,
+            },
+          ],
+        },
+      ],
+    },
+    {
+      title: "WebSockets",
+      collapsed: true,
+      panels: [
+        {
+          title: "Messages",
+          description: "Whole messages: request from the client, response from the service.",
+          kind: "timeseries",
+          unit: "cps",
+          min: 0,
+          w: 8,
+          h: 7,
+          targets: [
+            {
+              expr: rate(`outrider_websocket_messages_total{${MODEL}}`, "model, direction"),
+              legend: "{{model}} {{direction}}",
+              mayBeEmpty: NO_SOCKETS,
+            },
+          ],
+        },
+        {
+          title: "Time to first message",
+          description: "From the client's first message to the service's first.",
+          kind: "timeseries",
+          unit: "s",
+          min: 0,
+          w: 8,
+          h: 7,
+          targets: QUANTILES.map((q) => ({
+            expr: quantile(q, `outrider_websocket_time_to_first_message_seconds_bucket{${MODEL}}`),
+            legend: `p${q * 100}`,
+            mayBeEmpty: NO_SOCKETS,
+          })),
+        },
+        {
+          title: "Closed connections",
+          description:
+            "By the side that closed first and its code: 1000 is well, 1006 came without a closing frame. Unmeasured: something other than WebSocket frames passed.",
+          kind: "timeseries",
+          unit: "cps",
+          min: 0,
+          w: 8,
+          h: 7,
+          targets: [
+            {
+              expr: rate(`outrider_websocket_closes_total{${MODEL}}`, "side, code"),
+              legend: "{{side}} {{code}}",
+              mayBeEmpty: NO_SOCKETS,
+            },
+            {
+              expr: rate(`outrider_websocket_unmeasured_total{${MODEL}}`, "model"),
+              legend: "{{model}} unmeasured",
+              mayBeEmpty: NO_SOCKETS,
+            },
+          ],
         },
       ],
     },
