@@ -1,6 +1,5 @@
 // Quality by the label `metric`, so that one expression can hold any metric against its baseline or against another version.
 
-import { catalogue } from "../catalogue.ts";
 import { isLoss } from "../kernel/metric-sense.ts";
 import type { Rule } from "./rules.ts";
 
@@ -49,11 +48,6 @@ function weighted(selector: string): string {
   );
 }
 
-const configured = catalogue.some(({ name }) => name === "outrider_quality_baseline");
-/** Where baselines stand, and how far each sidecar is from them. */
-export const BASELINE_FAMILY = configured ? "outrider_quality_baseline" : "outrider_registered_quality";
-export const GAP_FAMILY = configured ? "outrider_quality_baseline_gap" : "outrider_registered_quality_gap";
-
 /** Behind the recordings of the same group that they read. */
 export const metricRules: readonly Rule[] = [
   {
@@ -63,7 +57,7 @@ export const metricRules: readonly Rule[] = [
       ...WEIGHTED.map(([metric, selector]) => named(weighted(selector), metric)),
     ].join("\nor "),
   },
-  { record: BASELINE, expr: `max by (job, model, version, metric) (${BASELINE_FAMILY})` },
+  { record: BASELINE, expr: `max by (job, model, version, metric) (outrider_quality_baseline)` },
   {
     // Positive: worse than the baseline, whichever way the metric counts.
     record: GAP,

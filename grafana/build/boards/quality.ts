@@ -135,6 +135,43 @@ const main: readonly Panel[] = [
       ),
     ],
   }),
+  lines({
+    title: "Nowcast",
+    description:
+      "What the metric of the window will be when the labels still expected are in, with its 95 % bounds: labelled predictions count as they are, each other one by its chance.",
+    w: 16,
+    h: 6,
+    thin: "/bound/",
+    targets: [
+      about(
+        "as for estimates",
+        `avg by (version, metric) (outrider_nowcast_quality{${VERSION},window="$window",metric=~"$metric"})`,
+        "{{version}} {{metric}}",
+      ),
+      ...(["lower", "upper"] as const).map((bound) =>
+        about(
+          "as for estimates",
+          `avg by (version, metric) (outrider_nowcast_quality_ci_${bound}{${VERSION},window="$window",metric=~"$metric"})`,
+          `{{version}} {{metric}} ${bound} bound`,
+        ),
+      ),
+    ],
+  }),
+  lines({
+    title: "Labels still expected",
+    description: "Labels of the window that are still expected: near 0 the nowcast is the realised metric.",
+    unit: "short",
+    min: 0,
+    w: 8,
+    h: 6,
+    targets: [
+      about(
+        "as for estimates",
+        `sum by (version) (outrider_nowcast_quality_expected_labels{${VERSION},window="$window"})`,
+        "{{version}}",
+      ),
+    ],
+  }),
 ];
 
 const classification: readonly Panel[] = [
@@ -650,6 +687,11 @@ const reasons: readonly Panel[] = [
         "every estimate has a value",
         `max by (model, version, metric, reason) (outrider_estimated_quality_undefined{${VERSION},window="$window"})`,
         "estimates",
+      ),
+      about(
+        "every nowcast has a value",
+        `max by (model, version, metric, reason) (outrider_nowcast_quality_undefined{${VERSION},window="$window"})`,
+        "nowcasts",
       ),
       about(
         "every stream has a reference",

@@ -1,6 +1,5 @@
 // Versions: what serves, what is declared, and whether one version is better than another.
 
-import { BASELINE_FAMILY as BASELINE, GAP_FAMILY as GAP } from "../../../src/dashboards/metric-rules.ts";
 import {
   type Board,
   FLEET,
@@ -225,21 +224,31 @@ export const versions: Board = {
           h: 8,
           targets: [
             {
-              expr: `max by (model, version, metric, window) (${GAP}{${VERSION},basis="matured"})`,
+              expr: `max by (model, version, metric, window) (outrider_quality_baseline_gap{${VERSION},basis="matured"})`,
               legend: "{{model}} {{version}} {{metric}} {{window}}",
             },
           ],
         },
         {
           title: "Baselines",
-          description: "What each metric of a version should keep.",
+          description:
+            "What each metric of a version should keep: as it was registered, else as the model is configured.",
           kind: "table",
           unit: "none",
           w: 12,
           h: 7,
-          columns: { model: "Model", version: "Version", metric: "Metric", Value: "Baseline" },
+          columns: {
+            model: "Model",
+            version: "Version",
+            metric: "Metric",
+            source: "From",
+            Value: "Baseline",
+          },
           targets: [
-            { expr: `max by (model, version, metric) (${BASELINE}{${VERSION}})`, legend: "baseline" },
+            {
+              expr: `max by (model, version, metric, source) (outrider_quality_baseline{${VERSION}})`,
+              legend: "baseline",
+            },
           ],
         },
         {

@@ -1,7 +1,6 @@
 // A firing and a quiet case for every alert, as promtool's input series. All cases share one timeline: the job tells them apart.
 
 import type { AlertName } from "../../../src/config/config.ts";
-import { BASELINE_FAMILY } from "../../../src/dashboards/metric-rules.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -53,8 +52,10 @@ function measured(version: string, length: string, metrics: Readonly<Record<stri
 }
 const rows = (version: string, length: string, count: number): Series =>
   one(`${LEVEL}:outrider_pairs:sum`, { model: "m", version, ...window(length) }, `${count}x100`);
-const baseline = (metric: string, value: number): Series =>
-  one(BASELINE_FAMILY, { ...I, ...V, metric }, `${value}x100`);
+const baseline = (metric: string, value: number): Series[] => [
+  one("outrider_quality_baseline", { ...I, ...V, metric, source: "registered" }, `${value}x100`),
+  one("outrider_quality_baseline_margin_ratio", { ...I, ...M }, "0.1x100"),
+];
 
 const roles = [
   one("outrider_model_version_info", { ...I, model: "m", version: "1", role: "previous" }, "1x100"),
@@ -206,9 +207,9 @@ export const shortCases: readonly AlertCase[] = [
   {
     alert: "OutriderQualityBelowBaseline",
     at: "30m",
-    firing: [...measured("2", "24h", { accuracy: 0.7 }), baseline("accuracy", 0.9), rows("2", "24h", 500)],
+    firing: [...measured("2", "24h", { accuracy: 0.7 }), ...baseline("accuracy", 0.9), rows("2", "24h", 500)],
     // Within the margin of a tenth.
-    quiet: [...measured("2", "24h", { accuracy: 0.82 }), baseline("accuracy", 0.9), rows("2", "24h", 500)],
+    quiet: [...measured("2", "24h", { accuracy: 0.82 }), ...baseline("accuracy", 0.9), rows("2", "24h", 500)],
     labels: { ...V, ...window("24h"), metric: "accuracy" },
   },
   {
@@ -230,7 +231,7 @@ export const shortCases: readonly AlertCase[] = [
     alert: "OutriderQualityCollapse",
     at: "20m",
     firing: [...measured("2", "24h", { r2: -0.5 }), rows("2", "24h", 500)],
-    quiet: [...measured("2", "24h", { accuracy: 0.6 }), baseline("accuracy", 0.9), rows("2", "24h", 500)],
+    quiet: [...measured("2", "24h", { accuracy: 0.6 }), ...baseline("accuracy", 0.9), rows("2", "24h", 500)],
     labels: { ...V, ...window("24h"), metric: "r2" },
   },
   {
