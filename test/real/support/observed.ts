@@ -52,12 +52,17 @@ const EVALUATIONS = {
   spam: { "3": { accuracy: 0.9, roc_auc: 0.95, f1: 0.9 }, "4": { accuracy: 0.9, roc_auc: 0.95, f1: 0.9 } },
 } as const;
 
+interface Labelled {
+  readonly id: string;
+  readonly label: unknown;
+}
+
 /** Requests to every model and, a little later, their labels. Errors of a model server that is down are its callers' lot. */
 class Traffic {
   readonly #sidecar: Sidecar;
   readonly #chance = seeded(11);
   #spoiled: string | null = null;
-  readonly #wrong: { id: string; label: unknown }[] = [];
+  readonly #wrong: Labelled[] = [];
   /** Never 0: a label of 0 has no relative error. */
   #x = 1;
   #stopped = false;
@@ -80,7 +85,7 @@ class Traffic {
 
   /** `count` requests to each model and version, with their labels. */
   async burst(count: number): Promise<void> {
-    const labels: { id: string; label: unknown }[] = [];
+    const labels: Labelled[] = [];
     for (let i = 0; i < count; i++) labels.push(...(await this.#round()));
     await this.#label(labels);
   }
@@ -111,23 +116,23 @@ class Traffic {
     return answer.statusCode === 200;
   }
 
-  async #round(): Promise<{ id: string; label: unknown }[]> {
+  async #round(): Promise<Labelled[]> {
     const x = this.#x++;
     const right = this.#chance() < 0.93;
-    const labels: { id: string; label: unknown }[] = [];
-    const asked = async (path: string, id: string, label: unknown, version?: string): Promise<void> => {
+    const labels: Labelled[] = [];
+    const asked = async (path: string, { id, label }: Labelled, version?: string): Promise<void> => {
       const headers = { "x-prediction-id": id, "x-country": x % 3 === 0 ? "de" : "fr" };
       if (await this.#ask(path, { x, version }, headers)) labels.push({ id, label });
     };
-    await asked("/house", `house-${x}`, x * 1.2);
-    await asked("/kind", `kind-${x}`, CLASSES[right ? x % 3 : (x + 1) % 3]);
+    await asked("/house", { id: `house-${x}`, label: x * 1.2 });
+    await asked("/kind", { id: `kind-${x}`, label: CLASSES[right ? x % 3 : (x + 1) % 3] });
     for (const version of ["3", "4"]) {
       const said = ((x * 37) % 97) / 100 + 0.01 > 0.5;
       const id = `spam-${version}-${x}`;
       const truth = right ? said : !said;
       const wrong = this.#spoiled === version;
       if (wrong) this.#wrong.push({ id, label: truth ? 1 : 0 });
-      await asked("/spam", id, truth !== wrong ? 1 : 0, version);
+      await asked("/spam", { id, label: truth !== wrong ? 1 : 0 }, version);
     }
     return labels;
   }
@@ -140,7 +145,7 @@ class Traffic {
     await this.#label([{ id: `nobody-${this.#x}`, label: 1 }]);
   }
 
-  async #label(labels: readonly { id: string; label: unknown }[]): Promise<void> {
+  async #label(labels: readonly Labelled[]): Promise<void> {
     if (labels.length === 0) return;
     const told = await postJson(`${this.#sidecar.api}/v1/labels`, labels);
     assert.equal(told.status, 200, JSON.stringify(told.body));
