@@ -417,7 +417,7 @@ export const service: Board = {
         {
           title: "Connections refused and broken requests",
           description:
-            "Client connections closed because the listener was full, and connections on which something came that is not HTTP.",
+            "Client connections closed because the listener was full, and connections on which something came that is not HTTP, and those ended by a limit of proxy.limits.",
           kind: "timeseries",
           unit: "cps",
           min: 0,
@@ -426,6 +426,11 @@ export const service: Board = {
           targets: [
             { expr: rate(`outrider_proxy_connections_refused_total{${SIDECAR}}`), legend: "refused" },
             { expr: rate(`outrider_proxy_client_errors_total{${SIDECAR}}`), legend: "not HTTP" },
+            {
+              expr: rate(`outrider_proxy_limited_total{${SIDECAR}}`, "limit"),
+              legend: "limited: {{limit}}",
+              mayBeEmpty: "no limit was reached",
+            },
           ],
         },
         {
