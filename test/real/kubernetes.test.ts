@@ -210,6 +210,26 @@ suite("plain manifests", () => {
     assert.equal(objects.filter(({ pods }) => pods).length, 2);
   });
 
+  test("the sidecar of each example understands the variables that it is given", async (t) => {
+    const token = join(temporaryFolder(t, "token"), "token");
+    writeFileSync(token, "0".repeat(64), { mode: 0o600 });
+    for (const name of ["existing-deployment", "kserve-inferenceservice"]) {
+      const text = readFileSync(join(root, "deploy", "kubernetes", "examples", `${name}.yaml`), "utf8");
+      const variables = [
+        ...text.matchAll(/name: "?(OUTRIDER_\w+)"?,? *\n? *value: (?:"([^"\n]*)"|'([^'\n]*)'|([^\s}]+))/g),
+      ];
+      assert.ok(variables.length >= 3, name);
+      const env = Object.fromEntries(
+        variables.map(([, key, ...values]) => [key, values.find((one) => one !== undefined)]),
+      );
+      if (env["OUTRIDER_API_TOKENS"] !== undefined)
+        env["OUTRIDER_API_TOKENS"] = env["OUTRIDER_API_TOKENS"].replace("/etc/outrider/token", token);
+      const { config, warnings } = loadConfig({ file: null, flags: {}, env, cwd: dirname(token) });
+      assert.deepEqual(warnings, [], name);
+      assert.match(config.upstream.http, /^http:\/\/127\.0\.0\.1:808[01]$/);
+    }
+  });
+
   test("a field that no type has is refused", async (t) => {
     const text = "apiVersion: v1\nkind: Service\nmetadata: { name: x }\nspec: { port: 80 }\n";
     await assert.rejects(readKubernetesText(t, text), /unknown field "spec\.port"/);
