@@ -19,10 +19,12 @@ export const match = z
 
 export const extract = z
   .strictObject({
-    reader: oneOf(["oip-v2", "predictions", "rows", "object"])
+    reader: oneOf(["oip-v2", "predictions", "rows", "object", "openai"])
       .nullable()
       .default(null)
-      .describe("How answers are read: oip-v2, predictions, rows or object. Default: by their shape."),
+      .describe(
+        "How answers are read: oip-v2, predictions, rows, object or openai. Default: by their shape.",
+      ),
     prediction: jsonPath()
       .nullable()
       .default(null)
@@ -71,9 +73,9 @@ export const version = z
       .optional()
       .describe("It stands in the path: /versions/<version>."),
     poll: poll.optional().describe("Ask a metadata endpoint of the model server for it."),
-    registry: oneOf(["mlflow", "databricks", "unity-catalog", "langfuse"])
+    registry: oneOf(["mlflow", "databricks"])
       .optional()
-      .describe("The version a registry's alias names; needs an entry in `registries`."),
+      .describe("The version a registry declares; needs an entry in `registries`. The others declare none."),
   })
   .transform((given, context) => {
     const sources: VersionSource[] = [];
@@ -101,4 +103,4 @@ export type VersionSource =
   | { readonly body: string }
   | { readonly path: true }
   | { readonly poll: { readonly path: string; readonly everyMs: number; readonly at: string } }
-  | { readonly registry: "mlflow" | "databricks" | "unity-catalog" | "langfuse" };
+  | { readonly registry: "mlflow" | "databricks" };
