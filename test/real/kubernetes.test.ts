@@ -184,7 +184,8 @@ suite("the chart", () => {
     for (const settings of [TOKEN.join(","), "workload.enabled=false"]) {
       const { stdout } = await helm(["template", "demo", copy, ...shown, "--set", settings]);
       const [document] = parseAllDocuments(stdout);
-      const { notes } = document?.toJS() as { notes: string };
+      assert.ok(document);
+      const { notes } = document.toJS() as { notes: string };
       assert.match(notes, /http:\/\/demo-outrider\.default\.svc:80/);
       if (settings !== TOKEN.join(",")) continue;
       assert.match(notes, /demo-outrider-replicas\.default\.svc/);
@@ -249,7 +250,8 @@ suite("plain manifests", () => {
     assert.deepEqual(await check(service).then(({ output }) => output.trim()), "");
     assert.match((await check({ ...service, spec: { predictor: { conatiners: [] } } })).output, /conatiners/);
 
-    const { predictor } = service?.["spec"] as { predictor: Record<string, unknown> };
+    assert.ok(service);
+    const { predictor } = service["spec"] as { predictor: Record<string, unknown> };
     const { minReplicas: _replicas, timeout: _timeout, ...spec } = predictor;
     const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "credit" }, spec };
     const objects = await readKubernetesText(t, `${JSON.stringify(pod)}\n---\n${JSON.stringify(monitor)}\n`);

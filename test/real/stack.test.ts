@@ -19,10 +19,15 @@ interface Stack {
   output(): string;
 }
 
-function startStack(t: TestContext, folder: string, env: Record<string, string>, ...args: string[]): Stack {
+interface Where {
+  readonly folder: string;
+  readonly path?: string;
+}
+
+function startStack(t: TestContext, { folder, path }: Where, ...args: string[]): Stack {
   const child = spawn(process.execPath, ["deploy/stack/run.ts", "--free-ports", ...args], {
     cwd: folder,
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...(path === undefined ? {} : { PATH: path }) },
     stdio: ["ignore", "pipe", "pipe"],
   });
   t.after(() => child.kill("SIGKILL"));
@@ -56,7 +61,7 @@ test(
       withinMs: 600_000,
     });
     const installed = performance.now();
-    const { child, output } = startStack(t, clone, {}, "--seconds", "90");
+    const { child, output } = startStack(t, { folder: clone }, "--seconds", "90");
     await until(() => output().includes("populated after") || child.exitCode !== null, 300_000);
     const populated = performance.now();
     const seconds = (a: number, b: number): string => ((b - a) / 1000).toFixed(1);
@@ -95,7 +100,7 @@ test(
     const bare = join(temporaryFolder(t, "bare"), "outrider");
     await run("git", ["clone", "--quiet", root, bare]);
     symlinkSync(join(root, "node_modules"), join(bare, "node_modules"));
-    const { child, output } = startStack(t, bare, { PATH: dirname(process.execPath) });
+    const { child, output } = startStack(t, { folder: bare, path: dirname(process.execPath) });
     await until(() => output().includes("Ctrl-C ends everything") || child.exitCode !== null, 240_000);
     assert.match(output(), /left out, not on this machine: alertmanager, collector, prometheus, grafana/);
     assert.match(output(), /populated after [\d.]+ s:/);
