@@ -123,7 +123,10 @@ const inputs = z
     "The inputs that are watched for drift when `capture.storeInputs` is on: names of columns, keys or tensors, or positions. Default: whatever comes first, up to 18.",
   );
 
-const instant = z.iso.datetime({ offset: true, error: "must be a time such as 2026-01-31T00:00:00Z" });
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
+const instant = z.string().refine((text) => INSTANT.test(text) && Number.isFinite(Date.parse(text)), {
+  error: "must be a time such as 2026-01-31T00:00:00Z",
+});
 
 const drift = z
   .strictObject({

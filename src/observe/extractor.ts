@@ -41,9 +41,8 @@ export interface ExtractorOptions {
   readonly bodyBytesMax?: number;
   /** Bodies are copied of a sample only: answers without a copy are then no failures. Default false. */
   readonly sampled?: boolean;
-  /** `capture.storeInputs`. Default "leave-out". */
+  /** `capture.storeInputs` (default "leave-out") and `capture.redact` (paths in request bodies). */
   readonly inputs?: "read" | "leave-out";
-  /** `capture.redact`: paths in request bodies. */
   readonly redact?: readonly string[];
 }
 
@@ -290,9 +289,8 @@ class ExchangeReader implements Extractor {
       found.rule?.needsRequestBody === true ||
       isFreeText(found.answer?.json, DEFAULT_READ);
     const wanted = needed ? "all" : { text: '"id"', bytesMax: REQUEST_ID_BYTES_MAX };
-    const requestBody = readRequest(exchange.request, bodyHead(requestHeads, this.#bodyBytesMax), wanted);
-    // Before anything looks at it: ids and slices are kept too.
-    this.#redaction.clean(requestBody);
+    const read = readRequest(exchange.request, bodyHead(requestHeads, this.#bodyBytesMax), wanted);
+    const requestBody = this.#redaction.clean(read);
     return { version, requestHeads, requestBody };
   }
 

@@ -5,24 +5,26 @@ import { Problem } from "../kernel/problem.ts";
 import { isList, isObject } from "./json.ts";
 
 export interface Redaction {
-  /** Takes the places out of a parsed body, in place. A name met at a list is meant in each of its elements. */
-  clean(document: unknown): void;
-  /** Whether a column, tensor or position of that name may be kept: a redacted path's last step is one nowhere. */
+  /**
+   * The parsed body without the places, changed in place: they are gone, or hold `mark`. A name met at a list is meant in
+   * each of its elements. undefined when the whole document is redacted.
+   */
+  clean(document: unknown, mark?: string): unknown;
+  /** Whether a column, tensor or position of that name may be kept: the last name of a redacted path may stand nowhere. */
   allows(name: string): boolean;
 }
 
-function remove(at: unknown, path: JsonPath, depth: number): void {
-  const step = path[depth];
+function remove(at: unknown, path: JsonPath, mark: string | undefined): void {
+  const [step, ...rest] = path;
   if (step === undefined) return;
   if (isList(at) && typeof step === "string") {
-    for (const element of at) remove(element, path, depth);
+    for (const element of at) remove(element, path, mark);
     return;
   }
-  if (!isList(at) && !isObject(at)) return;
-  if (depth < path.length - 1) {
-    if (Object.hasOwn(at, step)) remove(Reflect.get(at, step), path, depth + 1);
-  } else if (!isList(at)) Reflect.deleteProperty(at, step);
-  else if (Object.hasOwn(at, step)) Reflect.set(at, step, null);
+  if ((!isList(at) && !isObject(at)) || !Object.hasOwn(at, step)) return;
+  if (rest.length > 0) remove(Reflect.get(at, step), rest, mark);
+  else if (isList(at) || mark !== undefined) Reflect.set(at, step, mark ?? null);
+  else Reflect.deleteProperty(at, step);
 }
 
 /** Throws a `Problem` for a path that is none. */
@@ -33,9 +35,12 @@ export function createRedaction(paths: readonly string[]): Redaction {
     return path;
   });
   const names = new Set(parsed.flatMap((path) => path.slice(-1).map(String)));
+  const whole = parsed.some((path) => path.length === 0);
   return {
-    clean: (document) => {
-      for (const path of parsed) remove(document, path, 0);
+    clean: (document, mark) => {
+      if (whole) return undefined;
+      for (const path of parsed) remove(document, path, mark);
+      return document;
     },
     allows: (name) => !names.has(name) && !names.has(name.slice(0, name.lastIndexOf("."))),
   };

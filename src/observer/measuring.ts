@@ -14,6 +14,7 @@ import { createMeasure, type Measure } from "../measure/measure.ts";
 import type { VersionDelays } from "../measure/types.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { createComparing, type Comparing } from "./comparing.ts";
+import type { ObserverVersions } from "./version-desk.ts";
 import { LAST_TOTALS } from "./parse-totals.ts";
 
 export interface MeasuringParts {
@@ -22,10 +23,8 @@ export interface MeasuringParts {
   readonly config: Pick<Config, "models">;
   readonly ledger: Ledger;
   readonly book: ModelBook;
-  /** The version declared to be in production. */
-  readonly productionOf: (model: string) => string | null;
-  /** What was registered about a version's training data: may be anything. */
-  readonly registeredOf: (model: string, version: string) => unknown;
+  /** Asked for when something is compared: it is put together later. */
+  readonly versions: () => Pick<ObserverVersions, "declared" | "record">;
 }
 
 export interface Measuring {
@@ -69,7 +68,11 @@ class AllMeasuring implements Measuring {
     const needs = { ...rows, maturedUntil: this.#maturedUntil.bind(this) };
     this.estimates = createEstimates({}, { ...needs, completeUntil: this.#completeUntil.bind(this) });
     this.drift = createDrift({ referenceOf: this.#referenceOf.bind(this) }, needs);
-    this.comparing = createComparing({ ...parts, measure: this.measure });
+    this.comparing = createComparing({
+      ...parts,
+      measure: this.measure,
+      productionOf: (model) => parts.versions().declared(model)?.version ?? null,
+    });
   }
 
   /** Unix ms: rows up to then have nearly all their labels, by the measured delays; until those are known, by the horizon. */
@@ -84,14 +87,14 @@ class AllMeasuring implements Measuring {
 
   /** Configured; else the distributions registered with the version; else its first rows. */
   #referenceOf(model: string, version: string, stream: string): ReferenceRule {
-    const { config, registeredOf } = this.#parts;
+    const { config, versions } = this.#parts;
     const configured = config.models.find(({ name }) => name === model)?.drift.reference ?? null;
     if (configured !== null) {
       return "rows" in configured
         ? { kind: "first", rows: configured.rows }
         : { kind: "span", from: Date.parse(configured.from), to: Date.parse(configured.to) };
     }
-    const reference = parseRegistered(registeredOf(model, version), stream);
+    const reference = parseRegistered(versions().record(model, version)?.registration?.trainingData, stream);
     return reference === null ? FIRST : { kind: "baseline", reference };
   }
 

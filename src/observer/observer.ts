@@ -164,17 +164,8 @@ class Rooms implements Observer {
 
   #createMeasuring(): Measuring {
     const { clock, log } = this.#needs;
-    const productionOf = (model: string): string | null => this.#versions.declared(model)?.version ?? null;
-    const registeredOf = (model: string, of: string): unknown =>
-      this.#versions.record(model, of)?.registration?.trainingData;
-    const parts = {
-      config: this.#config,
-      ledger: this.#ledger,
-      book: this.#book,
-      productionOf,
-      registeredOf,
-    };
-    return createMeasuring({ clock, log, ...parts });
+    const parts = { config: this.#config, ledger: this.#ledger, book: this.#book };
+    return createMeasuring({ clock, log, ...parts, versions: () => this.#versions });
   }
 
   #createLearner(): Learner {
@@ -273,7 +264,10 @@ class Rooms implements Observer {
     if (change.kind === "predicted") this.#inputs.predicted(change.prediction);
     this.#telemetry.change(change);
     // Ground truth also goes to the trace of its prediction, where a registry wants it.
-    const note = change.kind === "truth" ? this.#traced.noteOf(change.prediction, change.after) : null;
+    const note =
+      change.kind === "truth"
+        ? this.#traced.noteOf(change.prediction, change.after, this.#needs.clock.wallMs())
+        : null;
     if (note !== null) this.#versions.registries.label(model, note);
   }
 

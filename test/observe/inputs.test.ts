@@ -100,6 +100,8 @@ test("what is redacted is taken out by path, in every element of a list, and as 
   assert.deepEqual(read(split, 1, rule), ["age=2"]);
   const tensor = { name: "ssn", shape: [1, 2], datatype: "FP32", data: [1, 2] };
   assert.deepEqual(read({ inputs: [tensor, { ...tensor, name: "ok" }] }, 1, rule), ["ok.0=1 ok.1=2"]);
+  assert.equal(createRedaction(["$"]).clean({ a: 1 }), undefined);
+  assert.deepEqual(createRedaction(["$.a"]).clean({ a: 1 }, "[redacted]"), { a: "[redacted]" });
   assert.throws(() => createRedaction(["$..x"]), /no path/);
 });
 
