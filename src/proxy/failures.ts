@@ -8,6 +8,8 @@ import { codeOf, messageOf } from "../kernel/problem.ts";
 export interface Failure {
   readonly code: OwnError;
   readonly detail: string;
+  /** Where the code's own does not say it. */
+  readonly status?: number;
 }
 
 interface Consequence {

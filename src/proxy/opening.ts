@@ -1,7 +1,7 @@
 // The beginning of an exchange: what its head says, which route it is, and the draft of what will be sealed.
 
 import { Draft } from "./draft.ts";
-import { peerOf, type RelayRequest } from "./messages.ts";
+import type { RelayRequest } from "./client-request.ts";
 import { readRequestHead, type RequestHead } from "./request-head.ts";
 import type { Road } from "./road.ts";
 import { copyBytesMax, routeOf, type Route } from "./rules.ts";
@@ -18,7 +18,7 @@ export interface Opening {
 
 export function openExchange(road: Road, request: RelayRequest): Opening {
   const { snapshot } = road.rules;
-  const target = request.url ?? "";
+  const target = request.url;
   const route = routeOf(road.rules, target);
   const limits = {
     bodyBytesMax: copyBytesMax(road.rules, route),
@@ -26,14 +26,14 @@ export function openExchange(road: Road, request: RelayRequest): Opening {
   };
   const head = readRequestHead(request.rawHeaders, {
     httpVersion: request.httpVersion,
-    peer: peerOf(request),
+    peer: request.peer,
     upstreamHost: road.upstreamHost,
     upstreamAuthority: road.upstreamAuthority,
     traceSampleRatio: snapshot.traceSampleRatio,
   });
   const draft = new Draft({
     clock: road.clock,
-    method: request.method ?? "",
+    method: request.method,
     target,
     httpVersion: request.httpVersion,
     requestHeaders: request.rawHeaders,

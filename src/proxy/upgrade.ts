@@ -13,6 +13,7 @@ import type { Outcome, OwnError, RawHeaders } from "../facts/exchange.ts";
 import type { Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
 import { parseUpstreamUrl } from "./dial.ts";
+import { answerLines } from "./answer-head.ts";
 import { Draft, outcomeOfStatus } from "./draft.ts";
 import { FrameMeter } from "./frames.ts";
 import {
@@ -23,25 +24,17 @@ import {
   statusOf,
   type Failure,
 } from "./failures.ts";
-import { peerOf, type RelayRequest } from "./messages.ts";
+import type { RelayRequest } from "./client-request.ts";
 import { readRequestHead, upstreamTarget, type RequestHead } from "./request-head.ts";
 import { readResponseHead } from "./response-head.ts";
 import type { Road, Underway } from "./road.ts";
-import { routeOf, versionOf } from "./rules.ts";
+import { routeOf } from "./rules.ts";
 import { BodyTap } from "./tap.ts";
 import type { UpstreamOptions } from "./upstream.ts";
 
 /** How long the other side may take to accept what is still to be flushed when one side has closed. */
 const FLUSH_MS = 5000;
 const EARLY_BYTES_MAX = 64 * 1024;
-
-/** Is this a request for a tunnel? h2c is not passed on, and a request with a body is relayed as an ordinary one. */
-export function isTunnelRequest(request: IncomingMessage): boolean {
-  const { headers } = request;
-  if (request.httpVersion !== "1.1" || headers["transfer-encoding"] !== undefined) return false;
-  if (!/^0*$/.test(headers["content-length"] ?? "")) return false;
-  return !/(?:^|,)\s*h2c?\s*(?:,|$)/i.test(headers.upgrade ?? "");
-}
 
 export interface TunnelEnds {
   readonly request: RelayRequest;
@@ -75,7 +68,7 @@ export class Tunnel implements Underway {
     const { request } = ends;
     this.#head = readRequestHead(request.rawHeaders, {
       httpVersion: request.httpVersion,
-      peer: peerOf(request),
+      peer: request.peer,
       upstreamHost: road.upstreamHost,
       upstreamAuthority: road.upstreamAuthority,
       traceSampleRatio: road.rules.snapshot.traceSampleRatio,
@@ -83,8 +76,8 @@ export class Tunnel implements Underway {
     const nothing = { bodyBytesMax: null, totalBytesMax: 0 };
     this.#draft = new Draft({
       clock: road.clock,
-      method: request.method ?? "",
-      target: request.url ?? "",
+      method: request.method,
+      target: request.url,
       httpVersion: request.httpVersion,
       requestHeaders: request.rawHeaders,
       predictionId: this.#head.predictionId,
@@ -96,18 +89,8 @@ export class Tunnel implements Underway {
     if (ends.glued.length > 0) this.#early.push(ends.glued);
   }
 
-  get socket(): unknown {
-    return this.#ends.socket;
-  }
-
-  /** Answers a CONNECT, or anything else that cannot become a tunnel. */
-  refuse(detail: string): void {
-    this.#watchClient();
-    this.#fail({ code: "bad_request", detail });
-  }
-
   begin(): void {
-    const target = upstreamTarget(this.#ends.request.url ?? "");
+    const target = upstreamTarget(this.#ends.request.url);
     this.#watchClient();
     if (this.#head.refusal !== null || target === null) {
       this.#fail({ code: "bad_request", detail: this.#head.refusal ?? "The request target is not a path." });
@@ -134,7 +117,7 @@ export class Tunnel implements Underway {
     const options: RequestOptions & { servername?: string } = {
       agent: false,
       setHost: false,
-      method: this.#ends.request.method ?? "GET",
+      method: this.#ends.request.method,
       path: target,
       headers: lines,
       ...(socketPath === null ? { host, ...(port === "" ? {} : { port }) } : { socketPath }),
@@ -168,7 +151,7 @@ export class Tunnel implements Underway {
     this.#timer = null;
     const draft = this.#draft;
     const { rules } = this.#road;
-    const target = this.#ends.request.url ?? "";
+    const target = this.#ends.request.url;
     const route = routeOf(rules, target);
     const headMs = draft.headArrived();
     if (response.statusCode === 101 && response.headers.upgrade?.toLowerCase() === "websocket") {
@@ -182,18 +165,7 @@ export class Tunnel implements Underway {
       httpVersion: this.#ends.request.httpVersion,
       versionHeader: route?.versionHeader ?? null,
     });
-    const { lines } = head;
-    if (head.modelId === null) lines.push("x-prediction-id", draft.id);
-    else {
-      draft.id = head.modelId;
-      draft.idSource = "model";
-    }
-    const version = head.modelSentVersion
-      ? null
-      : versionOf(rules, { route, target, headerVersion: head.headerVersion });
-    if (version !== null) lines.push("x-model-version", version);
-    draft.announcedVersion = version;
-    return lines;
+    return answerLines(head, draft, { rules, route, target });
   }
 
   #onUpgrade(response: IncomingMessage, other: { socket: Duplex; glued: Buffer }): void {
