@@ -35,6 +35,7 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
     "config.otlp.endpoint=http://collector:4318",
     "model.image=registry.example.com/credit:1",
     "model.port=8080",
+    "model.preStopSeconds=0",
     "workload.podLabels.team=risk",
     "networkPolicy.egress[0].ports[0].port=4318",
   ],

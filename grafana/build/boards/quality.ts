@@ -469,6 +469,20 @@ const labels: readonly Panel[] = [
     ],
   }),
   lines({
+    title: "Captured inputs",
+    description:
+      "Predictions whose inputs were to be captured, by what became of them: read, no known shape, another number of rows, or beyond a cap.",
+    unit: "cps",
+    min: 0,
+    targets: [
+      about(
+        "inputs are not captured",
+        rate(`outrider_inputs_total{${MODEL}}`, "model, result"),
+        "{{model}} {{result}}",
+      ),
+    ],
+  }),
+  lines({
     title: "Silence and unfit labels",
     description:
       "Predictions that got the value of absentMeans because no label came, and labels that do not fit their model's task.",
