@@ -66,12 +66,24 @@ function otlpText(otlp: Config["otlp"]): unknown {
   return { ...rest, headers: hideValues(headers), everyMs: intervalMs };
 }
 
+function limitsText(limits: Config["proxy"]["limits"]): unknown {
+  return {
+    maxHeadSizeBytes: limits.headBytesMax,
+    maxHeaderLines: limits.headLinesMax,
+    headTimeoutMs: limits.headMs,
+    bodyTimeoutMs: limits.bodyMs,
+    sendTimeoutMs: limits.sendMs,
+    idleTimeoutMs: limits.idleMs,
+    requestTimeoutMs: limits.totalMs,
+  };
+}
+
 /** Plain data in the shape of the file; what is hidden says so. */
 export function redactedConfig(config: Config): unknown {
   const { upstream, proxy, api } = config;
   return written({
     upstream: { http: upstream.http, tls: hideValues(upstream.tls) },
-    proxy: { ...proxy, tls: hideValues(proxy.tls) },
+    proxy: { ...proxy, limits: limitsText(proxy.limits), tls: hideValues(proxy.tls) },
     telemetry: config.telemetry,
     api: { ...api, tokens: api.tokens.map((token) => ({ ...token, sha256: HIDDEN })) },
     store: config.store,
