@@ -31,6 +31,10 @@ function hideValues(map: object | null): Record<string, string> | null {
   return map === null ? null : Object.fromEntries(Object.keys(map).map((key) => [key, HIDDEN]));
 }
 
+function serverTlsText(tls: Config["proxy"]["tls"]): unknown {
+  return tls === null ? null : { certFile: tls.certFile, keyFile: tls.keyFile };
+}
+
 function targetText(target: Config["target"]): unknown {
   switch (target.kind) {
     case "auto":
@@ -68,8 +72,8 @@ function otlpText(otlp: Config["otlp"]): unknown {
 export function redactedConfig(config: Config): unknown {
   const { upstream, proxy, api } = config;
   return written({
-    upstream: { http: upstream.http, tls: hideValues(upstream.tls) },
-    proxy: { ...proxy, tls: hideValues(proxy.tls) },
+    upstream: { http: upstream.http, grpc: upstream.grpc, tls: hideValues(upstream.tls) },
+    proxy: { ...proxy, tls: serverTlsText(proxy.tls) },
     telemetry: config.telemetry,
     api: { ...api, tokens: api.tokens.map((token) => ({ ...token, sha256: HIDDEN })) },
     store: config.store,

@@ -1,8 +1,9 @@
 // The sections put together: checks that look across them, files read, defaults that depend on others.
 
 import { resolve } from "node:path";
+import { createSecureContext } from "node:tls";
 import type * as z from "zod";
-import { Problem } from "../kernel/problem.ts";
+import { messageOf, Problem } from "../kernel/problem.ts";
 import { formatDuration, parseDuration } from "../kernel/units.ts";
 import type { Address, Origin } from "./addresses.ts";
 import { collide, formatAddress, isLoopback } from "./addresses.ts";
@@ -20,6 +21,7 @@ export interface ClientTls {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
+  readonly servername?: string;
 }
 
 export interface Findings {
@@ -121,29 +123,51 @@ function checkModels(sections: Sections, findings: Findings): void {
   }
 }
 
-interface TlsFiles {
-  readonly caFile?: string | null;
+interface ClientTlsFiles {
+  readonly caFile: string | null;
   readonly certFile: string | null;
   readonly keyFile: string | null;
+  readonly serverName: string | null;
 }
 
-function clientTls(files: SecretFiles, tls: TlsFiles | null): ClientTls | null {
+/** PEM texts, and the files they came from, which are looked at again while the sidecar runs. */
+export interface ServerTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+function clientTls(files: SecretFiles, tls: ClientTlsFiles | null): ClientTls | null {
   if (tls === null) return null;
-  const ca = files.certificate(tls.caFile ?? null, "upstream.tls.caFile");
+  const ca = files.certificate(tls.caFile, "upstream.tls.caFile");
   const cert = files.certificate(tls.certFile, "upstream.tls.certFile");
   const key = files.secret(tls.keyFile, "upstream.tls.keyFile");
   return {
     ...(ca === null ? {} : { ca }),
     ...(cert === null ? {} : { cert }),
     ...(key === null ? {} : { key }),
+    ...(tls.serverName === null ? {} : { servername: tls.serverName }),
   };
 }
 
-function serverTls(files: SecretFiles, tls: Out<"proxy">["tls"]): { cert: string; key: string } | null {
+function serverTls(files: SecretFiles, tls: Out<"proxy">["tls"], findings: Findings): ServerTls | null {
   if (tls === null) return null;
   const cert = files.certificate(tls.certFile, "proxy.tls.certFile");
   const key = files.secret(tls.keyFile, "proxy.tls.keyFile");
-  return cert === null || key === null ? null : { cert, key };
+  if (cert === null || key === null) return null;
+  try {
+    createSecureContext({ cert, key });
+  } catch (thrown) {
+    problem(
+      findings,
+      "proxy.tls",
+      `certFile and keyFile must be a certificate and its key, PEM (${messageOf(thrown)})`,
+    );
+    return null;
+  }
+  const absolute = (file: string): string => resolve(findings.cwd, file);
+  return { cert, key, certFile: absolute(tls.certFile), keyFile: absolute(tls.keyFile) };
 }
 
 function settleTokens(tokens: Out<"api">["tokens"], files: SecretFiles, findings: Findings) {
@@ -240,7 +264,7 @@ export function settleConfig(raw: Raw, findings: Findings) {
   const files = createSecretFiles(findings.cwd, findings);
   const { upstream, proxy, telemetry, api, store, capture, models, registries } = sections;
   const upstreamPem = clientTls(files, upstream?.tls ?? null);
-  const proxyPem = serverTls(files, proxy?.tls ?? null);
+  const proxyPem = serverTls(files, proxy?.tls ?? null, findings);
   const tokens = settleTokens(api?.tokens ?? [], files, findings);
   const otlp = settleOtlp(sections.otlp.value, files, findings);
   const settledRegistries = settleRegistries(registries ?? [], files);
@@ -252,7 +276,7 @@ export function settleConfig(raw: Raw, findings: Findings) {
   if (store === null || capture === null || models === null) return null;
   const address = origin.kind === "tcp" ? { host: origin.host, port: origin.port } : null;
   return {
-    upstream: { http: origin.url, address, grpc: null, tls: upstreamPem },
+    upstream: { http: origin.url, address, grpc: upstream?.grpc?.url ?? null, tls: upstreamPem },
     proxy: { ...proxy, tls: proxyPem },
     telemetry,
     api: { listen: api.listen, tokens },

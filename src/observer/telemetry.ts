@@ -89,7 +89,10 @@ class Telemetry implements ObserverTelemetry {
     this.otlp = createOtlp({ ...config.otlp, resource, version, env, recorder: this.recorder, clock, log });
     const destinations = traceDestinations(config, env);
     this.spans = createSpans({ destinations, resource, version, recorder: this.recorder, clock, log });
-    this.#exchanges = createExchangeMetrics(this.recorder, { upstream: upstreamOf(config.upstream.http) });
+    this.#exchanges = createExchangeMetrics(this.recorder, {
+      upstream: upstreamOf(config.upstream.http),
+      scheme: config.proxy.tls === null ? "http" : "https",
+    });
     this.recorder
       .gauge("outrider_build_info")
       .set({ version, revision: "", node_version: process.version }, 1);

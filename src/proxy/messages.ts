@@ -122,7 +122,7 @@ function onDrain(this: RelayResponse): void {
 function ignore(): void {}
 
 /** The client's address, an IPv4 one in its own spelling. */
-export function peerOf(request: IncomingMessage): string {
-  const address = request.socket.remoteAddress ?? "unknown";
+export function peerOf(remoteAddress: string | undefined): string {
+  const address = remoteAddress ?? "unknown";
   return address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
 }

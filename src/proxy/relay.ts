@@ -6,7 +6,7 @@
 
 import type { Outcome, RawHeaders } from "../facts/exchange.ts";
 import { messageOf } from "../kernel/problem.ts";
-import { outcomeOfStatus, type Draft } from "./draft.ts";
+import { outcomeOfAnswer, type Draft } from "./draft.ts";
 import {
   describeFailure,
   outcomeOf,
@@ -19,7 +19,7 @@ import { waitForDrain, type ClientSide, type RelayRequest, type RelayResponse } 
 import { openExchange } from "./opening.ts";
 import { upstreamTarget, type RequestHead } from "./request-head.ts";
 import { plainLines, readResponseHead, reasonPhrase, type WaitingHead } from "./response-head.ts";
-import type { Road, Underway } from "./road.ts";
+import type { Road, Underway, Way } from "./road.ts";
 import { versionOf, type Route, type Rules } from "./rules.ts";
 import type { UpstreamCall, UpstreamHandler } from "./upstream.ts";
 
@@ -42,6 +42,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
   readonly #route: Route | null;
   readonly #head: RequestHead;
   readonly #draft: Draft;
+  readonly #way: Way;
   #state: State = "collecting";
   #delivered = false;
   #call: UpstreamCall | null = null;
@@ -60,7 +61,8 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     this.#request = request;
     this.#response = response;
     this.#rules = road.rules;
-    const { route, head, draft } = openExchange(road, request);
+    const { route, head, draft, way } = openExchange(road, request);
+    this.#way = way;
     this.#route = route;
     this.#head = head;
     this.#draft = draft;
@@ -153,9 +155,9 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
   #send(target: string, body: Buffer | null | "streamed"): void {
     this.#state = "asked";
     this.#collected = [];
-    const { lines, framing } = this.#head;
-    this.#call = this.#road.upstream.send(
-      { method: this.#request.method ?? "", target, headers: lines, framing, body },
+    const { lines, framing, acceptsTrailers } = this.#head;
+    this.#call = this.#way.upstream.send(
+      { method: this.#request.method ?? "", target, headers: lines, framing, body, acceptsTrailers },
       this,
     );
   }
@@ -183,11 +185,12 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
         status,
         headOnly: this.#request.method === "HEAD",
         httpVersion: this.#request.httpVersion,
+        receivedVersion: this.#way.speaks === "h2" ? "2" : "1.1",
         versionHeader: this.#route?.versionHeader ?? null,
       });
       if (head.defect !== null) {
         this.#call?.abort();
-        this.#fail(describeFailure("invalid_response", this.#road.upstreamName, new Error(head.defect)));
+        this.#fail(describeFailure("invalid_response", this.#way.upstreamName, new Error(head.defect)));
         return;
       }
       this.#state = "answering";
@@ -246,6 +249,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     if (this.#state !== "answering") return;
     try {
       this.#call = null;
+      this.#draft.responseTrailers = trailers;
       const chunk = this.#takeFirstChunk();
       if (trailers.length > 0) this.#response.addTrailers(plainLines(trailers));
       if (chunk === null) this.#response.end();
@@ -344,9 +348,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       this.#call = null;
       this.#state = "over";
       if (!finished && this.#ownOutcome === null) this.#draft.abortedBy = "client";
-      this.#deliver(
-        this.#ownOutcome ?? (finished ? outcomeOfStatus(this.#draft.status ?? 0) : "client_abort"),
-      );
+      this.#deliver(this.#ownOutcome ?? (finished ? outcomeOfAnswer(this.#draft) : "client_abort"));
     } catch (thrown) {
       this.#bug(thrown);
     }
@@ -357,7 +359,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     try {
       this.#call?.abort();
       this.#call = null;
-      if (this.#state !== "over") this.#fail(describeFailure("draining", this.#road.upstreamName, null));
+      if (this.#state !== "over") this.#fail(describeFailure("draining", this.#way.upstreamName, null));
       this.#deliver(this.#ownOutcome ?? "reset");
     } catch (thrown) {
       this.#bug(thrown);
@@ -381,7 +383,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       this.#call = null;
       if (this.#state !== "over" && !this.#response.headersSent) {
         this.#state = "asked";
-        this.#fail(describeFailure("internal", this.#road.upstreamName, new Error(messageOf(thrown))));
+        this.#fail(describeFailure("internal", this.#way.upstreamName, new Error(messageOf(thrown))));
         return;
       }
       this.#draft.ownError ??= "internal";

@@ -18,6 +18,8 @@ export interface RequestHead {
   /** Flat lines for the upstream, without the relay's own (`addOwnLines`). */
   readonly lines: string[];
   readonly framing: Framing;
+  /** The client said `TE: trailers`. */
+  readonly acceptsTrailers: boolean;
   readonly predictionId: string | null;
   readonly tracing: Tracing;
   /** Why the request cannot be forwarded, or null. */
@@ -32,6 +34,10 @@ export interface HeadContext {
   /** Host and port of the upstream, for an HTTP/1.0 request that names no host: what we send is HTTP/1.1. */
   readonly upstreamAuthority: string;
   readonly traceSampleRatio: number;
+  /** How clients connect. */
+  readonly scheme: "http" | "https";
+  /** HTTP/2: a body comes, whether or not a length is given. Null: the lines tell. */
+  readonly bodyFollows: boolean | null;
 }
 
 /** What one pass over the lines gathers. Indexes point into `lines`, -1: not there. */
@@ -41,6 +47,7 @@ interface Gathered {
   length: string | null;
   encodings: number;
   encoding: string;
+  acceptsTrailers: boolean;
   named: Set<string> | null;
   via: number;
   forwardedFor: number;
@@ -66,11 +73,19 @@ export function readRequestHead(raw: RawHeaders, context: HeadContext): RequestH
   if (seen.named !== null) removeNamed(lines, seen.named);
   return {
     lines,
-    framing: seen.encodings > 0 ? "chunked" : seen.length === null || isZero(seen.length) ? "none" : "length",
+    framing: framingOf(seen, context.bodyFollows),
+    acceptsTrailers: seen.acceptsTrailers,
     predictionId: seen.predictionId,
     tracing,
     refusal: refusalOf(seen, context.httpVersion),
   };
+}
+
+function framingOf(seen: Gathered, bodyFollows: boolean | null): Framing {
+  if (bodyFollows === false) return "none";
+  if (seen.encodings > 0) return "chunked";
+  if (bodyFollows === true && seen.length === null) return "chunked";
+  return seen.length === null || isZero(seen.length) ? "none" : "length";
 }
 
 function gather(raw: RawHeaders, lines: string[], upstreamHost: string | null): Gathered {
@@ -80,6 +95,7 @@ function gather(raw: RawHeaders, lines: string[], upstreamHost: string | null): 
     length: null,
     encodings: 0,
     encoding: "",
+    acceptsTrailers: false,
     named: null,
     via: -1,
     forwardedFor: -1,
@@ -120,6 +136,9 @@ function note(seen: Gathered, field: number, line: { name: string; value: string
     case FIELD.contentLength:
       seen.length = value;
       return true;
+    case FIELD.te:
+      if (ACCEPTS_TRAILERS.test(value)) seen.acceptsTrailers = true;
+      return false;
     case FIELD.via:
       seen.via = at;
       return true;
@@ -154,7 +173,7 @@ function note(seen: Gathered, field: number, line: { name: string; value: string
 function addOwnLines(lines: string[], seen: Gathered, context: HeadContext): void {
   append(lines, seen.via, ["Via", `${context.httpVersion} outrider`]);
   append(lines, seen.forwardedFor, ["X-Forwarded-For", context.peer]);
-  append(lines, seen.forwardedProto, ["X-Forwarded-Proto", "http"]);
+  append(lines, seen.forwardedProto, ["X-Forwarded-Proto", context.scheme]);
   if (seen.hosts > 0) append(lines, seen.forwardedHost, ["X-Forwarded-Host", seen.host]);
 }
 
@@ -165,15 +184,17 @@ function append(lines: string[], at: number, own: readonly [string, string]): vo
   else lines[at] = before === "" ? own[1] : `${before}, ${own[1]}`;
 }
 
+const ACCEPTS_TRAILERS = /(?:^|,)[\t ]*trailers[\t ]*(?:$|[,;])/i;
+
 function isZero(length: string): boolean {
   return length === "0" || /^0+$/.test(length);
 }
 
 function refusalOf(seen: Gathered, httpVersion: string): string | null {
-  if (httpVersion !== "1.1" && httpVersion !== "1.0")
+  if (httpVersion !== "1.1" && httpVersion !== "1.0" && httpVersion !== "2")
     return `The request says HTTP/${httpVersion}, which is not spoken here. Send HTTP/1.1.`;
   if (seen.hosts > 1) return "The request has more than one Host header line. Send exactly one.";
-  if (seen.hosts === 0 && httpVersion === "1.1")
+  if (seen.hosts === 0 && httpVersion !== "1.0")
     return "The request has no Host header line. Send exactly one.";
   if (seen.encodings === 0) return null;
   if (seen.length !== null)

@@ -72,10 +72,12 @@ export class Tunnel implements Underway {
     const { request } = ends;
     this.#head = readRequestHead(request.rawHeaders, {
       httpVersion: request.httpVersion,
-      peer: peerOf(request),
+      peer: peerOf(request.socket.remoteAddress),
       upstreamHost: road.upstreamHost,
       upstreamAuthority: road.upstreamAuthority,
       traceSampleRatio: road.rules.snapshot.traceSampleRatio,
+      scheme: road.scheme,
+      bodyFollows: null,
     });
     const nothing = { bodyBytesMax: null, totalBytesMax: 0 };
     this.#draft = new Draft({
@@ -138,7 +140,11 @@ export class Tunnel implements Underway {
     };
     if (protocol !== "https:") return httpRequest(options);
     // An address has no server name; without this node:http would take it from the client's Host line.
-    return httpsRequest({ ...options, ...tls, servername: isIP(host) === 0 ? host : "" });
+    return httpsRequest({
+      ...options,
+      ...tls,
+      servername: tls?.servername ?? (isIP(host) === 0 ? host : ""),
+    });
   }
 
   #limitWaiting(asking: ClientRequest): void {
@@ -174,6 +180,7 @@ export class Tunnel implements Underway {
       status: draft.status,
       headOnly: this.#ends.request.method === "HEAD",
       httpVersion: this.#ends.request.httpVersion,
+      receivedVersion: "1.1",
       versionHeader: route?.versionHeader ?? null,
     });
     const { lines } = head;

@@ -33,8 +33,11 @@ export const pause = (ms: number): Promise<void> => new Promise((resolve) => set
 export async function startProxy(
   t: TestContext,
   url: string,
-  options: Partial<Omit<ProxyOptions, "upstream">> & {
+  options: Partial<Omit<ProxyOptions, "upstream" | "tls">> & {
+    /** For the way to the upstream. */
     tls?: ProxyOptions["upstream"]["tls"];
+    grpcUrl?: string;
+    certificate?: NonNullable<ProxyOptions["tls"]>;
     deliver?: (exchange: Exchange) => void;
   } = {},
 ): Promise<Running> {
@@ -47,7 +50,7 @@ export async function startProxy(
     warn: nothing,
     error: (fields, message) => errors.push({ fields, message }),
   };
-  const { tls = null, deliver, ...rest } = options;
+  const { tls = null, grpcUrl = null, certificate = null, deliver, ...rest } = options;
   const proxy = createProxy(
     {
       listen: { host: "127.0.0.1", port: 0 },
@@ -56,7 +59,8 @@ export async function startProxy(
       responseTimeoutMs: 0,
       maxConnections: 1000,
       ...rest,
-      upstream: { url, tls },
+      upstream: { url, grpcUrl, tls },
+      tls: certificate,
     },
     {
       clock: systemClock,

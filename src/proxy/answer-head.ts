@@ -1,0 +1,28 @@
+// What the relay itself says in an answer's head: the prediction's id, and the version that answers.
+
+import type { Draft } from "./draft.ts";
+import type { ResponseHead } from "./response-head.ts";
+import { versionOf, type Route, type Rules } from "./rules.ts";
+
+export interface AnswerClues {
+  readonly rules: Rules;
+  readonly route: Route | null;
+  readonly target: string;
+}
+
+/** The lines of `head` with ours behind them; what they say is noted in `draft`. */
+export function answerLines(head: ResponseHead, draft: Draft, clues: AnswerClues): string[] {
+  const { lines, headerVersion } = head;
+  if (head.modelId === null) lines.push("x-prediction-id", draft.id);
+  else {
+    draft.id = head.modelId;
+    draft.idSource = "model";
+  }
+  if (head.modelSentVersion) return lines;
+  const { rules, route, target } = clues;
+  const version = versionOf(rules, { route, target, headerVersion });
+  if (version === null) return lines;
+  lines.push("x-model-version", version);
+  draft.announcedVersion = version;
+  return lines;
+}

@@ -1,0 +1,425 @@
+// One stream of a client and its answer, from the fields that were read to the sealed exchange.
+//
+//   collecting ──whole body, or none──▶ asked ──head──▶ answering ──last byte out──▶ over
+//       └──────turn over: streamed──────▶│                  │
+//   Every state goes to `over` when the client resets the stream, the upstream fails, or the drain deadline cuts.
+
+import type { ServerHttp2Stream } from "node:http2";
+import type { Outcome, RawHeaders } from "../../facts/exchange.ts";
+import { messageOf } from "../../kernel/problem.ts";
+import type { Draft } from "../draft.ts";
+import { outcomeOfAnswer } from "../draft.ts";
+import {
+  describeFailure,
+  outcomeOf,
+  problemBody,
+  problemHeaders,
+  statusOf,
+  type Failure,
+} from "../failures.ts";
+import { grpcFailureLines } from "../grpc.ts";
+import { peerOf } from "../messages.ts";
+import { openIncoming, type Opened } from "../opening.ts";
+import { upstreamTarget } from "../request-head.ts";
+import { answerLines } from "../answer-head.ts";
+import { plainLines, readResponseHead } from "../response-head.ts";
+import type { Road, Underway } from "../road.ts";
+import type { UpstreamCall, UpstreamHandler } from "../upstream.ts";
+import { RESET } from "./codes.ts";
+import { fieldMap, joinCookies, readRequestFields, responseFields, type ReadRequest } from "./fields.ts";
+
+/** Bytes of a request body gathered within one turn before it is streamed after all. */
+const COLLECT_BYTES_MAX = 256 * 1024;
+/** How long what was written may take to leave before a stream that failed is reset. */
+const FLUSH_MS = 5000;
+const NO_BYTES = Buffer.alloc(0);
+const NO_LINES: RawHeaders = Object.freeze([]);
+
+type State = "collecting" | "asked" | "answering" | "over";
+
+export class StreamExchange implements UpstreamHandler, Underway {
+  slot = -1;
+  readonly #road: Road;
+  readonly #stream: ServerHttp2Stream;
+  readonly #request: ReadRequest;
+  readonly #opened: Opened;
+  readonly #draft: Draft;
+  #state: State = "collecting";
+  #delivered = false;
+  #call: UpstreamCall | null = null;
+  #collected: Buffer[] = [];
+  #collectedBytes = 0;
+  #requestEnded = false;
+  #requestTrailers: RawHeaders = NO_LINES;
+  #waitingHead: { readonly status: number; readonly lines: string[] } | null = null;
+  #firstChunk: Buffer | null = null;
+  #answerTrailers: RawHeaders = NO_LINES;
+  #answered = false;
+  #ownOutcome: Outcome | null = null;
+
+  constructor(road: Road, stream: ServerHttp2Stream, fields: RawHeaders) {
+    this.#road = road;
+    this.#stream = stream;
+    this.#request = readRequestFields(fields);
+    const { method, target, lines } = this.#request;
+    this.#opened = openIncoming(road, {
+      method,
+      target,
+      httpVersion: "2",
+      rawHeaders: lines,
+      peer: peerOf(stream.session?.socket.remoteAddress),
+      bodyFollows: !stream.endAfterHeaders,
+    });
+    this.#draft = this.#opened.draft;
+  }
+
+  get socket(): unknown {
+    return this.#stream.session?.socket;
+  }
+
+  begin(): void {
+    try {
+      this.#listen();
+      this.#begin();
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  #listen(): void {
+    const stream = this.#stream;
+    stream.on("error", ignore);
+    stream.on("trailers", (_fields, _flags, raw: RawHeaders) => {
+      this.#requestTrailers = plainLines(raw).flat();
+    });
+    stream.on("data", (chunk: Buffer) => this.#onRequestData(chunk));
+    stream.on("end", () => this.#onRequestEnd());
+    stream.on("drain", () => this.#call?.resume());
+    stream.on("wantTrailers", () => this.#onWantTrailers());
+    stream.once("close", () => this.#onClosed());
+  }
+
+  #begin(): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) {
+      // Reset before it was taken up: the model never hears of it.
+      this.#onClosed();
+      return;
+    }
+    const { head } = this.#opened;
+    const refusal = this.#refusal();
+    if (refusal !== null) this.#fail({ code: "bad_request", detail: refusal });
+    else if (head.framing === "none") {
+      this.#requestEnded = true;
+      this.#draft.requestWasHead();
+      this.#send(null);
+    } else this.#road.afterTurn.streamUnlessWhole(this);
+  }
+
+  #refusal(): string | null {
+    const { method, target, refusal } = this.#request;
+    if (method === "CONNECT")
+      return "CONNECT is not offered: this is the front of one model server, not a forward proxy.";
+    if (upstreamTarget(target) === null)
+      return "The request target is not a path, so it cannot be forwarded.";
+    return refusal ?? this.#opened.head.refusal;
+  }
+
+  #onRequestData(chunk: Buffer): void {
+    try {
+      if (this.#state === "over") return;
+      this.#draft.requestBytes(chunk);
+      if (this.#state !== "collecting") {
+        if (this.#call?.write(chunk) === false) this.#stream.pause();
+        return;
+      }
+      this.#collected.push(chunk);
+      this.#collectedBytes += chunk.length;
+      if (this.#collectedBytes > COLLECT_BYTES_MAX) this.stream();
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  #onRequestEnd(): void {
+    try {
+      const stream = this.#stream;
+      const reset = stream.aborted || (stream.rstCode !== undefined && stream.rstCode !== RESET.none);
+      // A reset ends the reading too.
+      if (this.#state === "over" || this.#requestEnded || reset) return;
+      this.#requestEnded = true;
+      this.#draft.requestEnded();
+      // Trailers need a streamed body.
+      if (this.#requestTrailers.length > 0) this.stream();
+      if (this.#state !== "collecting") {
+        this.#call?.end(this.#requestTrailers);
+        return;
+      }
+      this.#send(Buffer.concat(this.#collected, this.#collectedBytes));
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  /** The turn is over and the body is not whole: it is forwarded as it comes. */
+  stream(): void {
+    if (this.#state !== "collecting") return;
+    try {
+      const chunks = this.#collected;
+      this.#send("streamed");
+      for (const chunk of chunks) this.#call?.write(chunk);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  #send(body: Buffer | null | "streamed"): void {
+    this.#state = "asked";
+    this.#collected = [];
+    const { way, head } = this.#opened;
+    const { method, target } = this.#request;
+    this.#call = way.upstream.send(
+      {
+        method,
+        target: upstreamTarget(target) ?? "/",
+        headers: way.speaks === "h2" ? head.lines : joinCookies(head.lines),
+        framing: head.framing,
+        body,
+        acceptsTrailers: head.acceptsTrailers,
+      },
+      this,
+    );
+  }
+
+  onDrain(): void {
+    this.#stream.resume();
+  }
+
+  onInformation(status: number, headers: RawHeaders): void {
+    if (this.#state !== "asked" || this.#stream.destroyed || this.#stream.closed) return;
+    try {
+      this.#stream.additionalHeaders({ ...fieldMap(plainLines(headers)), ":status": status });
+    } catch (thrown) {
+      this.#road.complaints.say("an interim answer of the upstream could not be passed on", thrown);
+    }
+  }
+
+  onHead(status: number, _reason: string, headers: RawHeaders): void {
+    if (this.#state !== "asked") return;
+    try {
+      const { way, route } = this.#opened;
+      this.#draft.headArrived();
+      const head = readResponseHead(headers, {
+        status,
+        headOnly: this.#request.method === "HEAD",
+        httpVersion: "2",
+        receivedVersion: way.speaks === "h2" ? "2" : "1.1",
+        versionHeader: route?.versionHeader ?? null,
+      });
+      const defect = status > 599 ? `the status ${status} does not exist in HTTP/2` : head.defect;
+      if (defect !== null) {
+        this.#call?.abort();
+        this.#fail(describeFailure("invalid_response", way.upstreamName, new Error(defect)));
+        return;
+      }
+      this.#state = "answering";
+      this.#draft.status = status;
+      this.#draft.responseHeaders = headers;
+      const clues = { rules: this.#road.rules, route, target: this.#request.target };
+      this.#waitingHead = { status, lines: answerLines(head, this.#draft, clues) };
+      this.#road.afterTurn.flush(this);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#state !== "answering") return;
+    try {
+      this.#draft.responseBytes(chunk);
+      if (this.#waitingHead !== null && this.#firstChunk === null) {
+        this.#firstChunk = chunk;
+        return;
+      }
+      this.flush();
+      this.#write(chunk);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  #write(chunk: Buffer): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed || stream.write(chunk)) return;
+    this.#call?.pause();
+  }
+
+  onEnd(trailers: RawHeaders): void {
+    if (this.#state !== "answering") return;
+    try {
+      this.#call = null;
+      this.#answered = true;
+      this.#draft.responseTrailers = trailers;
+      this.#answerTrailers = trailers;
+      const chunk = this.#firstChunk;
+      this.#firstChunk = null;
+      const kind = trailers.length > 0 ? "trailers" : chunk === null ? "nothing" : "body";
+      this.#writeHead(kind);
+      if (chunk === null) this.#stream.end();
+      else this.#stream.end(chunk);
+      if (!this.#requestEnded) this.#closeOnceSent();
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  /** The turn is over: what waits leaves now, the head alone if nothing followed it. */
+  flush(): void {
+    if (this.#waitingHead === null || this.#state !== "answering") return;
+    try {
+      const chunk = this.#firstChunk;
+      this.#firstChunk = null;
+      this.#writeHead("trailers");
+      if (chunk !== null) this.#write(chunk);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  /**
+   * Writes the head that waits. `follows`: what may still come. Without `waitForTrailers` node:http2 ends a stream before it
+   * resets it, and the part would look like the whole: only an answer that is whole already goes without.
+   */
+  #writeHead(follows: "nothing" | "body" | "trailers"): void {
+    const head = this.#waitingHead;
+    this.#waitingHead = null;
+    if (head === null || this.#stream.destroyed || this.#stream.closed) return;
+    const options = {
+      endStream: follows === "nothing",
+      waitForTrailers: follows === "trailers",
+      sendDate: false,
+    };
+    this.#stream.respond(responseFields(head.status, head.lines), options);
+  }
+
+  #onWantTrailers(): void {
+    try {
+      if (this.#stream.closed) return;
+      this.#stream.sendTrailers(fieldMap(plainLines(this.#answerTrailers)));
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  /** Answered before the request was read: the client need not send the rest (RFC 9113 §8.1). */
+  #closeOnceSent(): void {
+    const stream = this.#stream;
+    stream.once("finish", () => setImmediate(() => setImmediate(() => stream.close(RESET.none))));
+  }
+
+  onFailure(failure: Failure): void {
+    if (this.#state === "over") return;
+    try {
+      this.#call = null;
+      if (this.#state === "answering") this.#draft.abortedBy = "upstream";
+      this.#fail(failure);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  /** Ends the exchange by our own error: an answer while that is possible, a reset after the head. */
+  #fail(failure: Failure): void {
+    const answering = this.#state === "answering";
+    this.#draft.ownError = failure.code;
+    this.#ownOutcome = answering ? "reset" : outcomeOf(failure.code);
+    if (answering) {
+      this.flush();
+      this.#state = "over";
+      this.#breakOff(failure.resetCode ?? RESET.internal);
+      return;
+    }
+    this.#state = "over";
+    this.#collected = [];
+    const { id } = this.#draft;
+    const grpc = this.#opened.grpc;
+    const status = grpc ? 200 : statusOf(failure.code);
+    const body = grpc ? "" : problemBody(failure);
+    const lines = grpc ? grpcFailureLines(failure, id) : problemHeaders(failure, id, body);
+    this.#draft.status = status;
+    this.#draft.responseHeaders = lines;
+    this.#waitingHead = { status, lines };
+    const bodyless = grpc || this.#request.method === "HEAD";
+    this.#writeHead(bodyless ? "nothing" : "body");
+    if (!bodyless) this.#stream.end(body);
+    if (!this.#requestEnded) this.#closeOnceSent();
+  }
+
+  /** What was written still leaves; then the stream is reset, so that nobody takes the part for the whole. */
+  #breakOff(code: number): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return;
+    const late = this.#road.clock.after(FLUSH_MS, () => stream.close(code));
+    stream.write(NO_BYTES, () => {
+      late.cancel();
+      setImmediate(() => stream.close(code));
+    });
+  }
+
+  #onClosed(): void {
+    try {
+      const { rstCode } = this.#stream;
+      const finished =
+        this.#stream.writableFinished && (rstCode === undefined || rstCode === RESET.none) && this.#answered;
+      if (!finished) this.#call?.abort();
+      this.#call = null;
+      this.#state = "over";
+      if (!finished && this.#ownOutcome === null) this.#draft.abortedBy = "client";
+      this.#deliver(this.#ownOutcome ?? (finished ? outcomeOfAnswer(this.#draft) : "client_abort"));
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  /** The drain deadline: answered while that is possible, else reset; delivered now. */
+  cut(): void {
+    try {
+      this.#call?.abort();
+      this.#call = null;
+      const { upstreamName } = this.#opened.way;
+      if (this.#state !== "over") this.#fail(describeFailure("draining", upstreamName, null));
+      this.#deliver(this.#ownOutcome ?? "reset");
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  #deliver(outcome: Outcome): void {
+    if (this.#delivered) return;
+    this.#delivered = true;
+    this.#road.ended(this, this.#draft.seal(outcome));
+  }
+
+  /** A bug of ours ends this exchange and no other. */
+  #bug(thrown: unknown): void {
+    this.#road.complaints.say("relaying a stream failed by a bug", thrown);
+    try {
+      this.#call?.abort();
+      this.#call = null;
+      const { upstreamName } = this.#opened.way;
+      if (this.#state !== "over" && !this.#stream.headersSent) {
+        this.#state = "asked";
+        this.#fail(describeFailure("internal", upstreamName, new Error(messageOf(thrown))));
+        return;
+      }
+      this.#draft.ownError ??= "internal";
+      this.#ownOutcome ??= "reset";
+      this.#state = "over";
+      this.#stream.close(RESET.internal);
+    } catch {
+      this.#stream.close(RESET.internal);
+    }
+  }
+}
+
+function ignore(): void {}
