@@ -196,6 +196,22 @@ function addFiles(program: Command, run: Run): void {
     });
 }
 
+function addDashboards(program: Command, run: Run): void {
+  const dashboards = program.command("dashboards").description("Boards, rules and alerts.");
+  withConfigFlags(dashboards.command("export"))
+    .description("Write Grafana boards, Prometheus rules and alerts, Alertmanager routes and runbooks.")
+    .requiredOption(
+      "--out <folder>",
+      "Where to write them; made when missing, files of the same name replaced.",
+    )
+    .action(async (options: Flags) => {
+      const { exportDashboards } = await import("./dashboards.ts");
+      const flags = { upstream: "http://127.0.0.1", ...flagsToKeys(options) };
+      const out = textOption(options, "out") ?? ".";
+      run.end(exportDashboards({ file: textOption(options, "config"), flags, out }, run.io));
+    });
+}
+
 function tell(thrown: unknown, io: CliIo): number {
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (thrown instanceof Problems) {
@@ -238,6 +254,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
     client: clientOptions,
   });
   addFiles(program, run);
+  addDashboards(program, run);
   try {
     await program.parseAsync([...argv], { from: "user" });
     return code;

@@ -1,12 +1,14 @@
 // `npm run generate`: writes the files that follow from the code; with --check it only says which differ.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { openApiDocument } from "../api/openapi.ts";
 import { catalogue } from "../catalogue.ts";
-import { configJsonSchema, configTable } from "../config/config.ts";
-import { ruleFile } from "../dashboards/rules.ts";
+import { configJsonSchema, configTable, defaultAlerting } from "../config/config.ts";
+import { kubernetesFiles, prometheusFiles } from "../dashboards/bundle.ts";
+import { alertsPage, runbookPages } from "../dashboards/runbooks.ts";
 import { version } from "../kernel/version.ts";
+import { shippedFiles } from "./dashboards.ts";
 import { EXIT, type CliIo } from "./io.ts";
 
 /** `|` ends a cell of a table, so it is escaped. */
@@ -47,12 +49,19 @@ function metricsPage(): string {
   ].join("\n");
 }
 
+const below = (folder: string, named: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(named).map(([name, text]) => [`${folder}/${name}`, text]));
+
 function files(): Readonly<Record<string, string>> {
+  const alerting = defaultAlerting();
   return {
     "docs/configuration.md": configurationPage(),
     "docs/metrics.md": metricsPage(),
     "docs/openapi.json": `${JSON.stringify(openApiDocument(version), null, 2)}\n`,
-    "deploy/prometheus/outrider.rules.yml": ruleFile(),
+    "docs/alerts.md": alertsPage(alerting),
+    ...below("docs/runbooks", runbookPages(alerting)),
+    ...below("deploy/prometheus", prometheusFiles(alerting)),
+    ...below("deploy/kubernetes", kubernetesFiles(alerting, shippedFiles().boards)),
     "outrider.schema.json": `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
   };
 }
@@ -63,7 +72,9 @@ export function generate(request: { readonly check: boolean }, io: CliIo): numbe
     const path = join(io.cwd, name);
     if (existsSync(path) && readFileSync(path, "utf8") === text) continue;
     stale.push(name);
-    if (!request.check) writeFileSync(path, text);
+    if (request.check) continue;
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
   }
   if (!request.check || stale.length === 0) return EXIT.ok;
   io.stderr.write(`generated files differ: ${stale.join(", ")}; run npm run generate\n`);

@@ -3,10 +3,11 @@
 import { Problem, Problems } from "../kernel/problem.ts";
 import { keyRows } from "./keys.ts";
 import { readLayers, type ConfigSources } from "./layers.ts";
-import { jsonSchema } from "./schema.ts";
+import { jsonSchema, SECTIONS } from "./schema.ts";
 import { settleConfig } from "./whole.ts";
 
 export type { ConfigSources } from "./layers.ts";
+export { ALERT_NAMES, type AlertName } from "./alert-names.ts";
 export { redactedConfig } from "./print.ts";
 
 type DeepReadonly<T> = T extends readonly (infer E)[]
@@ -81,4 +82,12 @@ export function configTable(): readonly ConfigRow[] {
     default: row.default,
     description: row.description,
   }));
+}
+
+/** What alerts and boards are rendered from: the parts of the configuration they need. */
+export type Alerting = Pick<Config, "slo" | "alerts">;
+
+/** As if nothing was configured: what the files in the repository are rendered from. */
+export function defaultAlerting(): Alerting {
+  return { slo: SECTIONS.slo.parse(undefined), alerts: SECTIONS.alerts.parse(undefined) };
 }

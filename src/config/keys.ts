@@ -116,9 +116,12 @@ export function nodesAt(path: readonly PropertyKey[]): Node[] {
 
 /** Keys that may stand inside what is at `path`. */
 export function keysAt(path: readonly PropertyKey[]): string[] {
-  return nodesAt(path).flatMap((node) =>
-    isRecord(node["properties"]) ? Object.keys(node["properties"]) : [],
-  );
+  return nodesAt(path).flatMap((node) => {
+    if (isRecord(node["properties"])) return Object.keys(node["properties"]);
+    // A map whose keys are an enumeration.
+    const names = isRecord(node["propertyNames"]) ? node["propertyNames"]["enum"] : null;
+    return Array.isArray(names) ? names.map(String) : [];
+  });
 }
 
 /** Whether what stands at `path` must never be shown. */

@@ -108,7 +108,9 @@ const baseline = z
   })
   .nullable()
   .default(null)
-  .describe("Quality to compare with, e.g. { rmse: 55.2, margin: 10% }.");
+  .describe(
+    "Quality that versions without a registered evaluation should keep, e.g. { rmse: 55.2, margin: 10% }; the margin holds for registered ones too.",
+  );
 
 const gate = z
   .strictObject({

@@ -49,6 +49,8 @@ function targetText(target: Config["target"]): unknown {
       return { cgroup: target.path };
     case "port":
       return { port: target.port };
+    case "metrics":
+      return { metrics: target.url };
   }
 }
 
@@ -86,5 +88,7 @@ export function redactedConfig(config: Config): unknown {
       ...rest,
       token: token === null ? null : HIDDEN,
     })),
+    slo: config.slo,
+    alerts: config.alerts,
   });
 }

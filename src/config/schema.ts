@@ -2,6 +2,7 @@
 
 import * as z from "zod";
 import { models } from "./model.ts";
+import { alerts, slo } from "./sections-alerts.ts";
 import { capture, probes, store, target } from "./sections-data.ts";
 import { otlp, registries } from "./sections-export.ts";
 import { api, proxy, telemetry, upstream } from "./sections-traffic.ts";
@@ -19,6 +20,8 @@ export const SECTIONS = {
   target,
   otlp,
   registries,
+  slo,
+  alerts,
 } as const;
 
 export type SectionName = keyof typeof SECTIONS;

@@ -90,24 +90,32 @@ const targetKinds = z
       .refine(isExpression, { error: "must be a regular expression" })
       .optional()
       .describe("Regular expression on the name or command line of the process."),
-    cgroup: text("a cgroup v2 folder", 4096)
+    cgroup: text("a cgroup folder", 4096)
       .optional()
-      .describe("Folder of a cgroup v2, e.g. /system.slice/model.service."),
+      .describe("Folder of a cgroup, e.g. /system.slice/model.service."),
     port: integer(1, 65_535).optional().describe("Watch whoever listens on this port here."),
+    metrics: text("an address", 2048)
+      .optional()
+      .describe(
+        "Page with the server's own process_cpu_seconds_total and process_resident_memory_bytes, e.g. {upstream}/metrics.",
+      ),
   })
   .refine((given) => Object.values(given).filter((value) => value !== undefined).length === 1, {
-    error: "needs exactly one of pid, pidFile, processName, cgroup, port",
+    error: "needs exactly one of pid, pidFile, processName, cgroup, port, metrics",
   });
 
 export const target = z
   .union([
     z.literal("auto", {
-      error: 'must be "auto" or one of { pid }, { pidFile }, { processName }, { cgroup }, { port }',
+      error:
+        'must be "auto" or one of { pid }, { pidFile }, { processName }, { cgroup }, { port }, { metrics }',
     }),
     targetKinds,
   ])
   .default("auto")
-  .describe("Whose CPU and memory are watched. auto: who listens on the upstream's port on this machine.");
+  .describe(
+    "Whose CPU and memory are watched. auto: who listens on the upstream's port on this machine, else what {upstream}/metrics tells.",
+  );
 
 function isExpression(pattern: string): boolean {
   try {

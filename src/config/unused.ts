@@ -2,16 +2,12 @@
 
 interface Sections {
   readonly capture: { readonly storeInputs: boolean; readonly redact: readonly string[] } | null;
-  readonly models: readonly { readonly baseline?: object | null | undefined }[] | null;
 }
 
 /** One warning per key that is set and does nothing yet. */
 export function unusedKeys(sections: Sections): string[] {
-  const { capture, models } = sections;
+  const { capture } = sections;
   const keys: string[] = [];
-  for (const [index, { baseline }] of (models ?? []).entries()) {
-    if (baseline !== null && baseline !== undefined) keys.push(`models[${index}].baseline`);
-  }
   if (capture?.storeInputs === true) keys.push("capture.storeInputs");
   if ((capture?.redact ?? []).length > 0) keys.push("capture.redact");
   return keys.map((key) => `${key}: accepted, but without effect in this version`);

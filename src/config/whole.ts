@@ -1,9 +1,8 @@
 // The sections put together: checks that look across them, files read, defaults that depend on others.
 
 import { resolve } from "node:path";
-import { createSecureContext } from "node:tls";
 import type * as z from "zod";
-import { messageOf, Problem } from "../kernel/problem.ts";
+import { Problem } from "../kernel/problem.ts";
 import { formatDuration, parseDuration } from "../kernel/units.ts";
 import type { Address, Origin } from "./addresses.ts";
 import { collide, formatAddress, isLoopback } from "./addresses.ts";
@@ -12,17 +11,10 @@ import { connectUrl, probeUrl } from "./probe-urls.ts";
 import { problemsOf, shown, unknownKey } from "./problems.ts";
 import { SECTIONS, type SectionName } from "./schema.ts";
 import { createSecretFiles, type SecretFiles } from "./secret-files.ts";
+import { clientTls, serverTls, type ClientTls } from "./tls-files.ts";
 import { unusedKeys } from "./unused.ts";
 
 type Out<K extends SectionName> = z.output<(typeof SECTIONS)[K]>;
-
-/** PEM texts for a TLS client. */
-export interface ClientTls {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly servername?: string;
-}
 
 export interface Findings {
   readonly cwd: string;
@@ -57,6 +49,8 @@ function checkedSections(raw: Raw, findings: Findings) {
     target: section("target", SECTIONS.target),
     otlp: { value: section("otlp", SECTIONS.otlp) },
     registries: section("registries", SECTIONS.registries),
+    slo: section("slo", SECTIONS.slo),
+    alerts: section("alerts", SECTIONS.alerts),
   };
 }
 
@@ -123,51 +117,17 @@ function checkModels(sections: Sections, findings: Findings): void {
   }
 }
 
-interface ClientTlsFiles {
-  readonly caFile: string | null;
-  readonly certFile: string | null;
-  readonly keyFile: string | null;
-  readonly serverName: string | null;
-}
-
-/** PEM texts, and the files they came from, which are looked at again while the sidecar runs. */
-export interface ServerTls {
-  readonly cert: string;
-  readonly key: string;
-  readonly certFile: string;
-  readonly keyFile: string;
-}
-
-function clientTls(files: SecretFiles, tls: ClientTlsFiles | null): ClientTls | null {
-  if (tls === null) return null;
-  const ca = files.certificate(tls.caFile, "upstream.tls.caFile");
-  const cert = files.certificate(tls.certFile, "upstream.tls.certFile");
-  const key = files.secret(tls.keyFile, "upstream.tls.keyFile");
-  return {
-    ...(ca === null ? {} : { ca }),
-    ...(cert === null ? {} : { cert }),
-    ...(key === null ? {} : { key }),
-    ...(tls.serverName === null ? {} : { servername: tls.serverName }),
-  };
-}
-
-function serverTls(files: SecretFiles, tls: Out<"proxy">["tls"], findings: Findings): ServerTls | null {
-  if (tls === null) return null;
-  const cert = files.certificate(tls.certFile, "proxy.tls.certFile");
-  const key = files.secret(tls.keyFile, "proxy.tls.keyFile");
-  if (cert === null || key === null) return null;
-  try {
-    createSecureContext({ cert, key });
-  } catch (thrown) {
-    problem(
-      findings,
-      "proxy.tls",
-      `certFile and keyFile must be a certificate and its key, PEM (${messageOf(thrown)})`,
-    );
-    return null;
+/** A window that no model measures would make its alerts silent. */
+function checkAlertWindows({ models, alerts }: Sections, findings: Findings): void {
+  if (models === null || alerts === null) return;
+  for (const key of ["window", "previousWindow"] as const) {
+    for (const [index, model] of models.entries()) {
+      if (model.windows.includes(alerts[key])) continue;
+      findings.warnings.push(
+        `alerts.${key}: models[${index}] has no window ${alerts[key]}, so its quality alerts stay silent`,
+      );
+    }
   }
-  const absolute = (file: string): string => resolve(findings.cwd, file);
-  return { cert, key, certFile: absolute(tls.certFile), keyFile: absolute(tls.keyFile) };
 }
 
 function settleTokens(tokens: Out<"api">["tokens"], files: SecretFiles, findings: Findings) {
@@ -215,7 +175,7 @@ function settleRegistries(registries: Out<"registries">, files: SecretFiles) {
   }));
 }
 
-interface ProbeContext {
+interface UpstreamContext {
   readonly origin: Origin;
   readonly tls: ClientTls | null;
   readonly findings: Findings;
@@ -223,7 +183,7 @@ interface ProbeContext {
 
 const DEFAULT_PROBE = { name: "upstream", everyMs: 15_000, timeoutMs: 2000, expectStatus: null };
 
-function settleProbes(probes: Out<"probes">, { origin, tls, findings }: ProbeContext) {
+function settleProbes(probes: Out<"probes">, { origin, tls, findings }: UpstreamContext) {
   if (probes === null) return [{ ...DEFAULT_PROBE, url: connectUrl(origin), tls }];
   return probes.map((probe, index) => {
     const url = probeUrl(probe.url, origin);
@@ -235,18 +195,43 @@ function settleProbes(probes: Out<"probes">, { origin, tls, findings }: ProbeCon
 
 /** What is watched, with the address of the upstream filled in for "auto". */
 export type Target =
-  | { readonly kind: "auto"; readonly port: number | null; readonly host: string | null }
+  | { readonly kind: "auto"; readonly port: number | null; readonly host: string | null; readonly page: Page }
   | { readonly kind: "pid"; readonly pid: number }
   | { readonly kind: "pidFile"; readonly path: string }
   | { readonly kind: "processName"; readonly pattern: string }
   | { readonly kind: "cgroup"; readonly path: string }
-  | { readonly kind: "port"; readonly port: number };
+  | { readonly kind: "port"; readonly port: number }
+  | ({ readonly kind: "metrics" } & Page);
 
-function settleTarget(target: Out<"target">, origin: Origin, cwd: string): Target {
-  if (target === "auto" || target === undefined) {
+interface Page {
+  readonly url: string;
+  readonly tls: ClientTls | null;
+}
+
+function settlePage(text: string, { origin, tls, findings }: UpstreamContext): Page {
+  const url = probeUrl(text, origin);
+  const wrong = "wrong" in url ? url.wrong : null;
+  const isPage = "value" in url && /^(?:https?:|unix:[^:]+:\/)/i.test(url.value);
+  if (wrong !== null || !isPage)
+    problem(
+      findings,
+      "target.metrics",
+      `${wrong ?? "must be a page, not only an address"}, not ${shown(text)}`,
+    );
+  return { url: "value" in url ? url.value : "", tls: text.startsWith("{upstream}") ? tls : null };
+}
+
+function settleTarget(target: Out<"target">, context: UpstreamContext): Target {
+  const { origin, findings } = context;
+  const { cwd } = findings;
+  if (target === "auto") {
     const tcp = origin.kind === "tcp" ? origin : null;
-    return { kind: "auto", port: tcp?.port ?? null, host: tcp?.host ?? null };
+    // Tried in HTTP/1.1 whatever else is spoken there: a page that cannot be had is left out.
+    const asHttp: Origin = { ...origin, url: origin.url.replace(/^h2c:/, "http:") };
+    const page = settlePage("{upstream}/metrics", { ...context, origin: asHttp });
+    return { kind: "auto", port: tcp?.port ?? null, host: tcp?.host ?? null, page };
   }
+  if (target.metrics !== undefined) return { kind: "metrics", ...settlePage(target.metrics, context) };
   if (target.pid !== undefined) return { kind: "pid", pid: target.pid };
   if (target.pidFile !== undefined) return { kind: "pidFile", path: resolve(cwd, target.pidFile) };
   if (target.processName !== undefined) return { kind: "processName", pattern: target.processName };
@@ -260,20 +245,23 @@ export function settleConfig(raw: Raw, findings: Findings) {
   checkListeners(sections, findings);
   checkTasks(raw, findings);
   checkModels(sections, findings);
+  checkAlertWindows(sections, findings);
   findings.warnings.push(...unusedKeys(sections));
   const files = createSecretFiles(findings.cwd, findings);
-  const { upstream, proxy, telemetry, api, store, capture, models, registries } = sections;
+  const { upstream, proxy, telemetry, api, store, capture, models, registries, slo, alerts } = sections;
   const upstreamPem = clientTls(files, upstream?.tls ?? null);
   const proxyPem = serverTls(files, proxy?.tls ?? null, findings);
   const tokens = settleTokens(api?.tokens ?? [], files, findings);
   const otlp = settleOtlp(sections.otlp.value, files, findings);
   const settledRegistries = settleRegistries(registries ?? [], files);
   const origin = upstream?.http ?? null;
-  const probes =
-    origin === null ? [] : settleProbes(sections.probes.value, { origin, tls: upstreamPem, findings });
+  const context = origin === null ? null : { origin, tls: upstreamPem, findings };
+  const probes = context === null ? [] : settleProbes(sections.probes.value, context);
+  const target = context === null ? null : settleTarget(sections.target ?? "auto", context);
   if (findings.problems.length > 0 || sections.target === null) return null;
-  if (origin === null || proxy === null || telemetry === null || api === null) return null;
+  if (origin === null || target === null || proxy === null || telemetry === null || api === null) return null;
   if (store === null || capture === null || models === null) return null;
+  if (slo === null || alerts === null) return null;
   const address = origin.kind === "tcp" ? { host: origin.host, port: origin.port } : null;
   return {
     upstream: { http: origin.url, address, grpc: upstream?.grpc?.url ?? null, tls: upstreamPem },
@@ -284,8 +272,10 @@ export function settleConfig(raw: Raw, findings: Findings) {
     capture,
     models,
     probes,
-    target: settleTarget(sections.target, origin, findings.cwd),
+    target,
     otlp,
     registries: settledRegistries,
+    slo,
+    alerts,
   };
 }

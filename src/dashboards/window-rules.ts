@@ -1,6 +1,7 @@
 // Layer B over the fleet: windows by the time of the prediction, exact whatever the number of replicas.
 
 import { confusionRules, type Level, rankRules, sumBy } from "./class-rules.ts";
+import { metricRules } from "./metric-rules.ts";
 import type { Rule, RuleGroup } from "./rules.ts";
 
 const level: Level = {
@@ -68,5 +69,12 @@ const probabilities: readonly Rule[] = [
 
 export const windowGroup: RuleGroup = {
   name: "outrider-window",
-  rules: [...counts, ...regression, ...confusionRules(level), ...rankRules(level), ...probabilities],
+  rules: [
+    ...counts,
+    ...regression,
+    ...confusionRules(level),
+    ...rankRules(level),
+    ...probabilities,
+    ...metricRules,
+  ],
 };

@@ -1,9 +1,10 @@
 // Telemetry of the observer: one recorder, filled by exchanges, label outcomes, the ledger, the measuring room; read by /metrics and by OTLP.
 
 import { randomUUID } from "node:crypto";
-import { catalogue } from "../catalogue.ts";
+import { catalogue, type Descriptor } from "../catalogue.ts";
 import type { Config } from "../config/config.ts";
 import type { Exchange } from "../facts/exchange.ts";
+import type { Group } from "../facts/group.ts";
 import type { LabelOutcome } from "../facts/label.ts";
 import type { Change } from "../facts/pair.ts";
 import type { TrafficStats } from "../facts/road.ts";
@@ -36,6 +37,11 @@ import type { ObserverVersions } from "./version-desk.ts";
 import { traceDestinations } from "./trace-destinations.ts";
 import { recordTrafficStats } from "./traffic-metrics.ts";
 
+/** What a latency objective may be about. */
+const TIMED: ReadonlySet<string> = new Set([
+  "http_server_request_duration_seconds",
+  "outrider_time_to_first_byte_seconds",
+]);
 const BASES = ["all", "matured"] as const;
 
 export interface TelemetryParts {
@@ -75,7 +81,7 @@ class Telemetry implements ObserverTelemetry {
   constructor(config: Config, parts: TelemetryParts) {
     this.#parts = parts;
     const { clock, log, env } = parts;
-    this.recorder = createRecorder({ catalogue, clock, log });
+    this.recorder = createRecorder({ catalogue: withThreshold(config.slo.latency), clock, log });
     for (const model of config.models) this.recorder.reserve(model.name);
     const resource = resourceOf({
       serviceName: `${targetOf(config)}-outrider`,
@@ -97,6 +103,7 @@ class Telemetry implements ObserverTelemetry {
       .gauge("outrider_build_info")
       .set({ version, revision: "", node_version: process.version }, 1);
     this.#registerQuality();
+    this.#registerVersions(config);
     this.recorder.onCollect(() => this.#collectStore());
     this.recorder.onCollect(() => this.#collectSeries());
     this.recorder.onCollect(() => parts.versions.collect(this.recorder));
@@ -105,13 +112,7 @@ class Telemetry implements ObserverTelemetry {
   #registerQuality(): void {
     const { clock, measure, book } = this.#parts;
     const specOf = (model: string): ReturnType<ModelBook["specOf"]> => book.specOf(model);
-    createQualityMetrics(this.recorder, {
-      groups: () => {
-        const at = clock.wallMs();
-        return [...measure.groups(at, { slice: "" }), ...measure.groups(at, { slice: "", basis: "matured" })];
-      },
-      specOf,
-    });
+    createQualityMetrics(this.recorder, { groups: () => this.#groups(), specOf });
     createWindowMetrics(this.recorder, {
       windows: () => BASES.flatMap((basis) => measure.windowStats(clock.wallMs(), { slice: "", basis })),
     });
@@ -129,8 +130,13 @@ class Telemetry implements ObserverTelemetry {
       minSamplesOf: (model) => book.specOf(model)?.minSamples ?? 1,
     });
     this.#registerMeasuring();
-    this.#registerVersions();
     createArrivalMetrics(this.recorder, { arrivals: () => this.#arrivals(), specOf });
+  }
+
+  /** Every window of every version on both bases, without slices. */
+  #groups(): Group[] {
+    const at = this.#parts.clock.wallMs();
+    return BASES.flatMap((basis) => this.#parts.measure.groups(at, { slice: "", basis }));
   }
 
   #registerMeasuring(): void {
@@ -150,13 +156,15 @@ class Telemetry implements ObserverTelemetry {
     });
   }
 
-  #registerVersions(): void {
-    const { clock, measure, served, versions } = this.#parts;
+  #registerVersions(config: Config): void {
+    const { served, versions } = this.#parts;
+    const baselines = new Map(config.models.map(({ name, baseline }) => [name, baseline]));
     createVersionMetrics(this.recorder, {
       models: () => versions.models(),
       records: () => versions.records(),
       seen: () => served.models().map((model) => ({ model, versions: served.byFirstSeen(model) })),
-      groups: () => measure.groups(clock.wallMs(), { slice: "" }),
+      groups: () => this.#groups(),
+      configuredOf: (model) => baselines.get(model) ?? null,
       isLoss,
     });
   }
@@ -227,6 +235,16 @@ class Telemetry implements ObserverTelemetry {
     const { contentType, contentEncoding, body } = await this.#exposition.render(accept, acceptEncoding);
     return { contentType, contentEncoding, body };
   }
+}
+
+/** The catalogue with the objective's threshold as a bucket of the histograms that the objective reads. */
+function withThreshold({ thresholdMs }: Config["slo"]["latency"]): readonly Descriptor[] {
+  const bound = thresholdMs / 1000;
+  return catalogue.map((family) => {
+    const { name, buckets } = family;
+    if (buckets === undefined || !TIMED.has(name) || buckets.includes(bound)) return family;
+    return { ...family, buckets: [...buckets, bound].toSorted((a, b) => a - b) };
+  });
 }
 
 /** The one model's name, or a word for several: never the model server's own service name. */

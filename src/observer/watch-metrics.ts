@@ -39,47 +39,34 @@ export function createProbeMetrics(recorder: Recorder, probes: readonly string[]
   };
 }
 
-function setIfKnown(
-  recorder: Recorder,
-  gauge: { name: string; labels?: Record<string, string> },
-  value: number | null,
-): void {
-  const family = recorder.gauge(gauge.name);
-  if (value === null) family.remove(gauge.labels ?? {});
-  else family.set(gauge.labels ?? {}, value);
-}
-
-/** Null: the process could not be found; its gauges go, its counters stay. */
+/** Null: the process could not be found; its gauges go, its counters stay. What is not known has no series, not a zero. */
 export function recordTarget(recorder: Recorder, sample: TargetSample | null): void {
-  if (sample === null) {
-    for (const name of ["outrider_target_cpu_utilization_ratio", "outrider_target_memory_usage_bytes"])
-      recorder.gauge(name).replace([]);
-    recorder.gauge("outrider_target_processes").set({}, 0);
-    return;
-  }
-  const { source } = sample;
-  recorder.counter("outrider_target_cpu_time_seconds_total").set({ source }, sample.cpuSecondsTotal);
-  setIfKnown(
-    recorder,
-    { name: "outrider_target_cpu_utilization_ratio", labels: { source } },
-    sample.cpuUtilization,
+  const source = sample?.source ?? "";
+  // Replaced as a whole: the same process may be seen another way than before.
+  const gauge = (
+    name: string,
+    ...series: readonly { labels?: Record<string, string>; value: number | null | undefined }[]
+  ) =>
+    recorder
+      .gauge(name)
+      .replace(
+        series.flatMap(({ labels = {}, value }) => (typeof value === "number" ? [{ labels, value }] : [])),
+      );
+  gauge("outrider_target_cpu_utilization_ratio", { labels: { source }, value: sample?.cpuUtilization });
+  gauge("outrider_target_cpu_limit", { value: sample?.cpuLimit });
+  gauge(
+    "outrider_target_memory_usage_bytes",
+    { labels: { source, kind: "rss" }, value: sample?.memoryBytes.rss },
+    { labels: { source, kind: "working_set" }, value: sample?.memoryBytes.workingSet },
   );
-  setIfKnown(recorder, { name: "outrider_target_cpu_limit" }, sample.cpuLimit);
-  setIfKnown(
-    recorder,
-    { name: "outrider_target_memory_usage_bytes", labels: { source, kind: "rss" } },
-    sample.memoryBytes.rss,
-  );
-  setIfKnown(
-    recorder,
-    { name: "outrider_target_memory_usage_bytes", labels: { source, kind: "working_set" } },
-    sample.memoryBytes.workingSet,
-  );
-  setIfKnown(recorder, { name: "outrider_target_memory_limit_bytes" }, sample.memoryLimitBytes);
-  recorder.gauge("outrider_target_processes").set({}, sample.processes);
-  recorder.counter("outrider_target_restarts_total").set({}, sample.restarts);
-  if (sample.throttledSeconds !== null) {
-    recorder.counter("outrider_target_cpu_throttled_time_seconds_total").set({}, sample.throttledSeconds);
-  }
-  if (sample.oomKills !== null) recorder.counter("outrider_target_oom_kills_total").set({}, sample.oomKills);
+  gauge("outrider_target_memory_limit_bytes", { value: sample?.memoryLimitBytes });
+  gauge("outrider_target_processes", { value: sample?.processes });
+  if (sample === null) return;
+  const counter = (name: string, value: number | null, labels: Record<string, string> = {}): void => {
+    if (value !== null) recorder.counter(name).set(labels, value);
+  };
+  counter("outrider_target_cpu_time_seconds_total", sample.cpuSecondsTotal, { source });
+  counter("outrider_target_restarts_total", sample.restarts);
+  counter("outrider_target_cpu_throttled_time_seconds_total", sample.throttledSeconds);
+  counter("outrider_target_oom_kills_total", sample.oomKills);
 }

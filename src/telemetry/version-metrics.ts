@@ -13,13 +13,32 @@ export interface VersionNeeds {
   records(): Iterable<VersionRecord>;
   /** Versions of every model by first appearance in traffic, oldest first. */
   seen(): Iterable<{ readonly model: string; readonly versions: readonly string[] }>;
-  groups(): readonly (Group & { readonly basis?: string })[];
+  groups(): readonly Group[];
+  /** What the configuration says a model's quality should be; null: nothing. */
+  configuredOf(model: string): ConfiguredBaseline | null;
   /** True: less is better. */
   isLoss(metric: string): boolean;
 }
 
+export interface ConfiguredBaseline {
+  /** Metric name (scikit-learn's) -> value. */
+  readonly metrics: Readonly<Record<string, number>>;
+  /** How much worse is still fine, as a share of the value. */
+  readonly margin: number;
+}
+
+interface Baseline {
+  readonly model: string;
+  readonly version: string;
+  readonly metric: string;
+  readonly source: "registered" | "configured";
+  readonly value: number;
+}
+
 /** Registered metrics of one version that become series; the rest stays in the ledger. */
 const REGISTERED_MAX = 20;
+/** Of models whose configuration names none. */
+const MARGIN = 0.1;
 
 function roleOf(place: number, count: number): string {
   if (place === count - 1) return "current";
@@ -38,12 +57,37 @@ function* stages(records: readonly VersionRecord[]): Generator<NumberSeries> {
     yield { labels: { model, version, stage, registered: String(registration !== null) }, value: 1 };
 }
 
-function* registered(records: readonly VersionRecord[]): Generator<NumberSeries> {
+/** Per metric: what the version was registered with, else what the configuration says of its model. */
+function baselines(records: readonly VersionRecord[], needs: VersionNeeds): Baseline[] {
+  const evaluations = new Map<string, Readonly<Record<string, number>>>();
+  const versions = new Map<string, { readonly model: string; readonly version: string }>();
   for (const { model, version, registration } of records) {
-    for (const [metric, value] of Object.entries(registration?.evaluation ?? {}).slice(0, REGISTERED_MAX))
-      yield { labels: { model, version, metric }, value };
+    versions.set(keyOf(model, version), { model, version });
+    evaluations.set(keyOf(model, version), registration?.evaluation ?? {});
   }
+  for (const { model, versions: seen } of needs.seen()) {
+    for (const version of seen) versions.set(keyOf(model, version), { model, version });
+  }
+  return [...versions].flatMap(([key, { model, version }]) => {
+    const registered = Object.entries(evaluations.get(key) ?? {}).slice(0, REGISTERED_MAX);
+    const given = new Set(registered.map(([metric]) => metric));
+    const configured = Object.entries(needs.configuredOf(model)?.metrics ?? {});
+    return [
+      ...registered.map(([metric, value]) => ({
+        model,
+        version,
+        metric,
+        source: "registered" as const,
+        value,
+      })),
+      ...configured.flatMap(([metric, value]) =>
+        given.has(metric) ? [] : [{ model, version, metric, source: "configured" as const, value }],
+      ),
+    ];
+  });
 }
+
+const keyOf = (model: string, version: string): string => `${model}\0${version}`;
 
 /** The metric of a group, whether it is one of the main ones or of the further ones. */
 function liveValue(group: Group, metric: string): number | null {
@@ -51,17 +95,12 @@ function liveValue(group: Group, metric: string): number | null {
   return typeof value === "number" ? value : null;
 }
 
-function* gaps(records: readonly VersionRecord[], needs: VersionNeeds): Generator<NumberSeries> {
-  const given = new Map(
-    records.map(({ model, version, registration }) => [
-      `${model}\0${version}`,
-      Object.entries(registration?.evaluation ?? {}).slice(0, REGISTERED_MAX),
-    ]),
-  );
+function* gaps(expected: readonly Baseline[], needs: VersionNeeds): Generator<NumberSeries> {
+  const byVersion = Map.groupBy(expected, ({ model, version }) => keyOf(model, version));
   for (const group of needs.groups()) {
     if (group.slice !== "") continue;
     const { model, version, window, basis = "all" } = group;
-    for (const [metric, value] of given.get(`${model}\0${version}`) ?? []) {
+    for (const { metric, value } of byVersion.get(keyOf(model, version)) ?? []) {
       const live = liveValue(group, metric);
       if (live === null) continue;
       const gap = needs.isLoss(metric) ? live - value : value - live;
@@ -82,14 +121,26 @@ function shown(needs: VersionNeeds): VersionRecord[] {
   );
 }
 
+function writeBaselines(recorder: Recorder, expected: readonly Baseline[], needs: VersionNeeds): void {
+  recorder
+    .gauge("outrider_quality_baseline")
+    .replace(expected.map(({ value, ...labels }) => ({ labels, value })));
+  recorder.gauge("outrider_quality_baseline_margin_ratio").replace(
+    [...new Set(expected.map(({ model }) => model))].map((model) => ({
+      labels: { model },
+      value: needs.configuredOf(model)?.margin ?? MARGIN,
+    })),
+  );
+  recorder.gauge("outrider_quality_baseline_gap").replace([...gaps(expected, needs)]);
+}
+
 /** Registers itself with the recorder. */
 export function createVersionMetrics(recorder: Recorder, needs: VersionNeeds): void {
   recorder.onCollect(() => {
     const records = shown(needs);
     recorder.gauge("outrider_model_version_info").replace([...roles(needs)]);
     recorder.gauge("outrider_model_version_stage").replace([...stages(records)]);
-    recorder.gauge("outrider_registered_quality").replace([...registered(records)]);
-    recorder.gauge("outrider_registered_quality_gap").replace([...gaps(records, needs)]);
+    writeBaselines(recorder, baselines(records, needs), needs);
     const declared = needs.models().filter((model) => model.declared !== null);
     recorder
       .gauge("outrider_version_mismatch")

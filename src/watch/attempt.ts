@@ -1,15 +1,11 @@
 // One probe, once: a request or a connection, and what came of it. Never rejects.
 
-import {
-  request as httpRequest,
-  type ClientRequest,
-  type IncomingMessage,
-  type RequestOptions,
-} from "node:http";
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { connect, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { codeOf } from "../kernel/problem.ts";
+import { wayOf, type Place } from "./way.ts";
 
 /** Why a probe failed, or "ok". */
 export type ProbeReason =
@@ -24,17 +20,9 @@ export type ProbeReason =
   | "invalid"
   | "error";
 
-/** PEM texts. */
-export interface ProbeTls {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-}
-
-export interface Attempt {
-  readonly url: string;
+/** Beside what a request may go to: tcp://host:port and unix:/socket, which are only connected to. */
+export interface Attempt extends Place {
   readonly expectStatus: number | null;
-  readonly tls: ProbeTls | null;
 }
 
 export interface Verdict {
@@ -70,27 +58,6 @@ function reasonOf(thrown: unknown): ProbeReason {
   if (known !== undefined) return known;
   if (code.startsWith("HPE_")) return "invalid";
   return /CERT|TLS|SSL|SIGNATURE|ISSUER/.test(code) ? "tls" : "error";
-}
-
-interface Way {
-  readonly options: RequestOptions & ProbeTls;
-  readonly secure: boolean;
-}
-
-/** `unix:/socket:/path` and URLs as options of a request that shares no connection with anything else. */
-function wayOf({ url, tls }: Attempt): Way {
-  const headers = { "user-agent": "outrider-probe", accept: "*/*" };
-  const socket = /^unix:([^:]+):(\/.*)$/.exec(url);
-  if (socket !== null) {
-    const [, socketPath = "", path = "/"] = socket;
-    return {
-      options: { agent: false, socketPath, path, headers: { ...headers, host: "localhost" } },
-      secure: false,
-    };
-  }
-  const { protocol, hostname, port, pathname, search } = new URL(url);
-  const target = { host: hostname.replace(/^\[(.*)\]$/, "$1"), port, path: `${pathname}${search}` };
-  return { options: { agent: false, headers, ...target, ...tls }, secure: protocol === "https:" };
 }
 
 function expiryOf(response: IncomingMessage): number | null {

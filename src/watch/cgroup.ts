@@ -1,100 +1,55 @@
-// A cgroup v2 folder: exact counters with all children included (kernel documentation: admin-guide/cgroup-v2).
+// Which cgroup is the service's: one that the operator named, or its process's own. Version 2 where it counts, else version 1.
 
-import { readdirSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { readCgroup, textOf } from "./procfs.ts";
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import type { CgroupReading } from "./cgroup-files.ts";
+import { readSplit, type Controller, type SplitPlace } from "./cgroup-v1.ts";
+import { readUnified } from "./cgroup-v2.ts";
+import { readCgroups, type Cgroups } from "./procfs.ts";
 
-export interface CgroupReading {
-  readonly cpuSeconds: number;
-  readonly throttledSeconds: number | null;
-  /** CPUs, the least of it and what is above it; null: no limit. */
-  readonly cpuLimit: number | null;
-  /** Anonymous memory: what the processes hold, each page once. */
-  readonly anonBytes: number | null;
-  /** Memory without file pages that can be dropped: what the kubelet evicts by. */
-  readonly workingSetBytes: number | null;
-  readonly memoryLimitBytes: number | null;
-  readonly oomKills: number | null;
-  readonly pids: readonly number[];
+export interface CgroupRoots {
+  readonly proc: string;
+  readonly cgroup: string;
 }
 
-const FOLDERS_MAX = 200;
-const PIDS_MAX = 4096;
-
-/** `key value` lines. */
-function flat(text: string | null): ReadonlyMap<string, number> {
-  const values = new Map<string, number>();
-  for (const line of (text ?? "").split("\n")) {
-    const [key, value] = line.split(" ");
-    if (key !== undefined && value !== undefined && /^\d+$/.test(value)) values.set(key, Number(value));
-  }
-  return values;
+/** `root` is where its hierarchy begins as far as we see. */
+interface UnifiedPlace {
+  readonly kind: "v2";
+  readonly folder: string;
+  readonly root: string;
 }
 
-function numberIn(path: string): number | null {
-  const text = textOf(path)?.trim() ?? "";
-  return /^\d+$/.test(text) ? Number(text) : null;
+export type CgroupPlace = UnifiedPlace | ({ readonly kind: "v1" } & SplitPlace);
+
+export function readPlace(place: CgroupPlace): CgroupReading | null {
+  return place.kind === "v2" ? readUnified(place.folder, place.root) : readSplit(place);
 }
 
-/** `200000 100000` is 2 CPUs, `max 100000` none. */
-function cpuMax(folder: string): number | null {
-  const [quota = "", period = ""] = (textOf(join(folder, "cpu.max")) ?? "").trim().split(" ");
-  const cpus = Number(quota) / Number(period);
-  return Number.isFinite(cpus) && cpus > 0 ? cpus : null;
+/** Tells one cgroup from another. */
+export function nameOf(place: CgroupPlace): string {
+  return place.kind === "v2" ? place.folder : join(place.mount, "cpuacct", place.paths.cpuacct);
 }
 
-/** The smallest limit of the folder and of those above it, up to `root`. */
-function least(folder: string, root: string, read: (folder: string) => number | null): number | null {
-  let smallest: number | null = null;
-  for (let at = folder; ; at = dirname(at)) {
-    const limit = read(at);
-    if (limit !== null && (smallest === null || limit < smallest)) smallest = limit;
-    if (at === root || at === dirname(at) || !at.startsWith(root)) return smallest;
-  }
-}
+const CONTROLLERS: readonly Controller[] = ["cpuacct", "cpu", "memory"];
+/** The group is what is mounted: the whole hierarchy as far as it can be seen. */
+const ITSELF = { cpuacct: "/", cpu: "/", memory: "/" };
 
-function foldersIn(folder: string): string[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => join(folder, entry.name));
-  } catch {
-    return [];
-  }
-}
-
-/** Processes of the folder and those below it. 0 stands for one that our pid namespace does not show. */
-function pidsIn(folder: string): number[] {
-  const pids: number[] = [];
-  const open = [folder];
-  for (let i = 0; i < open.length && i < FOLDERS_MAX && pids.length < PIDS_MAX; i++) {
-    const at = open[i] ?? folder;
-    const lines = (textOf(join(at, "cgroup.procs")) ?? "").split("\n");
-    pids.push(...lines.filter((line) => /^\d+$/.test(line)).map(Number));
-    open.push(...foldersIn(at));
-  }
-  return pids;
-}
-
-/** Null when it is no cgroup v2 folder, or cannot be read. */
-export function readCgroupFolder(folder: string, root: string): CgroupReading | null {
-  const cpu = flat(textOf(join(folder, "cpu.stat")));
-  const usage = cpu.get("usage_usec");
-  if (usage === undefined) return null;
-  const throttled = cpu.get("throttled_usec");
-  const memory = numberIn(join(folder, "memory.current"));
-  const stat = flat(textOf(join(folder, "memory.stat")));
-  const inactive = stat.get("inactive_file");
-  return {
-    cpuSeconds: usage / 1e6,
-    throttledSeconds: throttled === undefined ? null : throttled / 1e6,
-    cpuLimit: least(folder, root, cpuMax),
-    anonBytes: stat.get("anon") ?? null,
-    workingSetBytes: memory === null || inactive === undefined ? null : Math.max(0, memory - inactive),
-    memoryLimitBytes: least(folder, root, (at) => numberIn(join(at, "memory.max"))),
-    oomKills: flat(textOf(join(folder, "memory.events"))).get("oom_kill") ?? null,
-    pids: pidsIn(folder),
+/** A folder named by the operator: below the mounted hierarchy, or a full path (of any controller). */
+export function placeOf(path: string, roots: CgroupRoots): CgroupPlace {
+  const root = roots.cgroup;
+  const inside = path === root || path.startsWith(`${root}/`);
+  const below = inside ? path.slice(root.length) : path;
+  const unified: CgroupPlace = { kind: "v2", folder: join(root, below), root };
+  if (readPlace(unified) !== null) return unified;
+  const [, first = "", ...rest] = below.split("/");
+  const named = inside && first.split(",").some((word) => CONTROLLERS.some((one) => one === word));
+  const group = named ? `/${rest.join("/")}` : below;
+  const split: CgroupPlace = {
+    kind: "v1",
+    mount: root,
+    paths: { cpuacct: group, cpu: group, memory: group },
   };
+  return readPlace(split) === null ? unified : split;
 }
 
 function sameFolder(a: string, b: string): boolean {
@@ -106,38 +61,51 @@ function sameFolder(a: string, b: string): boolean {
   }
 }
 
-export interface CgroupRoots {
-  readonly proc: string;
-  readonly cgroup: string;
+/** Whether counting the group at `path` would count us, or the whole machine. */
+function countsUs(path: string, ours: string): boolean {
+  return path === "" || path === "/" || ours === path || ours.startsWith(`${path}/`);
 }
 
-export interface CgroupPlace {
-  readonly folder: string;
-  /** Where its hierarchy begins as far as we see. */
-  readonly root: string;
-}
+const leadsOut = (path: string): boolean => path.split("/").includes("..");
 
-/** A folder named by the operator: below the mounted hierarchy, or a full path. */
-export function placeOf(path: string, roots: CgroupRoots): CgroupPlace {
-  const inside = path === roots.cgroup || path.startsWith(`${roots.cgroup}/`);
-  return { folder: inside ? path : join(roots.cgroup, path), root: roots.cgroup };
+function firstOf(places: readonly CgroupPlace[]): CgroupPlace | null {
+  return places.find((place) => readPlace(place) !== null) ?? null;
 }
 
 /**
- * The cgroup of a process when it is its own: not the root, and neither ours nor around ours, for that would count us.
- * A neighbour in another cgroup namespace shows as `/../…`; it is read through the neighbour's own view of the
- * hierarchy, if we may look into its file system.
+ * A neighbour in another cgroup namespace shows as `/../…`; it is read through the neighbour's own view of the hierarchy, if
+ * we may look into its file system.
  */
-export function ownCgroup(pid: number, roots: CgroupRoots): CgroupPlace | null {
-  const path = readCgroup(roots.proc, pid);
-  const ours = readCgroup(roots.proc, "self");
-  if (path === null || ours === null || path === "/" || path === "") return null;
-  if (ours === path || ours.startsWith(`${path}/`)) return null;
-  if (!path.split("/").includes("..")) {
-    const place = placeOf(path, roots);
-    return readCgroupFolder(place.folder, place.root) === null ? null : place;
+function unifiedCgroup(pid: number, roots: CgroupRoots, path: string): CgroupPlace | null {
+  if (!leadsOut(path)) return firstOf([{ kind: "v2", folder: join(roots.cgroup, path), root: roots.cgroup }]);
+  const view = join(roots.proc, String(pid), "root", "sys/fs/cgroup");
+  return sameFolder(view, roots.cgroup) ? null : firstOf([{ kind: "v2", folder: view, root: view }]);
+}
+
+/** Container runtimes show a container only its own group of version 1, though its paths are told from the machine's root. */
+function splitCgroup(pid: number, roots: CgroupRoots, groups: Cgroups): CgroupPlace | null {
+  const accounting = groups.get("cpuacct") ?? "/";
+  const of = (controller: Controller): string => groups.get(controller) ?? accounting;
+  const paths = { cpuacct: accounting, cpu: of("cpu"), memory: of("memory") };
+  if (!leadsOut(accounting)) {
+    const place = firstOf([{ kind: "v1", mount: roots.cgroup, paths }]);
+    if (place !== null) return place;
   }
   const view = join(roots.proc, String(pid), "root", "sys/fs/cgroup");
-  if (sameFolder(view, roots.cgroup) || readCgroupFolder(view, view) === null) return null;
-  return { folder: view, root: view };
+  if (sameFolder(join(view, "cpuacct"), join(roots.cgroup, "cpuacct"))) return null;
+  const whole: CgroupPlace[] = leadsOut(accounting) ? [] : [{ kind: "v1", mount: view, paths }];
+  return firstOf([...whole, { kind: "v1", mount: view, paths: ITSELF }]);
+}
+
+/** The cgroup of a process when it is its own: not the root, and neither ours nor around ours, for that would count us. */
+export function ownCgroup(pid: number, roots: CgroupRoots): CgroupPlace | null {
+  const theirs = readCgroups(roots.proc, pid);
+  const ours = readCgroups(roots.proc, "self");
+  const apart = (controller: string): boolean => {
+    const [path, our] = [theirs.get(controller), ours.get(controller)];
+    return path !== undefined && our !== undefined && !countsUs(path, our);
+  };
+  const unified = apart("") ? unifiedCgroup(pid, roots, theirs.get("") ?? "/") : null;
+  if (unified !== null) return unified;
+  return apart("cpuacct") ? splitCgroup(pid, roots, theirs) : null;
 }

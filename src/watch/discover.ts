@@ -15,14 +15,25 @@ import {
   type Processes,
 } from "./procfs.ts";
 import { rootOf } from "./tree.ts";
+import type { Place } from "./way.ts";
 
 export type TargetOptions =
-  | { readonly kind: "auto"; readonly port: number | null; readonly host: string | null }
+  /** `page`: its own /metrics, for when the process is hidden from us. */
+  | {
+      readonly kind: "auto";
+      readonly port: number | null;
+      readonly host: string | null;
+      readonly page: Place;
+    }
   | { readonly kind: "pid"; readonly pid: number }
   | { readonly kind: "pidFile"; readonly path: string }
   | { readonly kind: "processName"; readonly pattern: string }
   | { readonly kind: "cgroup"; readonly path: string }
-  | { readonly kind: "port"; readonly port: number };
+  | { readonly kind: "port"; readonly port: number }
+  | ({ readonly kind: "metrics" } & Place);
+
+/** Kinds that lead to a process. */
+export type ProcessOptions = Exclude<TargetOptions, { kind: "cgroup" | "metrics" }>;
 
 /** Why nobody was found; values of `reason` in `outrider_target_scrape_errors_total`. */
 export type Missing = "not_found" | "not_local" | "no_permission" | "bad_pid_file";
@@ -129,11 +140,8 @@ function byPid(proc: string, pid: number): Discovery {
   return root === null || root.state === "Z" ? { missing: "not_found" } : { root };
 }
 
-/** Looks once. A cgroup needs no process to be found. */
-export async function discover(
-  options: Exclude<TargetOptions, { kind: "cgroup" }>,
-  proc: string,
-): Promise<Discovery> {
+/** Looks once. */
+export async function discover(options: ProcessOptions, proc: string): Promise<Discovery> {
   switch (options.kind) {
     case "auto":
       return options.port === null

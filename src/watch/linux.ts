@@ -2,8 +2,8 @@
 // looking (nobody known) -> watching (a root process, by tree or cgroup) -> looking (it is gone).
 
 import { ContinuedCounter, TreeCpu } from "./accounts.ts";
-import { ownCgroup, placeOf, readCgroupFolder, type CgroupPlace, type CgroupRoots } from "./cgroup.ts";
-import { discover, type Missing, type TargetOptions } from "./discover.ts";
+import { nameOf, ownCgroup, placeOf, readPlace, type CgroupPlace, type CgroupRoots } from "./cgroup.ts";
+import { discover, type Missing, type ProcessOptions, type TargetOptions } from "./discover.ts";
 import { readProc, readProcesses, readUptime, type MachineUnits, type Proc } from "./procfs.ts";
 import { NOTHING, type Reading } from "./sample.ts";
 import { membersOf } from "./tree.ts";
@@ -35,17 +35,18 @@ class CgroupCounters {
   readonly #oom = new ContinuedCounter();
 
   read(place: CgroupPlace): Reading | null {
-    const seen = readCgroupFolder(place.folder, place.root);
+    const seen = readPlace(place);
     if (seen === null) return null;
     const { throttledSeconds: throttled, oomKills } = seen;
+    const name = nameOf(place);
     return {
       source: "cgroup",
-      cpuSecondsTotal: this.#cpu.add(seen.cpuSeconds, place.folder),
+      cpuSecondsTotal: this.#cpu.add(seen.cpuSeconds, name),
       cpuLimit: seen.cpuLimit,
       memoryBytes: { rss: seen.anonBytes, workingSet: seen.workingSetBytes },
       memoryLimitBytes: seen.memoryLimitBytes,
-      throttledSeconds: throttled === null ? null : this.#throttled.add(throttled, place.folder),
-      oomKills: oomKills === null ? null : this.#oom.add(oomKills, place.folder),
+      throttledSeconds: throttled === null ? null : this.#throttled.add(throttled, name),
+      oomKills: oomKills === null ? null : this.#oom.add(oomKills, name),
       processes: seen.pids.length,
       pids: seen.pids.filter((pid) => pid > 0),
     };
@@ -54,26 +55,26 @@ class CgroupCounters {
 
 /** A cgroup that the operator named. Its main process is the oldest one seen in it. */
 class NamedCgroup implements LinuxReader {
-  readonly #place: CgroupPlace;
-  readonly #proc: string;
+  readonly #path: string;
+  readonly #roots: CgroupRoots;
   readonly #counters = new CgroupCounters();
   #main: Proc | null = null;
   restarts = 0;
 
   constructor(path: string, roots: CgroupRoots) {
-    this.#place = placeOf(path, roots);
-    this.#proc = roots.proc;
+    this.#path = path;
+    this.#roots = roots;
   }
 
   look(): Promise<Look> {
-    const reading = this.#counters.read(this.#place);
+    const reading = this.#counters.read(placeOf(this.#path, this.#roots));
     if (reading === null) return Promise.resolve({ missing: "no_cgroup" });
     this.#meet(reading.pids);
     return Promise.resolve({ reading });
   }
 
   #meet(pids: readonly number[]): void {
-    const seen = pids.flatMap((pid) => readProc(this.#proc, pid) ?? []);
+    const seen = pids.flatMap((pid) => readProc(this.#roots.proc, pid) ?? []);
     if (seen.some((proc) => isSame(proc, this.#main))) return;
     const [oldest] = seen.toSorted((a, b) => a.startTicks - b.startTicks);
     if (oldest === undefined) return;
@@ -83,7 +84,7 @@ class NamedCgroup implements LinuxReader {
 }
 
 class FoundProcess implements LinuxReader {
-  readonly #options: Exclude<TargetOptions, { kind: "cgroup" }>;
+  readonly #options: ProcessOptions;
   readonly #roots: CgroupRoots;
   readonly #units: MachineUnits;
   readonly #tree = new TreeCpu();
@@ -94,7 +95,7 @@ class FoundProcess implements LinuxReader {
   #looks = 0;
   restarts = 0;
 
-  constructor(options: Exclude<TargetOptions, { kind: "cgroup" }>, roots: CgroupRoots, units: MachineUnits) {
+  constructor(options: ProcessOptions, roots: CgroupRoots, units: MachineUnits) {
     this.#options = options;
     this.#roots = roots;
     this.#units = units;
@@ -176,7 +177,7 @@ class FoundProcess implements LinuxReader {
 }
 
 export function createLinuxReader(
-  options: TargetOptions,
+  options: Exclude<TargetOptions, { kind: "metrics" }>,
   machine: { readonly roots: CgroupRoots; readonly units: MachineUnits },
 ): LinuxReader {
   if (options.kind === "cgroup") return new NamedCgroup(options.path, machine.roots);

@@ -5,10 +5,11 @@ import type { Clock, Timer } from "../kernel/clock.ts";
 import { chance } from "../kernel/ids.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
-import { attemptProbe, type ProbeReason, type ProbeTls } from "./attempt.ts";
+import { attemptProbe, type ProbeReason } from "./attempt.ts";
+import type { UpstreamTls } from "./way.ts";
 import { createTicker, type Ticker } from "./ticker.ts";
 
-export type { ProbeReason, ProbeTls } from "./attempt.ts";
+export type { ProbeReason } from "./attempt.ts";
 
 export interface ProbeOptions {
   readonly name: string;
@@ -19,7 +20,7 @@ export interface ProbeOptions {
   /** null: any 2xx or 3xx. */
   readonly expectStatus: number | null;
   /** For https: a private authority, a client certificate. */
-  readonly tls?: ProbeTls | null;
+  readonly tls?: UpstreamTls | null;
 }
 
 export interface ProbeResult {

@@ -149,10 +149,16 @@ function linkOf(path: string): string {
   }
 }
 
-/** Path of the cgroup v2 a process is in ("/" is the root), or null. */
-export function readCgroup(root: string, pid: number | "self"): string | null {
-  const line = (textOf(`${root}/${pid}/cgroup`) ?? "").split("\n").find((text) => text.startsWith("0::"));
-  return line === undefined ? null : line.slice("0::".length);
+/** Paths of a process's cgroups by controller (cgroups(7)); "" is version 2's one hierarchy. */
+export type Cgroups = ReadonlyMap<string, string>;
+
+export function readCgroups(root: string, pid: number | "self"): Cgroups {
+  const groups = new Map<string, string>();
+  for (const line of (textOf(`${root}/${pid}/cgroup`) ?? "").split("\n")) {
+    const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    for (const controller of controllers?.split(",") ?? []) groups.set(controller, path ?? "");
+  }
+  return groups;
 }
 
 /** Seconds since boot, or null. */

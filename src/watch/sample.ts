@@ -3,11 +3,14 @@
 import { availableParallelism } from "node:os";
 
 export interface TargetSample {
-  /** Where the figures come from: the process tree in /proc, `ps`, or the process's own cgroup. */
-  readonly source: "procfs" | "ps" | "cgroup";
-  /** Grows over restarts, and when children end. Seconds of CPU time, of all processes together. */
-  readonly cpuSecondsTotal: number;
-  /** Share used since the sample before of what may be used (`cpuLimit`, else all CPUs); null at first. */
+  /** Where the figures come from: the process tree in /proc, `ps`, the process's own cgroup, or its own /metrics. */
+  readonly source: "procfs" | "ps" | "cgroup" | "metrics";
+  /** Grows over restarts, and when children end. Seconds of CPU time, of all processes together; null: not told. */
+  readonly cpuSecondsTotal: number | null;
+  /**
+   * Share used since the sample before of what may be used (`cpuLimit`, else all CPUs); null at first, and for `metrics`: the
+   * CPUs that we see need not be those of the container next door.
+   */
   readonly cpuUtilization: number | null;
   /** CPUs; null: no limit, or not known. */
   readonly cpuLimit: number | null;
@@ -17,7 +20,8 @@ export interface TargetSample {
   /** Both grow over restarts. */
   readonly throttledSeconds: number | null;
   readonly oomKills: number | null;
-  readonly processes: number;
+  /** Null: not told. */
+  readonly processes: number | null;
   /** How often the watched process was found to be another one than before. */
   readonly restarts: number;
   readonly pids: readonly number[];
@@ -28,27 +32,28 @@ export type Reading = Omit<TargetSample, "cpuUtilization" | "restarts">;
 
 /** Gives readings their share of the CPU. */
 export class Meter {
-  #last: { source: string; total: number; atMs: number } | null = null;
+  #last: Point | null = null;
 
   sample(reading: Reading, at: { readonly monotonicMs: number; readonly restarts: number }): TargetSample {
     const before = this.#last;
-    this.#last = { source: reading.source, total: reading.cpuSecondsTotal, atMs: at.monotonicMs };
-    return {
-      ...reading,
-      cpuUtilization: this.#share(reading, at.monotonicMs, before),
-      restarts: at.restarts,
-    };
+    const { source, cpuSecondsTotal: total } = reading;
+    const now = total === null ? null : { source, total, atMs: at.monotonicMs };
+    this.#last = now;
+    return { ...reading, cpuUtilization: share(reading.cpuLimit, before, now), restarts: at.restarts };
   }
+}
 
-  #share(
-    reading: Reading,
-    atMs: number,
-    before: { source: string; total: number; atMs: number } | null,
-  ): number | null {
-    if (before === null || before.source !== reading.source || atMs <= before.atMs) return null;
-    const cpus = ((reading.cpuSecondsTotal - before.total) * 1000) / (atMs - before.atMs);
-    return cpus / (reading.cpuLimit ?? availableParallelism());
-  }
+interface Point {
+  readonly source: TargetSample["source"];
+  readonly total: number;
+  readonly atMs: number;
+}
+
+function share(cpuLimit: number | null, before: Point | null, now: Point | null): number | null {
+  if (before === null || now === null || before.source !== now.source || now.atMs <= before.atMs) return null;
+  if (now.source === "metrics") return null;
+  const cpus = ((now.total - before.total) * 1000) / (now.atMs - before.atMs);
+  return cpus / (cpuLimit ?? availableParallelism());
 }
 
 /** Nothing known beside the CPU time: the start of every reading. */

@@ -1,5 +1,5 @@
 // CPU and memory of the model server's process, sampled: the cgroup where it has its own, else its process tree,
-// else (no /proc) one process by `ps`. What cannot be had is said once in the log and left out.
+// else (no /proc) one process by `ps`, else what its own /metrics tells. What cannot be had is said once in the log and left out.
 
 import type { Clock, Timer } from "../kernel/clock.ts";
 import type { Part } from "../kernel/lifecycle.ts";
@@ -7,7 +7,8 @@ import type { Log } from "../kernel/log.ts";
 import { messageOf } from "../kernel/problem.ts";
 import type { CgroupRoots } from "./cgroup.ts";
 import type { TargetOptions } from "./discover.ts";
-import { createLinuxReader, type LinuxReader } from "./linux.ts";
+import { createLinuxReader } from "./linux.ts";
+import { createPageReader } from "./page.ts";
 import { readMachineUnits, readUptime } from "./procfs.ts";
 import { createPsReader, type PsReader } from "./ps.ts";
 import { Meter, type Reading, type TargetSample } from "./sample.ts";
@@ -37,21 +38,38 @@ const MACHINE: CgroupRoots = { proc: "/proc", cgroup: "/sys/fs/cgroup" };
 const REASONS: Readonly<Record<string, string>> = {
   not_found: "the model server's process was not found; its CPU and memory are left out until it is",
   not_local:
-    "the model server is not behind a port of this machine; set `target` to watch a process, a pid file or a cgroup here",
+    "the model server is not behind a port of this machine and its /metrics tells no CPU or memory; set `target` to watch a process, a cgroup or a metrics page",
   no_permission:
-    "somebody listens on the upstream's port, but its process is not shown to us (another user or pid namespace); set `target`",
+    "somebody listens on the upstream's port, but its process is not shown to us (another user or pid namespace) and its /metrics tells no CPU or memory; set `target`",
   bad_pid_file: "the pid file is missing or holds no number",
-  no_cgroup: "the cgroup folder is missing or holds no cpu.stat of a cgroup v2",
-  no_proc: "this platform has no /proc: only `target: { pid }` and `{ pidFile }` can be watched here",
+  no_cgroup: "the cgroup folder is missing or holds no cpu.stat of a cgroup v2 and no cpuacct.usage of a v1",
+  no_proc:
+    "this platform has no /proc and the model server's /metrics tells no CPU or memory; only `target: { pid }`, `{ pidFile }` and `{ metrics }` can be watched here",
+  metrics_unreachable: "the metrics page did not answer within 2 s",
+  metrics_missing:
+    "the metrics page has neither process_cpu_seconds_total nor process_resident_memory_bytes, or is not there",
+  metrics_too_large: "the metrics page is larger than 8 MiB",
+  several_processes:
+    "several processes answer for the metrics page in turn, so that no counter can be told; CPU and memory are left out",
   internal: "reading the process failed",
 };
+
+/** Nothing will change these while we run: the machine is another one, or the server is made of many. */
+const FINAL: ReadonlySet<string> = new Set(["several_processes"]);
+/** That is no error of sampling: there is nothing here to be sampled. */
+const ABSENT: ReadonlySet<string> = new Set(["not_local", "no_proc"]);
 
 type Outcome = { readonly reading: Reading; readonly restarts: number } | { readonly missing: string };
 
 /** One look, on whatever platform this is. */
 type Look = () => Promise<Outcome>;
 
-function linuxLook(reader: LinuxReader): Look {
+interface Reader {
+  look(): Promise<{ readonly reading: Reading } | { readonly missing: string }>;
+  readonly restarts: number;
+}
+
+function lookOf(reader: Reader): Look {
   return async () => {
     const look = await reader.look();
     return "missing" in look ? look : { reading: look.reading, restarts: reader.restarts };
@@ -65,12 +83,29 @@ function psLook(reader: PsReader): Look {
   };
 }
 
-function chooseLook(options: TargetOptions, roots: CgroupRoots): Look {
-  if (readUptime(roots.proc) !== null || options.kind === "cgroup") {
-    return linuxLook(createLinuxReader(options, { roots, units: readMachineUnits(roots.proc) }));
-  }
+function ownLook(options: Exclude<TargetOptions, { kind: "metrics" }>, roots: CgroupRoots): Look {
+  if (readUptime(roots.proc) !== null || options.kind === "cgroup")
+    return lookOf(createLinuxReader(options, { roots, units: readMachineUnits(roots.proc) }));
   if (options.kind === "pid" || options.kind === "pidFile") return psLook(createPsReader(options));
   return () => Promise.resolve({ missing: "no_proc" });
+}
+
+/** The process where it can be seen, else its page. A machine that is not this one is not looked at again. */
+function lookWithPage(own: Look, page: Look): Look {
+  let elsewhere: string | null = null;
+  return async () => {
+    const seen: Outcome = elsewhere === null ? await own() : { missing: elsewhere };
+    if (!("missing" in seen)) return seen;
+    if (ABSENT.has(seen.missing)) elsewhere = seen.missing;
+    const told = await page();
+    return "missing" in told && told.missing !== "several_processes" ? seen : told;
+  };
+}
+
+function chooseLook(options: TargetOptions, roots: CgroupRoots, clock: Clock): Look {
+  if (options.kind === "metrics") return lookOf(createPageReader(options, clock));
+  const own = ownLook(options, roots);
+  return options.kind === "auto" ? lookWithPage(own, lookOf(createPageReader(options.page, clock))) : own;
 }
 
 class WatchedTarget implements Target {
@@ -118,7 +153,7 @@ class WatchedTarget implements Target {
   async #sample(): Promise<void> {
     let outcome: Outcome;
     try {
-      this.#look ??= chooseLook(this.#options, this.#needs.roots ?? MACHINE);
+      this.#look ??= chooseLook(this.#options, this.#needs.roots ?? MACHINE, this.#needs.clock);
       outcome = await this.#look();
     } catch (thrown) {
       this.#needs.log.error({ error: messageOf(thrown) }, "reading the model server's process failed");
@@ -134,25 +169,26 @@ class WatchedTarget implements Target {
     this.#latest = sample;
     if (this.#changed(`found ${sample.source}`)) {
       const { source, processes, pids } = sample;
-      this.#needs.log.info(
-        { source, processes, pids: pids.slice(0, 10) },
-        "watching the model server's process",
-      );
+      const fields = { source, processes, pids: pids.slice(0, 10) };
+      const message =
+        source === "metrics"
+          ? "CPU and memory are what the model server's own /metrics tells; limits, throttling and working set are left out"
+          : "watching the model server's process";
+      this.#needs.log.info(fields, message);
     }
     this.#needs.onSample(sample);
   }
 
   #miss(reason: string): void {
-    const final = reason === "not_local" || reason === "no_proc";
+    const absent = ABSENT.has(reason);
     if (this.#changed(reason)) {
       const message = REASONS[reason] ?? reason;
-      if (final) this.#needs.log.info({ reason }, message);
+      if (absent) this.#needs.log.info({ reason }, message);
       else this.#needs.log.warn({ reason }, message);
     }
     this.#latest = null;
-    // Nothing will change: the machine is another one. That is no error of sampling.
-    if (final) this.#timer?.cancel();
-    else this.#needs.onError(reason);
+    if (FINAL.has(reason) || (absent && this.#options.kind !== "auto")) this.#timer?.cancel();
+    if (!absent) this.#needs.onError(reason);
     this.#needs.onSample(null);
   }
 

@@ -8,7 +8,8 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { parse, stringify } from "yaml";
 import { configJsonSchema, configTable, loadConfig, redactedConfig } from "../../src/config/config.ts";
 import type { ModelSpec } from "../../src/facts/model.ts";
-import { folder, load, UPSTREAM } from "./support.ts";
+import { certificate } from "../support/certificates.ts";
+import { folder, load, refused, UPSTREAM } from "./support.ts";
 
 const FULL = `
 upstream: { http: "http://127.0.0.1:8000" }
@@ -53,7 +54,8 @@ test("an upstream on the command line is enough", (t) => {
   assert.equal(config.proxy.drainTimeoutMs, 25_000);
   assert.equal(config.capture.maxBodySizeBytes, 65_536);
   assert.equal(config.store.maxSizeBytes, 8 * 2 ** 30);
-  assert.deepEqual(config.target, { kind: "auto", port: 8000, host: "127.0.0.1" });
+  const page = { url: "http://127.0.0.1:8000/metrics", tls: null };
+  assert.deepEqual(config.target, { kind: "auto", port: 8000, host: "127.0.0.1", page });
   const [probe, ...others] = config.probes;
   assert.equal(others.length, 0);
   assert.deepEqual(probe, {
@@ -174,7 +176,8 @@ test("a model server behind a socket file is probed through it", (t) => {
     ["unix:/run/model.sock", "unix:/run/model.sock:/ready"],
   );
   assert.equal(config.upstream.address, null);
-  assert.deepEqual(config.target, { kind: "auto", port: null, host: null });
+  const page = { url: "unix:/run/model.sock:/metrics", tls: null };
+  assert.deepEqual(config.target, { kind: "auto", port: null, host: null, page });
 });
 
 test("secrets come from files, and a file that everybody may read is warned about", (t) => {
@@ -199,6 +202,26 @@ registries: [{ type: langfuse, url: "https://lf", tokenFile: token }]
   const chmod = warnings.filter((warning) => warning.includes("chmod"));
   assert.equal(chmod.length, 1);
   assert.match(chmod[0] ?? "", /api\.tokens\[1\]\.sha256File.*chmod 600/);
+});
+
+test("the model server can speak HTTP/2, for everything or for gRPC alone", (t) => {
+  const all = load(t, { yaml: "upstream: h2c://model:8081" }).config;
+  assert.deepEqual([all.upstream.http, all.upstream.grpc], ["h2c://model:8081", null]);
+  assert.equal(all.probes[0]?.url, "tcp://model:8081");
+  const both = load(t, { yaml: "upstream: { http: http://model:8080, grpc: h2c://model }" }).config;
+  assert.deepEqual([both.upstream.http, both.upstream.grpc], ["http://model:8080", "h2c://model:80"]);
+  const local = load(t, { yaml: "upstream: { http: http://model, grpc: unix:/run/grpc.sock }" }).config;
+  assert.equal(local.upstream.grpc, "unix:/run/grpc.sock");
+});
+
+test("a listener's certificate and key have to belong together", async (t) => {
+  const [one, other] = await Promise.all([certificate("a"), certificate("b")]);
+  const yaml = "upstream: http://model\nproxy: { tls: { certFile: cert.pem, keyFile: key.pem } }";
+  const { config } = load(t, { yaml, files: { "cert.pem": one.cert, "key.pem": one.key } });
+  assert.equal(config.proxy.tls?.cert, one.cert.trim());
+  assert.ok(!JSON.stringify(redactedConfig(config)).includes("PRIVATE KEY"));
+  const wrong = refused(t, { yaml, files: { "cert.pem": one.cert, "key.pem": other.key } });
+  assert.match(wrong.join("\n"), /proxy\.tls.*certificate and its key/s);
 });
 
 test("what is printed hides every secret", (t) => {
@@ -267,6 +290,6 @@ test("keys that have no effect yet are named in warnings", (t) => {
   const { warnings } = load(t, { yaml });
   assert.deepEqual(
     warnings.map((warning) => warning.split(":")[0]),
-    ["models[0].baseline", "capture.storeInputs"],
+    ["capture.storeInputs"],
   );
 });

@@ -123,6 +123,8 @@ const BAD: readonly (readonly [given: Given | string, path: string, ...parts: st
   [`${UPSTREAM}probes: [{ name: a, url: "http://x", every: 100ms }]`, "probes[0].every", "at least 1s"],
   [`${UPSTREAM}target: otto`, "target", '"auto"', '"otto"'],
   [`${UPSTREAM}target: { pid: 1, port: 2 }`, "target", "exactly one of pid"],
+  [`${UPSTREAM}target: { metrics: "tcp://127.0.0.1:1" }`, "target.metrics", "page"],
+  [`${UPSTREAM}target: { metrics: nothing }`, "target.metrics", "http://"],
   [`${UPSTREAM}target: { processName: "(" }`, "target.processName", "regular expression"],
   [`${UPSTREAM}otlp: { endpoint: "127.0.0.1:4317" }`, "otlp.endpoint", "http://"],
   [`${UPSTREAM}otlp: { protocol: grpc }`, "otlp.protocol", "http/protobuf"],

@@ -18,6 +18,8 @@ export interface FakeProcess {
   readonly state?: string;
   readonly sockets?: readonly string[];
   readonly cgroup?: string;
+  /** Groups of version 1, by controller. */
+  readonly split?: Readonly<Record<string, string>>;
 }
 
 export interface Fixture {
@@ -85,7 +87,11 @@ export function fixture(t: TestContext): Fixture {
     rmSync(place, { recursive: true, force: true });
     write(join(place, "stat"), statLine(process));
     write(join(place, "cmdline"), (process.command ?? process.name ?? "python").replaceAll(" ", "\0"));
-    write(join(place, "cgroup"), `9:name=systemd:/elsewhere\n0::${process.cgroup ?? "/"}\n`);
+    const split = Object.entries(process.split ?? {}).map(
+      ([names, path], index) => `${index + 2}:${names}:${path}\n`,
+    );
+    const unified = process.cgroup === undefined && split.length > 0 ? "" : `0::${process.cgroup ?? "/"}\n`;
+    write(join(place, "cgroup"), `9:name=systemd:/elsewhere\n${split.join("")}${unified}`);
     mkdirSync(join(place, "fd"));
     for (const [index, inode] of (process.sockets ?? []).entries()) {
       symlinkSync(`socket:[${inode}]`, join(place, "fd", String(index + 3)));

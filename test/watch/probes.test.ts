@@ -10,7 +10,8 @@ import { join } from "node:path";
 import { suite, test, type TestContext } from "node:test";
 import { systemClock, type Clock } from "../../src/kernel/clock.ts";
 import { silentLog } from "../../src/kernel/log.ts";
-import { attemptProbe, type ProbeTls, type Verdict } from "../../src/watch/attempt.ts";
+import { attemptProbe, type Verdict } from "../../src/watch/attempt.ts";
+import type { UpstreamTls } from "../../src/watch/way.ts";
 import { createProbes, type JobResult, type ProbeOptions, type ProbeResult } from "../../src/watch/probes.ts";
 import { createTicker } from "../../src/watch/ticker.ts";
 import { selfSigned } from "./certificate.ts";
@@ -34,7 +35,7 @@ const serve = async (t: TestContext, listener: RequestListener): Promise<string>
 
 interface Extra {
   readonly expectStatus?: number;
-  readonly tls?: ProbeTls;
+  readonly tls?: UpstreamTls;
   readonly timeoutMs?: number;
 }
 
