@@ -35,7 +35,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   versions: { rooms: ["kernel", "facts"], packages: ["undici", "zod"] },
   watch: { rooms: ["kernel", "facts"], packages: ["pidusage", "node-cron"] },
   telemetry: { rooms: ["kernel", "facts", "catalogue"], packages: ["prom-client", "@opentelemetry"] },
-  api: { rooms: ["kernel", "facts", "catalogue"], packages: ["express", "zod", "csv-parse"] },
+  api: { rooms: ["kernel", "facts", "catalogue"], packages: ["express", "zod", "csv-parse", "uplot"] },
   app: { rooms: ["kernel", "facts", "config", "catalogue", "proxy"], packages: ["pino"] },
   observer: {
     // The logger is shared by both processes.

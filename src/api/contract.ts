@@ -3,6 +3,7 @@
 import type { Group } from "../facts/group.ts";
 import type { LabelEvent, LabelOutcome, LabelRevision } from "../facts/label.ts";
 import type { Value } from "../facts/prediction.ts";
+import type { Status } from "../facts/status.ts";
 import type { Registration, Stage, VersionDecision, VersionEvent } from "../facts/version.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
@@ -175,6 +176,8 @@ export interface ApiNeeds {
   /** Throws a Problem: `unknown_model`, `unknown_version`, `invalid_parameter`. */
   compare(query: ComparisonQuery): ComparisonView;
   models(): readonly ModelView[];
+  /** Quality of one window; default 24h. May throw a Problem: `unknown_window`. */
+  status(window?: string): Status;
   readonly versions: VersionDesk;
   version(): unknown;
   health(): { readonly live: boolean; readonly ready: boolean; readonly body: unknown };

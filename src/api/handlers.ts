@@ -11,11 +11,12 @@ import {
 } from "./answers.ts";
 import type { ApiNeeds, ApiOptions } from "./contract.ts";
 import { openApiDocument, overviewText } from "./openapi.ts";
+import { readPage, type Page } from "./page/page.ts";
 import type { LabelsPost } from "./post-labels.ts";
 import { ApiProblem, sendJson } from "./problems.ts";
 import { param, parseQuery } from "./request.ts";
 import type { Operation } from "./routes.ts";
-import { comparisonQuery, narrowing, ofModel, qualityQuery } from "./schemas.ts";
+import { comparisonQuery, narrowing, ofModel, qualityQuery, statusQuery } from "./schemas.ts";
 import { rfc3339 } from "./timestamp.ts";
 import { versionHandlers } from "./version-calls.ts";
 
@@ -25,6 +26,20 @@ function sendText(response: Response, text: string): void {
   response.statusCode = 200;
   response.setHeader("content-type", "text/plain; charset=utf-8");
   response.end(text);
+}
+
+function sendPage(response: Response, { html, policy }: Page): void {
+  response.statusCode = 200;
+  response.setHeader("content-type", "text/html; charset=utf-8");
+  response.setHeader("content-security-policy", policy);
+  response.setHeader("referrer-policy", "no-referrer");
+  response.end(html);
+}
+
+/** Read when it is first asked for: most sidecars never show it. */
+function pageOnce(): () => Page {
+  let page: Page | null = null;
+  return () => (page ??= readPage());
 }
 
 function versionsOf(needs: ApiNeeds, name: string): ReturnType<typeof measuredVersions> {
@@ -83,11 +98,16 @@ export function createHandlers(
   labels: LabelsPost,
 ): Readonly<Record<Operation, Handler>> {
   const openApi = openApiDocument(options.softwareVersion);
+  const page = pageOnce();
   const overview = overviewText(options.softwareVersion);
   return {
     ...readHandlers(needs),
     ...versionHandlers(needs),
     postLabels: (request, response) => labels.handle(request, response),
+    getStatus: (request, response) => {
+      sendJson(response, needs.status(parseQuery(statusQuery, request).window));
+    },
+    getStatusPage: (_request, response) => sendPage(response, page()),
     getServed: (_request, response) => sendJson(response, needs.version()),
     getLive: (_request, response) => {
       const { live } = needs.health();
@@ -98,6 +118,10 @@ export function createHandlers(
       sendJson(response, body, ready ? 200 : 503);
     },
     getOpenApi: (_request, response) => sendJson(response, openApi),
-    getOverview: (_request, response) => sendText(response, overview),
+    getOverview: (request, response) => {
+      response.setHeader("vary", "accept");
+      if (request.headers.accept?.includes("text/html") === true) sendPage(response, page());
+      else sendText(response, overview);
+    },
   };
 }

@@ -175,6 +175,18 @@ export const ROUTES = [
     refusals: [400, 404],
   },
   {
+    operation: "getStatus",
+    method: "get",
+    path: "/v1/status",
+    scope: "read",
+    summary:
+      "What the status page shows: the last hour's traffic, errors, uptime, CPU and memory, the quality of each version with its " +
+      "course since the start, verdicts, and what needs attention.",
+    query: shapes.statusQuery,
+    answer: json(shapes.statusAnswer),
+    refusals: [400, 404],
+  },
+  {
     operation: "getServed",
     method: "get",
     path: "/version",
@@ -211,11 +223,20 @@ export const ROUTES = [
     refusals: [],
   },
   {
+    operation: "getStatusPage",
+    method: "get",
+    path: "/status",
+    scope: null,
+    summary: "The status page. Shows what GET /v1/status answers; asks for a token where one is needed.",
+    answer: { type: "text/html", shape: null },
+    refusals: [],
+  },
+  {
     operation: "getOverview",
     method: "get",
     path: "/",
     scope: null,
-    summary: "The list of calls, as text.",
+    summary: "The list of calls, as text; for a browser, the status page.",
     answer: { type: "text/plain", shape: null },
     refusals: [],
   },

@@ -201,3 +201,86 @@ export const qualityQuery = z.strictObject({
   slice: text.describe('"name=value"'),
   basis: text.describe("all, or matured: windows that end where nearly all labels are in"),
 });
+
+export const statusQuery = z.strictObject({
+  window: text.describe("of the quality figures: 1h, 24h, 7d, all; default 24h"),
+});
+
+const ms = z.number().nullable();
+const unixMs = z.number().describe("Unix ms");
+const pulseBin = z.object({
+  at: unixMs,
+  requests: count,
+  clientErrors: count,
+  serverErrors: count,
+  ownErrors: count.describe("answered or broken off by the sidecar: no connection, time-out, reset"),
+  responseTimeP50Ms: ms,
+  responseTimeP95Ms: ms,
+  firstByteP50Ms: ms,
+  firstByteP95Ms: ms,
+  up: z.number().nullable().describe("share of the probes that succeeded"),
+  cpu: z.number().nullable().describe("share of the CPUs that the model server may use"),
+  memoryBytes: z.number().nullable(),
+});
+const statusVersion = z.object({
+  version: z.string(),
+  stage: z.string().nullable(),
+  registered: z.boolean(),
+  firstSeen: unixMs.nullable(),
+  lastSeen: unixMs.nullable(),
+  predictions: count,
+  labels: count,
+  evaluation: z.record(z.string(), z.number()),
+  group: group.nullable().describe("quality in the asked window"),
+});
+const qualityPoint = z.object({
+  at: unixMs,
+  coverage: z.number().nullable(),
+  metrics: z.record(z.string(), z.tuple([z.number(), bound, bound])),
+});
+
+export const statusAnswer = z.object({
+  at: unixMs,
+  outrider: z.string(),
+  startedAt: unixMs,
+  window: z.string(),
+  windows: z.array(z.string()),
+  parts: z.record(z.string(), z.object({ state: z.string(), why: z.string().nullable(), since: z.string() })),
+  pulse: z.object({ binMs: z.int(), bins: z.array(pulseBin) }),
+  models: z.array(
+    z.object({
+      name: z.string(),
+      task: z.string(),
+      served: z.array(z.object({ version: z.string(), since: z.string(), share: z.number() })),
+      declared: z.looseObject({ version: z.string(), source: z.string(), since: z.string() }).nullable(),
+      mismatch: z.boolean(),
+      versions: z.array(statusVersion),
+    }),
+  ),
+  verdicts: z.array(
+    z.object({
+      model: z.string(),
+      baseline: z.string(),
+      candidate: z.string(),
+      metric: z.string(),
+      difference: bound,
+      lower: bound,
+      upper: bound,
+      verdict: z.enum(["better", "worse", "undecided"]),
+    }),
+  ),
+  history: z.array(
+    z.object({ model: z.string(), version: z.string(), window: z.string(), points: z.array(qualityPoint) }),
+  ),
+  findings: z
+    .array(
+      z.object({
+        key: z.string(),
+        severity: z.enum(["critical", "warning", "info"]),
+        message: z.string(),
+        since: unixMs,
+        until: unixMs.nullable().describe("null: it still holds"),
+      }),
+    )
+    .describe("what needs attention first, then what is over"),
+});

@@ -12,7 +12,7 @@ const START_MS = 10_000;
 /** Serves until its standard input ends; says its port in one line. Signals are the demo's to handle. */
 export async function serveDemoModels(io: CliIo): Promise<number> {
   io.onSignal(() => {});
-  const server = createDemoServer({ host: "127.0.0.1", port: 0 }, { clock, chance });
+  const server = createDemoServer({ host: "127.0.0.1", port: 0, newestAfter: 25 }, { clock, chance });
   await server.start();
   io.stdout.write(`${JSON.stringify({ port: server.address?.port ?? 0 })}\n`);
   const alive = keepAlive();

@@ -72,6 +72,7 @@ async function screen({ app, startedAtMs }: Running): Promise<string> {
       ["traffic", urlOf(traffic)],
       ["metrics", `${urlOf(telemetry)}/metrics`],
       ["version", `${urlOf(telemetry)}/version`],
+      ["status page", urlOf(api)],
       ["quality", `${urlOf(api)}/v1/quality`],
       ["labels", `${urlOf(api)}/v1/labels`],
     ],

@@ -14,6 +14,8 @@ export interface DemoServerOptions {
   readonly port: number;
   /** Share of the requests without a version in their path that the newest version answers. Default 0.3. */
   readonly newestShare?: number;
+  /** Requests of a model before its newest version gets any: a roll-out begins with what was there. Default 0. */
+  readonly newestAfter?: number;
   /** Share of the predictions that fail with 500. Default 0.002. */
   readonly failureShare?: number;
 }
@@ -41,6 +43,7 @@ class ModelServer implements DemoServer {
   readonly #options: DemoServerOptions;
   readonly #needs: DemoServerNeeds;
   readonly #models = loadDemo().models;
+  readonly #asked = new Map<string, number>();
   #server: Server | null = null;
 
   constructor(options: DemoServerOptions, needs: DemoServerNeeds) {
@@ -121,6 +124,9 @@ class ModelServer implements DemoServer {
   #choose(models: readonly [DemoModel, ...DemoModel[]]): DemoModel {
     const newest = models.at(-1) ?? models[0];
     const before = models.at(-2) ?? newest;
+    const asked = this.#asked.get(newest.name) ?? 0;
+    this.#asked.set(newest.name, asked + 1);
+    if (asked < (this.#options.newestAfter ?? 0)) return before;
     return this.#needs.chance() < (this.#options.newestShare ?? 0.3) ? newest : before;
   }
 

@@ -12,6 +12,7 @@ import type { Measure } from "../measure/measure.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { version } from "../kernel/version.ts";
 import type { StateBook } from "./state-book.ts";
+import type { StatusDesk } from "./status/status-desk.ts";
 import type { ObserverVersions } from "./version-desk.ts";
 
 export interface ApiParts {
@@ -24,6 +25,7 @@ export interface ApiParts {
   readonly countLabel: (outcome: LabelOutcome) => void;
   readonly compare: ApiNeeds["compare"];
   readonly versions: ObserverVersions;
+  readonly status: StatusDesk;
 }
 
 function viewOf(found: FoundPrediction, versions: ObserverVersions): PredictionView {
@@ -72,7 +74,11 @@ function filed(
   return { registered: metadata !== null, stage: record?.stage ?? null, metadata };
 }
 
-function modelViews({ measure, book, versions }: ApiParts): ModelView[] {
+export function modelViews({
+  measure,
+  book,
+  versions,
+}: Pick<ApiParts, "measure" | "book" | "versions">): ModelView[] {
   const views = new Map<string, Listed>();
   for (const spec of book.all()) views.set(spec.name, { name: spec.name, task: spec.task, versions: [] });
   for (const series of measure.series()) {
@@ -98,7 +104,7 @@ function modelViews({ measure, book, versions }: ApiParts): ModelView[] {
   return [...views.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function windowsOf(parts: ApiParts, config: Config): ReadonlySet<string> {
+export function windowsOf(parts: Pick<ApiParts, "book">, config: Config): ReadonlySet<string> {
   return new Set([
     "1h",
     "24h",
@@ -107,6 +113,13 @@ function windowsOf(parts: ApiParts, config: Config): ReadonlySet<string> {
     ...config.models.flatMap((m) => m.windows),
     ...parts.book.all().flatMap((s) => s.windows),
   ]);
+}
+
+/** Throws a Problem when it is none of those that are measured. */
+function checkWindow(window: string | undefined, known: ReadonlySet<string>): void {
+  if (window === undefined || known.has(window)) return;
+  const message = `window is not measured; it is one of ${[...known].join(", ")}`;
+  throw new Problem("unknown_window", message, "window");
 }
 
 export function createApiNeeds(config: Config, parts: ApiParts): ApiNeeds {
@@ -119,14 +132,7 @@ export function createApiNeeds(config: Config, parts: ApiParts): ApiNeeds {
     prediction: (id) => ledger.find(id).map((found) => viewOf(found, parts.versions)),
     labelsOf: (id) => ledger.labelsOf(id),
     quality: ({ model, version: of, window, slice, basis }) => {
-      const known = windowsOf(parts, config);
-      if (window !== undefined && !known.has(window)) {
-        throw new Problem(
-          "unknown_window",
-          `window is not measured; it is one of ${[...known].join(", ")}`,
-          "window",
-        );
-      }
+      checkWindow(window, windowsOf(parts, config));
       if (basis !== undefined && basis !== "all" && basis !== "matured") {
         throw new Problem("unknown_basis", `basis is "all" or "matured"`, "basis");
       }
@@ -139,6 +145,10 @@ export function createApiNeeds(config: Config, parts: ApiParts): ApiNeeds {
       return { at, groups: measure.groups(at, filter) };
     },
     compare: parts.compare,
+    status: (window = "24h") => {
+      checkWindow(window, windowsOf(parts, config));
+      return parts.status.status(window);
+    },
     models: () => modelViews(parts),
     versions: parts.versions.desk,
     version: () => ({ outrider: version, models: parts.versions.models() }),

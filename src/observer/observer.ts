@@ -19,15 +19,17 @@ import { createExtractor, type Extractor } from "../observe/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds, urlOf } from "./api-needs.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
-import { extractorRules, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
+import { extractorOptions, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
 import { createLearner, type Learner } from "./learner.ts";
 import { createMeasuring, type Measuring } from "./measuring.ts";
 import type { ParsedOpening } from "./parse-road.ts";
 import { createVersionPoller } from "./poll.ts";
 import type { Rendered, Road } from "./road.ts";
-import { createSilence, type Silence } from "./absent.ts";
+import type { Silence } from "./absent.ts";
 import { createServed } from "./served.ts";
+import { createSilenceFor } from "./silence.ts";
 import { createStateBook } from "./state-book.ts";
+import { createObserverStatus, type ObserverStatus } from "./status.ts";
 import { createStoreKeeper, type StoreKeeper } from "./store-keeper.ts";
 import { createObserverTelemetry, type ObserverTelemetry } from "./telemetry.ts";
 import { createObserverVersions, type ObserverVersions } from "./version-desk.ts";
@@ -74,6 +76,7 @@ class Rooms implements Observer {
   readonly #api: Api;
   readonly #learner: Learner;
   readonly #traced: TracedPredictions;
+  readonly #status: ObserverStatus;
   #catching: Timer | null = null;
   #live = false;
   #telling = false;
@@ -108,8 +111,23 @@ class Rooms implements Observer {
       },
     });
     this.#telemetry.stats(opening.stats);
-    this.#silence = this.#createSilence();
-    this.#extractor = this.#createExtractor();
+    this.#status = createObserverStatus(this.#config, {
+      clock,
+      ...this.#rooms(),
+      comparing: this.#measuring.comparing,
+      versions: this.#versions,
+      states: this.#states,
+    });
+    this.#status.stats(opening.stats);
+    this.#silence = createSilenceFor(this.#config, {
+      clock,
+      log,
+      ledger: this.#ledger,
+      recorder: this.#telemetry.recorder,
+    });
+    this.#extractor = createExtractor(extractorOptions(this.#config, this.#book), {
+      externalVersion: (model) => this.#external.get(model) ?? null,
+    });
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
       clock,
@@ -171,36 +189,6 @@ class Rooms implements Observer {
     });
   }
 
-  #createSilence(): Silence {
-    const { clock, log } = this.#needs;
-    const silent = this.#config.models.flatMap(({ name, absentMeans }) =>
-      absentMeans === null ? [] : [{ model: name, ...absentMeans }],
-    );
-    const absent = this.#telemetry.recorder.counter("outrider_labels_absent_total");
-    return createSilence(silent, {
-      clock,
-      log,
-      versionsOf: (model) => this.#ledger.stats().series.filter((series) => series.model === model),
-      scan: (of, visit) => this.#ledger.scan(of, visit),
-      label: (events) => this.#ledger.label(events),
-      count: (model, of, rows) => absent.inc({ model, version: of }, rows),
-    });
-  }
-
-  #createExtractor(): Extractor {
-    const { capture } = this.#config;
-    return createExtractor(
-      {
-        rules: extractorRules(this.#config),
-        idHeader: null,
-        specs: this.#book,
-        bodyBytesMax: capture.maxBodySizeBytes,
-        sampled: capture.sampleRatio < 1,
-      },
-      { externalVersion: (model) => this.#external.get(model) ?? null },
-    );
-  }
-
   #createIntake(): Intake {
     const { clock, log, road } = this.#needs;
     const failures = this.#telemetry.recorder.counter("outrider_prediction_extract_failures_total");
@@ -211,6 +199,7 @@ class Rooms implements Observer {
       learn: (model, predictions) => this.#learner.learn(model, predictions),
       count: (exchange, read) => {
         this.#telemetry.exchange(exchange, read);
+        this.#status.exchange(exchange);
         if (read.predictions.length > 0) this.#traced.add(exchange);
       },
       countUnreadable: (model, reason) => failures.inc({ model, reason }),
@@ -245,6 +234,7 @@ class Rooms implements Observer {
       countLabel: this.#telemetry.label.bind(this.#telemetry),
       versions: this.#versions,
       compare: this.#measuring.comparing.compare.bind(this.#measuring.comparing),
+      status: this.#status,
     };
     const { listen, tokens } = this.#config.api;
     const options = { listen, tokens, limits: DEFAULT_LIMITS, softwareVersion: version };
@@ -325,7 +315,8 @@ class Rooms implements Observer {
       },
     });
     for (const part of [
-      ...createWatch(this.#config, { clock, log, recorder, states: this.#states }),
+      ...createWatch(this.#config, { clock, log, recorder, states: this.#states, shown: this.#status }),
+      this.#status,
       poller,
       this.#versions.registries,
     ]) {
@@ -362,6 +353,7 @@ class Rooms implements Observer {
   }
 
   stats(stats: TrafficStats): void {
+    this.#status.stats(stats);
     this.#telemetry.stats(stats);
   }
 

@@ -3,6 +3,7 @@
 import type { Config } from "../config/config.ts";
 import type { ModelSpec } from "../facts/model.ts";
 import type { LedgerOptions } from "../ledger/types.ts";
+import type { createExtractor } from "../observe/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import type { ModelRule, VersionRule } from "../observe/rules.ts";
 import type { PolledModel } from "./poll.ts";
@@ -101,4 +102,16 @@ export function polledModels(config: Config): PolledModel[] {
     polled.push({ model: name, url: `${base}${path}`, socketPath, tls, everyMs, at });
   }
   return polled;
+}
+
+/** How exchanges are read. */
+export function extractorOptions(config: Config, specs: ModelBook): Parameters<typeof createExtractor>[0] {
+  const { capture } = config;
+  return {
+    rules: extractorRules(config),
+    idHeader: null,
+    specs,
+    bodyBytesMax: capture.maxBodySizeBytes,
+    sampled: capture.sampleRatio < 1,
+  };
 }

@@ -8,6 +8,7 @@ import type { Recorder } from "../telemetry/recorder.ts";
 import { createProbes } from "../watch/probes.ts";
 import { createTarget } from "../watch/target.ts";
 import type { StateBook } from "./state-book.ts";
+import type { StatusDesk } from "./status/status-desk.ts";
 import { createProbeMetrics, recordTarget } from "./watch-metrics.ts";
 
 const SAMPLE_MS = 5000;
@@ -17,10 +18,15 @@ export interface WatchParts {
   readonly log: Log;
   readonly recorder: Recorder;
   readonly states: StateBook;
+  /** Also shown on the status page. */
+  readonly shown: Pick<StatusDesk, "probe" | "target">;
 }
 
 /** Parts to be started in order. */
-export function createWatch(config: Config, { clock, log, recorder, states }: WatchParts): readonly Part[] {
+export function createWatch(
+  config: Config,
+  { clock, log, recorder, states, shown }: WatchParts,
+): readonly Part[] {
   const metrics = createProbeMetrics(
     recorder,
     config.probes.map(({ name }) => name),
@@ -30,6 +36,7 @@ export function createWatch(config: Config, { clock, log, recorder, states }: Wa
     log,
     onResult: (result) => {
       metrics.record(result);
+      shown.probe(result.up);
       if (result.up) states.set(`probe ${result.name}`, "ok");
       else states.set(`probe ${result.name}`, "degraded", `the probe failed: ${result.reason}`);
     },
@@ -43,7 +50,10 @@ export function createWatch(config: Config, { clock, log, recorder, states }: Wa
     clock,
     log,
     everyMs: SAMPLE_MS,
-    onSample: (sample) => recordTarget(recorder, sample),
+    onSample: (sample) => {
+      recordTarget(recorder, sample);
+      shown.target(sample);
+    },
     onError: (reason) => recorder.counter("outrider_target_scrape_errors_total").inc({ reason }),
   });
   return [probes, target];

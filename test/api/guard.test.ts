@@ -4,7 +4,7 @@ import { suite, test } from "node:test";
 import { type ApiToken, DEFAULT_LIMITS, type Scope, createApi } from "../../src/api/api.ts";
 import { isLoopbackHost } from "../../src/api/guard.ts";
 import { Problem } from "../../src/kernel/problem.ts";
-import { JSON_TYPE, call, createStore, labelsInto, running, noVersions } from "./harness.ts";
+import { JSON_TYPE, call, createStore, labelsInto, running, noStatus, noVersions } from "./harness.ts";
 
 const token = (name: string, ...scopes: Scope[]): ApiToken => ({
   name,
@@ -180,6 +180,7 @@ suite("who may use the API", () => {
 
 const unused = {
   versions: noVersions,
+  status: noStatus,
   clock: {
     wallMs: () => 0,
     monotonicMs: () => 0,

@@ -7,6 +7,7 @@ import { Readable } from "node:stream";
 import { type Api, type ApiNeeds, type ApiOptions, DEFAULT_LIMITS, createApi } from "../../src/api/api.ts";
 import type { VersionDesk } from "../../src/api/contract.ts";
 import type { LabelEvent, LabelOutcome } from "../../src/facts/label.ts";
+import type { Status } from "../../src/facts/status.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { silentLog } from "../../src/kernel/log.ts";
 
@@ -75,6 +76,20 @@ export const noVersions: VersionDesk = {
   productionAt: () => null,
 };
 
+export const noStatus = (): Status => ({
+  at: 0,
+  outrider: "0.0.0-test",
+  startedAt: 0,
+  window: "24h",
+  windows: ["1h", "24h"],
+  parts: {},
+  pulse: { binMs: 10_000, bins: [] },
+  models: [],
+  verdicts: [],
+  history: [],
+  findings: [],
+});
+
 export interface Setup {
   readonly options?: Partial<ApiOptions>;
   readonly needs?: Partial<ApiNeeds>;
@@ -108,6 +123,7 @@ export async function running(
       models: () => [],
       version: () => ({ outrider: "0.0.0-test", models: [] }),
       versions: noVersions,
+      status: noStatus,
       health: () => ({ live: true, ready: true, body: { state: "ok" } }),
       ...setup.needs,
     },

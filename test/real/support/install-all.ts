@@ -2,6 +2,7 @@
 
 import {
   ensureAlertmanager,
+  ensureChromium,
   ensureCollector,
   ensureNginx,
   ensurePrometheus,
@@ -11,5 +12,6 @@ import {
 console.log(await ensurePython());
 console.log(await ensurePrometheus());
 console.log(await ensureNginx());
+console.log(await ensureChromium());
 console.log(await ensureAlertmanager());
 console.log(await ensureCollector());

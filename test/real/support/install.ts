@@ -207,3 +207,27 @@ export async function ensureNginx(): Promise<{ readonly nginx: string; readonly 
   const told = await run(nginx, ["-v"]);
   return { nginx, version: /nginx\/(\S+)/.exec(told.output)?.[1] ?? "unknown" };
 }
+
+/** A Chromium that can be driven: the one on PATH, else Debian's, installed as root. */
+export async function ensureChromium(): Promise<{ readonly chromium: string }> {
+  const find = async (): Promise<string | null> => {
+    for (const name of ["chromium", "google-chrome"]) {
+      const found = await run("which", [name], { mayFail: true });
+      if (found.ok) return found.stdout.trim();
+    }
+    return null;
+  };
+  const present = await find();
+  if (present !== null) return { chromium: present };
+  say("installing chromium …");
+  const install = ["install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"];
+  const options = { withinMs: INSTALL_MS, env: { DEBIAN_FRONTEND: "noninteractive" } };
+  const first = await run("apt-get", install, { ...options, mayFail: true });
+  if (!first.ok) {
+    await run("apt-get", ["update"], { ...options, mayFail: true });
+    await run("apt-get", install, options);
+  }
+  const installed = await find();
+  if (installed === null) throw new Error("apt-get installed chromium, but it is not on PATH");
+  return { chromium: installed };
+}
