@@ -16,6 +16,7 @@ import type { Ledger } from "../ledger/types.ts";
 import type { Measure } from "../measure/measure.ts";
 import { normaliseLabel } from "../measure/semantics.ts";
 import { createExtractor, type Extractor } from "../observe/extractor.ts";
+import { withGrpc } from "../observe/grpc/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds, urlOf } from "./api-needs.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
@@ -125,9 +126,10 @@ class Rooms implements Observer {
       ledger: this.#ledger,
       recorder: this.#telemetry.recorder,
     });
-    this.#extractor = createExtractor(extractorOptions(this.#config, this.#book), {
+    const reader = createExtractor(extractorOptions(this.#config, this.#book), {
       externalVersion: (model) => this.#external.get(model) ?? null,
     });
+    this.#extractor = withGrpc(reader, { bodyBytesMax: this.#config.capture.maxBodySizeBytes });
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
       clock,

@@ -97,6 +97,7 @@ class Telemetry implements ObserverTelemetry {
     this.spans = createSpans({ destinations, resource, version, recorder: this.recorder, clock, log });
     this.#exchanges = createExchangeMetrics(this.recorder, {
       upstream: upstreamOf(config.upstream.http),
+      ...(config.upstream.grpc === null ? {} : { grpcUpstream: upstreamOf(config.upstream.grpc) }),
       scheme: config.proxy.tls === null ? "http" : "https",
     });
     this.recorder

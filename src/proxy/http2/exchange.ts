@@ -25,14 +25,12 @@ import { answerLines } from "../answer-head.ts";
 import { plainLines, readResponseHead } from "../response-head.ts";
 import type { Road, Underway } from "../road.ts";
 import type { UpstreamCall, UpstreamHandler } from "../upstream.ts";
+import { StreamAnswer } from "./answer.ts";
 import { RESET } from "./codes.ts";
-import { fieldMap, joinCookies, readRequestFields, responseFields, type ReadRequest } from "./fields.ts";
+import { joinCookies, readRequestFields, type ReadRequest } from "./fields.ts";
 
 /** Bytes of a request body gathered within one turn before it is streamed after all. */
 const COLLECT_BYTES_MAX = 256 * 1024;
-/** How long what was written may take to leave before a stream that failed is reset. */
-const FLUSH_MS = 5000;
-const NO_BYTES = Buffer.alloc(0);
 const NO_LINES: RawHeaders = Object.freeze([]);
 
 type State = "collecting" | "asked" | "answering" | "over";
@@ -51,15 +49,14 @@ export class StreamExchange implements UpstreamHandler, Underway {
   #collectedBytes = 0;
   #requestEnded = false;
   #requestTrailers: RawHeaders = NO_LINES;
-  #waitingHead: { readonly status: number; readonly lines: string[] } | null = null;
-  #firstChunk: Buffer | null = null;
-  #answerTrailers: RawHeaders = NO_LINES;
+  readonly #answer: StreamAnswer;
   #answered = false;
   #ownOutcome: Outcome | null = null;
 
   constructor(road: Road, stream: ServerHttp2Stream, fields: RawHeaders) {
     this.#road = road;
     this.#stream = stream;
+    this.#answer = new StreamAnswer(stream, road.clock);
     this.#request = readRequestFields(fields);
     const { method, target, lines } = this.#request;
     this.#opened = openIncoming(road, {
@@ -196,9 +193,9 @@ export class StreamExchange implements UpstreamHandler, Underway {
   }
 
   onInformation(status: number, headers: RawHeaders): void {
-    if (this.#state !== "asked" || this.#stream.destroyed || this.#stream.closed) return;
+    if (this.#state !== "asked") return;
     try {
-      this.#stream.additionalHeaders({ ...fieldMap(plainLines(headers)), ":status": status });
+      this.#answer.inform(status, headers);
     } catch (thrown) {
       this.#road.complaints.say("an interim answer of the upstream could not be passed on", thrown);
     }
@@ -226,7 +223,7 @@ export class StreamExchange implements UpstreamHandler, Underway {
       this.#draft.status = status;
       this.#draft.responseHeaders = headers;
       const clues = { rules: this.#road.rules, route, target: this.#request.target };
-      this.#waitingHead = { status, lines: answerLines(head, this.#draft, clues) };
+      this.#answer.head(status, answerLines(head, this.#draft, clues));
       this.#road.afterTurn.flush(this);
     } catch (thrown) {
       this.#bug(thrown);
@@ -237,21 +234,10 @@ export class StreamExchange implements UpstreamHandler, Underway {
     if (this.#state !== "answering") return;
     try {
       this.#draft.responseBytes(chunk);
-      if (this.#waitingHead !== null && this.#firstChunk === null) {
-        this.#firstChunk = chunk;
-        return;
-      }
-      this.flush();
-      this.#write(chunk);
+      if (!this.#answer.write(chunk)) this.#call?.pause();
     } catch (thrown) {
       this.#bug(thrown);
     }
-  }
-
-  #write(chunk: Buffer): void {
-    const stream = this.#stream;
-    if (stream.destroyed || stream.closed || stream.write(chunk)) return;
-    this.#call?.pause();
   }
 
   onEnd(trailers: RawHeaders): void {
@@ -260,14 +246,8 @@ export class StreamExchange implements UpstreamHandler, Underway {
       this.#call = null;
       this.#answered = true;
       this.#draft.responseTrailers = trailers;
-      this.#answerTrailers = trailers;
-      const chunk = this.#firstChunk;
-      this.#firstChunk = null;
-      const kind = trailers.length > 0 ? "trailers" : chunk === null ? "nothing" : "body";
-      this.#writeHead(kind);
-      if (chunk === null) this.#stream.end();
-      else this.#stream.end(chunk);
-      if (!this.#requestEnded) this.#closeOnceSent();
+      this.#answer.end(trailers);
+      if (!this.#requestEnded) this.#answer.closeOnceSent();
     } catch (thrown) {
       this.#bug(thrown);
     }
@@ -275,46 +255,20 @@ export class StreamExchange implements UpstreamHandler, Underway {
 
   /** The turn is over: what waits leaves now, the head alone if nothing followed it. */
   flush(): void {
-    if (this.#waitingHead === null || this.#state !== "answering") return;
+    if (this.#state !== "answering") return;
     try {
-      const chunk = this.#firstChunk;
-      this.#firstChunk = null;
-      this.#writeHead("trailers");
-      if (chunk !== null) this.#write(chunk);
+      if (!this.#answer.flush()) this.#call?.pause();
     } catch (thrown) {
       this.#bug(thrown);
     }
-  }
-
-  /**
-   * Writes the head that waits. `follows`: what may still come. Without `waitForTrailers` node:http2 ends a stream before it
-   * resets it, and the part would look like the whole: only an answer that is whole already goes without.
-   */
-  #writeHead(follows: "nothing" | "body" | "trailers"): void {
-    const head = this.#waitingHead;
-    this.#waitingHead = null;
-    if (head === null || this.#stream.destroyed || this.#stream.closed) return;
-    const options = {
-      endStream: follows === "nothing",
-      waitForTrailers: follows === "trailers",
-      sendDate: false,
-    };
-    this.#stream.respond(responseFields(head.status, head.lines), options);
   }
 
   #onWantTrailers(): void {
     try {
-      if (this.#stream.closed) return;
-      this.#stream.sendTrailers(fieldMap(plainLines(this.#answerTrailers)));
+      this.#answer.onWantTrailers();
     } catch (thrown) {
       this.#bug(thrown);
     }
-  }
-
-  /** Answered before the request was read: the client need not send the rest (RFC 9113 §8.1). */
-  #closeOnceSent(): void {
-    const stream = this.#stream;
-    stream.once("finish", () => setImmediate(() => setImmediate(() => stream.close(RESET.none))));
   }
 
   onFailure(failure: Failure): void {
@@ -334,9 +288,8 @@ export class StreamExchange implements UpstreamHandler, Underway {
     this.#draft.ownError = failure.code;
     this.#ownOutcome = answering ? "reset" : outcomeOf(failure.code);
     if (answering) {
-      this.flush();
       this.#state = "over";
-      this.#breakOff(failure.resetCode ?? RESET.internal);
+      this.#answer.breakOff(failure.resetCode ?? RESET.internal);
       return;
     }
     this.#state = "over";
@@ -348,22 +301,10 @@ export class StreamExchange implements UpstreamHandler, Underway {
     const lines = grpc ? grpcFailureLines(failure, id) : problemHeaders(failure, id, body);
     this.#draft.status = status;
     this.#draft.responseHeaders = lines;
-    this.#waitingHead = { status, lines };
-    const bodyless = grpc || this.#request.method === "HEAD";
-    this.#writeHead(bodyless ? "nothing" : "body");
-    if (!bodyless) this.#stream.end(body);
-    if (!this.#requestEnded) this.#closeOnceSent();
-  }
-
-  /** What was written still leaves; then the stream is reset, so that nobody takes the part for the whole. */
-  #breakOff(code: number): void {
-    const stream = this.#stream;
-    if (stream.destroyed || stream.closed) return;
-    const late = this.#road.clock.after(FLUSH_MS, () => stream.close(code));
-    stream.write(NO_BYTES, () => {
-      late.cancel();
-      setImmediate(() => stream.close(code));
-    });
+    this.#answer.head(status, lines);
+    if (body !== "" && this.#request.method !== "HEAD") this.#answer.write(Buffer.from(body));
+    this.#answer.end(NO_LINES);
+    if (!this.#requestEnded) this.#answer.closeOnceSent();
   }
 
   #onClosed(): void {
