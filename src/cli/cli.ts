@@ -183,16 +183,42 @@ function addFiles(program: Command, run: Run): void {
       const seconds = textOption(options, "seconds");
       run.end(await demo({ seconds: seconds === null ? null : Number(seconds) }, run.io));
     });
-  program.command("demo-server", { hidden: true }).action(async () => {
-    const { serveDemoModels } = await import("./demo-server.ts");
-    run.end(await serveDemoModels(run.io));
-  });
+  addDemoParts(program, run);
   program
     .command("generate", { hidden: true })
     .option("--check", "Fail when a generated file differs instead of writing it.")
     .action(async (options: Flags) => {
       const { generate } = await import("./generate.ts");
-      run.end(generate({ check: options["check"] === true }, run.io));
+      run.end(generate({ check: options["check"] === true, program }, run.io));
+    });
+}
+
+/** The demo's parts one by one, for docker-compose.yml, the chart's example and `npm run stack`. */
+function addDemoParts(program: Command, run: Run): void {
+  program
+    .command("demo-server", { hidden: true })
+    .option(
+      "--listen <address>",
+      "Serve here until a signal (default: a free port, until standard input ends).",
+    )
+    .action(async (options: Flags) => {
+      const { serveDemoModels } = await import("./demo-server.ts");
+      run.end(await serveDemoModels(textOption(options, "listen"), run.io));
+    });
+  program
+    .command("demo-traffic", { hidden: true })
+    .option("--proxy <url>", "Where requests go.", "http://127.0.0.1:7070")
+    .option("--api <url>", "Where labels go.", "http://127.0.0.1:7072")
+    .option("--token-file <file>", "File that holds the API token (or OUTRIDER_TOKEN).")
+    .option("--rate <n>", "Requests per second.", "40")
+    .action(async (options: Flags) => {
+      const { sendDemoTraffic } = await import("./demo-traffic.ts");
+      const [proxyUrl, apiUrl] = [textOption(options, "proxy") ?? "", textOption(options, "api") ?? ""];
+      const rest = {
+        tokenFile: textOption(options, "tokenFile"),
+        requestsPerSecond: Number(textOption(options, "rate")),
+      };
+      run.end(await sendDemoTraffic({ proxyUrl, apiUrl, ...rest }, run.io));
     });
 }
 

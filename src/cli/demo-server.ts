@@ -6,21 +6,42 @@ import { keepAlive, systemClock as clock } from "../kernel/clock.ts";
 import { chance } from "../kernel/ids.ts";
 import { Problem } from "../kernel/problem.ts";
 import { EXIT, type CliIo } from "./io.ts";
+import { startProblem } from "./run.ts";
 
 const START_MS = 10_000;
 
-/** Serves until its standard input ends; says its port in one line. Signals are the demo's to handle. */
-export async function serveDemoModels(io: CliIo): Promise<number> {
+/** `host:port` -> both; IPv6 hosts in brackets. */
+function addressOf(text: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
+  if (match === null || Number(match[3]) > 65_535)
+    throw new Problem("usage", `--listen takes host:port, not "${text}"`);
+  return { host: match[1] ?? match[2] ?? "", port: Number(match[3]) };
+}
+
+/** Started by the demo: serves until its standard input ends, signals are the demo's to handle. */
+function inputEnds(io: CliIo): Promise<void> {
   io.onSignal(() => {});
-  const server = createDemoServer({ host: "127.0.0.1", port: 0, newestAfter: 25 }, { clock, chance });
-  await server.start();
-  io.stdout.write(`${JSON.stringify({ port: server.address?.port ?? 0 })}\n`);
-  const alive = keepAlive();
-  await new Promise<void>((resolve) => {
+  return new Promise((resolve) => {
     io.stdin.on("end", resolve);
     io.stdin.on("error", () => resolve());
     io.stdin.resume();
   });
+}
+
+/** Says its port in one line. With an address to `listen` on it serves until a signal. */
+export async function serveDemoModels(listen: string | null, io: CliIo): Promise<number> {
+  const where = listen === null ? { host: "127.0.0.1", port: 0 } : addressOf(listen);
+  const ended =
+    listen === null ? inputEnds(io) : new Promise<void>((resolve) => io.onSignal(() => resolve()));
+  const server = createDemoServer({ ...where, newestAfter: 25 }, { clock, chance });
+  try {
+    await server.start();
+  } catch (thrown) {
+    throw startProblem(thrown);
+  }
+  io.stdout.write(`${JSON.stringify({ port: server.address?.port ?? 0 })}\n`);
+  const alive = keepAlive();
+  await ended;
   await server.stop(2000);
   alive.cancel();
   return EXIT.ok;

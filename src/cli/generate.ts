@@ -3,17 +3,17 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { openApiDocument } from "../api/openapi.ts";
+import { apiPage } from "../api/reference-page.ts";
 import { catalogue } from "../catalogue.ts";
 import { configJsonSchema, configTable, defaultAlerting } from "../config/config.ts";
 import { kubernetesFiles, prometheusFiles } from "../dashboards/bundle.ts";
 import { alertsPage, runbookPages } from "../dashboards/runbooks.ts";
+import type { Command } from "commander";
+import { cell, code } from "../kernel/markdown.ts";
 import { version } from "../kernel/version.ts";
 import { shippedFiles } from "./dashboards.ts";
 import { EXIT, type CliIo } from "./io.ts";
-
-/** `|` ends a cell of a table, so it is escaped. */
-const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
-const code = (text: string): string => (text === "" ? "" : `\`${cell(text)}\``);
+import { commandsPage } from "./reference-page.ts";
 
 function configurationPage(): string {
   const rows = configTable().map(
@@ -49,26 +49,37 @@ function metricsPage(): string {
   ].join("\n");
 }
 
-const below = (folder: string, named: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+type Files = Readonly<Record<string, string>>;
+
+const below = (folder: string, named: Files): Files =>
   Object.fromEntries(Object.entries(named).map(([name, text]) => [`${folder}/${name}`, text]));
 
-function files(): Readonly<Record<string, string>> {
+/** Helm reads nothing outside its chart: rules and boards lie there a second time. */
+const CHART_FILES = "deploy/helm/outrider/files";
+
+function files(program: Command): Files {
   const alerting = defaultAlerting();
+  const rules = prometheusFiles(alerting);
+  const { boards } = shippedFiles();
   return {
     "docs/configuration.md": configurationPage(),
     "docs/metrics.md": metricsPage(),
     "docs/openapi.json": `${JSON.stringify(openApiDocument(version), null, 2)}\n`,
+    "docs/cli.md": commandsPage(program),
+    "docs/api.md": apiPage(),
     "docs/alerts.md": alertsPage(alerting),
     ...below("docs/runbooks", runbookPages(alerting)),
-    ...below("deploy/prometheus", prometheusFiles(alerting)),
-    ...below("deploy/kubernetes", kubernetesFiles(alerting, shippedFiles().boards)),
+    ...below("deploy/prometheus", rules),
+    ...below(`${CHART_FILES}/rules`, rules),
+    ...below(`${CHART_FILES}/dashboards`, boards),
+    ...below("deploy/kubernetes", kubernetesFiles(alerting, boards)),
     "outrider.schema.json": `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
   };
 }
 
-export function generate(request: { readonly check: boolean }, io: CliIo): number {
+export function generate(request: { readonly check: boolean; readonly program: Command }, io: CliIo): number {
   const stale: string[] = [];
-  for (const [name, text] of Object.entries(files())) {
+  for (const [name, text] of Object.entries(files(request.program))) {
     const path = join(io.cwd, name);
     if (existsSync(path) && readFileSync(path, "utf8") === text) continue;
     stale.push(name);

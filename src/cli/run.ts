@@ -1,6 +1,6 @@
 // `outrider run`: the sidecar until a signal.
 
-import { createApp } from "../app.ts";
+import { createApp, type App } from "../app.ts";
 import { createLogger } from "../app/logger.ts";
 import { loadConfig } from "../config/config.ts";
 import { keepAlive, systemClock } from "../kernel/clock.ts";
@@ -14,6 +14,7 @@ export interface ConfigRequest {
 
 /** After the drain: observer flush, last push, files. */
 const STOP_EXTRA_MS = 10_000;
+const WELCOME_MS = 15_000;
 
 export function urlOf(address: { readonly host: string; readonly port: number } | null): string {
   if (address === null) return "(not open)";
@@ -32,6 +33,19 @@ export function startProblem(thrown: unknown): unknown {
     return new Problem("listen_failed", `cannot listen: ${messageOf(thrown)}: ${hint}`);
   }
   return thrown;
+}
+
+/** For whoever sits in front of it: what to do next. */
+async function welcome(app: App, upstream: string, io: CliIo): Promise<void> {
+  if (!(await app.observed(WELCOME_MS))) return;
+  const { traffic, telemetry, api } = app.addresses;
+  const lines = [
+    `Outrider stands in front of ${upstream}`,
+    `  clients send to     ${urlOf(traffic)}`,
+    `  Prometheus scrapes  ${urlOf(telemetry)}/metrics`,
+    `  you look at         ${urlOf(api)}   (labels go to /v1/labels)`,
+  ];
+  io.stdout.write(`\n${lines.join("\n")}\n\n`);
 }
 
 export async function runSidecar(request: ConfigRequest, io: CliIo): Promise<number> {
@@ -58,6 +72,7 @@ export async function runSidecar(request: ConfigRequest, io: CliIo): Promise<num
     "ready",
   );
   const alive = keepAlive();
+  if (io.stdout.isTTY === true) void welcome(app, config.upstream.http, io);
   const signal = await signalled;
   log.info({ signal, drainMs: config.proxy.drainTimeoutMs }, "stopping");
   await app.stop(config.proxy.drainTimeoutMs + STOP_EXTRA_MS);

@@ -34,6 +34,7 @@ export interface DemoServer extends Part {
 const BODY_BYTES_MAX = 1024 * 1024;
 const ROUTE = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(?:\/(infer|ready))?$/;
 
+/** A body of text is sent as it is. */
 interface Answer {
   readonly status: number;
   readonly body: unknown;
@@ -87,11 +88,12 @@ class ModelServer implements DemoServer {
       if (thrown instanceof BadRequest) return { status: thrown.status, body: { error: thrown.message } };
       return { status: 500, body: { error: "internal error" } };
     });
-    const text = JSON.stringify(answer.body);
+    const plain = typeof answer.body === "string";
+    const text = plain ? String(answer.body) : JSON.stringify(answer.body);
     // Whatever of the request was not read must not be taken for the next one; a stopping server keeps no connection.
     if (!request.complete || this.#server === null) response.setHeader("connection", "close");
     response.writeHead(answer.status, {
-      "content-type": "application/json",
+      "content-type": plain ? "text/plain; version=0.0.4; charset=utf-8" : "application/json",
       "content-length": Buffer.byteLength(text),
     });
     response.end(request.method === "HEAD" ? undefined : text);
@@ -101,6 +103,7 @@ class ModelServer implements DemoServer {
     const path = request.url?.split("?")[0] ?? "/";
     if (path === "/v2/health/live") return { status: 200, body: { live: true } };
     if (path === "/v2/health/ready") return { status: 200, body: { ready: true } };
+    if (path === "/metrics") return { status: 200, body: processPage(this.#needs.clock.wallMs()) };
     if (path === "/v2") return { status: 200, body: { name: "outrider-demo", version: "2", extensions: [] } };
     const [, name, version, action] = ROUTE.exec(path) ?? [];
     if (name === undefined) throw new BadRequest(404, "no such path");
@@ -146,6 +149,17 @@ class ModelServer implements DemoServer {
     const usual = 2 + 0.3 * rows - 1.5 * Math.log(1 - chance());
     return chance() < 0.02 ? usual + 20 + 60 * chance() : usual;
   }
+}
+
+/** Its own CPU and memory, by the names that Prometheus client libraries agree on. */
+function processPage(nowMs: number): string {
+  const { user, system } = process.cpuUsage();
+  const figures = [
+    ["process_cpu_seconds_total", "counter", (user + system) / 1e6],
+    ["process_resident_memory_bytes", "gauge", process.memoryUsage.rss()],
+    ["process_start_time_seconds", "gauge", Math.round(nowMs / 1000 - process.uptime())],
+  ] as const;
+  return figures.map(([name, type, value]) => `# TYPE ${name} ${type}\n${name} ${value}\n`).join("");
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {

@@ -14,6 +14,8 @@ import { planRequest, type PlannedRequest } from "./requests.ts";
 export interface DemoTrafficOptions {
   readonly proxyUrl: string;
   readonly apiUrl: string;
+  /** Of the API; null or absent: it needs none. */
+  readonly token?: string | null;
   /** Mean; the gaps are random, as of independent callers. */
   readonly requestsPerSecond: number;
   /** Ends by itself after this long; null or absent: when stopped. */
@@ -67,10 +69,12 @@ class Traffic implements DemoTraffic {
     this.#options = options;
     this.#needs = needs;
     this.#undo = new UndoStack(needs.clock, needs.log);
-    const url = `${options.apiUrl}/v1/labels`;
+    const { apiUrl, token = null } = options;
+    const url = `${apiUrl}/v1/labels`;
+    const headers: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` };
     this.#labels = createLabelSender({
       clock: needs.clock,
-      send: (body) => this.#post({ url, headers: {}, body }),
+      send: (body) => this.#post({ url, headers, body }),
     });
   }
 

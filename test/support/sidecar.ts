@@ -36,7 +36,7 @@ export interface Sidecar {
 }
 
 /** Asks until `ready` says so; fails after `withinMs`. */
-export async function until(ready: () => Promise<boolean> | boolean, withinMs = 10_000): Promise<void> {
+export async function until(ready: () => Promise<boolean> | boolean, withinMs = 30_000): Promise<void> {
   const endsAt = performance.now() + withinMs;
   while (!(await ready())) {
     if (performance.now() > endsAt)
@@ -90,7 +90,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
       urls.set(name, url);
     if (child.exitCode !== null) throw new Error(`the sidecar ended with ${child.exitCode}: ${text}`);
     return urls.size === (options.waitForApi === false ? 2 : 3);
-  }, 20_000).catch((thrown: unknown) => {
+  }, 60_000).catch((thrown: unknown) => {
     child.kill("SIGKILL");
     throw new Error(`the sidecar did not start: ${text}`, { cause: thrown });
   });

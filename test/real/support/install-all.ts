@@ -4,6 +4,8 @@ import {
   ensureAlertmanager,
   ensureChromium,
   ensureCollector,
+  ensureHelm,
+  ensureManifests,
   ensureNginx,
   ensurePrometheus,
   ensurePython,
@@ -15,3 +17,5 @@ console.log(await ensureNginx());
 console.log(await ensureChromium());
 console.log(await ensureAlertmanager());
 console.log(await ensureCollector());
+console.log(await ensureHelm());
+console.log(await ensureManifests());

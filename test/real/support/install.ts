@@ -16,6 +16,7 @@ export const pythonFolder = join(root, "test", "real", "python");
 const PROMETHEUS = { version: "3.16.0", module: "v0.316.0" };
 const ALERTMANAGER = { version: "0.34.2" };
 const COLLECTOR = { version: "0.165.0" };
+const HELM = { version: "3.22.0", kubernetes: { major: 1, minor: 37 } };
 const INSTALL_MS = 25 * 60_000;
 /** Another run may be installing: longer than its own limit, so that it has failed before we give up. */
 const LOCK_MS = INSTALL_MS + 60_000;
@@ -186,18 +187,48 @@ export async function ensureAlertmanager(): Promise<AlertmanagerInstall> {
 /** An OpenTelemetry Collector with OTLP in, OTLP JSON and debug out: the small program in support/collector. */
 export async function ensureCollector(): Promise<{ readonly collector: string }> {
   if (!(await haveGo())) throw new Error("Go is needed to build the Collector");
-  const collector = binary("collector");
-  const source = join(here, "collector");
-  const text = ["main.go", "go.mod", "go.sum"].map((file) => readFileSync(join(source, file)));
-  const content = createHash("sha256").update(Buffer.concat(text)).digest("hex").slice(0, 8);
-  await once(
-    { name: "collector", version: `${COLLECTOR.version}-${content}`, files: [collector] },
-    async () => {
-      const build = ["build", "-ldflags", "-s -w", "-o", collector, "."];
-      await run("go", build, { cwd: source, withinMs: INSTALL_MS });
-    },
+  return { collector: await ensureOwn("collector", ["main.go", "go.mod", "go.sum"], COLLECTOR.version) };
+}
+
+/** Helm, from its Go module. Throws where there is no Go. */
+export async function ensureHelm(): Promise<{ readonly helm: string }> {
+  if (!(await haveGo())) throw new Error("Go is needed to build Helm");
+  const { version, kubernetes } = HELM;
+  const helm = binary("helm");
+  // As its own build does: charts ask which Kubernetes they are rendered for.
+  const names = {
+    "helm.sh/helm/v3/internal/version.version": `v${version}`,
+    "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor": kubernetes.major,
+    "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor": kubernetes.minor,
+    "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor": kubernetes.major,
+    "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor": kubernetes.minor,
+  };
+  const named = Object.entries(names).map(([name, value]) => `-X ${name}=${value}`);
+  const flags = ["-ldflags", `-s -w ${named.join(" ")}`];
+  await once({ name: "helm", version, files: [helm] }, () =>
+    goInstall(`helm.sh/helm/v3/cmd/helm@v${version}`, flags),
   );
-  return { collector };
+  return { helm };
+}
+
+/** A small program of our own below support/: stamped by the content of its files. */
+async function ensureOwn(name: string, wanted: readonly string[], version: string): Promise<string> {
+  const source = join(here, name);
+  const text = wanted.map((file) => readFileSync(join(source, file)));
+  const content = createHash("sha256").update(Buffer.concat(text)).digest("hex").slice(0, 8);
+  const program = binary(name);
+  await once({ name, version: `${version}-${content}`, files: [program] }, async () => {
+    const build = ["build", "-ldflags", "-s -w", "-o", program, "."];
+    await run("go", build, { cwd: source, withinMs: INSTALL_MS });
+  });
+  return program;
+}
+
+/** Reads Kubernetes objects, compose files and Dockerfiles with the libraries of their own programs. */
+export async function ensureManifests(): Promise<{ readonly manifests: string }> {
+  if (!(await haveGo())) throw new Error("Go is needed to build the reader of deployment files");
+  const sources = readdirSync(join(here, "manifests")).toSorted();
+  return { manifests: await ensureOwn("manifests", sources, "1") };
 }
 
 /** Debian's nginx, unpacked. Run it with its own `-p` and `-c`. */

@@ -1,4 +1,4 @@
-module outrider/test/real/manifests
+module outrider.test/manifests
 
 go 1.26.8
 
