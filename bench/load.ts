@@ -18,6 +18,8 @@ const [
   secondsText = "3",
   rateText = "0",
   path = "/v2/models/bench/infer",
+  // "sent": a stall slows the sending down. "due": nothing is let off; what is late is late from when it was due.
+  clock = "sent",
 ] = process.argv;
 const port = Number(portText);
 const connections = Number(connectionsText);
@@ -60,17 +62,18 @@ class Client {
       return;
     }
     if (rate > 0) {
-      due = Math.max(due + 1000 / rate, now - 50);
+      due = clock === "due" ? due + 1000 / rate : Math.max(due + 1000 / rate, now - 50);
+      const mine = due;
       if (due > now + 0.3) {
-        setTimeout(() => this.#write(), due - now);
+        setTimeout(() => this.#write(mine), due - now);
         return;
       }
     }
-    this.#write();
+    this.#write(due);
   }
 
-  #write(): void {
-    this.#sentAt = performance.now();
+  #write(dueAt: number): void {
+    this.#sentAt = clock === "due" && rate > 0 ? dueAt : performance.now();
     this.#need = -1;
     this.#have = 0;
     this.#socket.write(request);

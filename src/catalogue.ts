@@ -6,12 +6,14 @@ import type { Descriptor } from "./catalogue/descriptor.ts";
 import { driftFamilies, estimateFamilies } from "./catalogue/estimates.ts";
 import { flowFamilies } from "./catalogue/flow.ts";
 import { arrivalFamilies, readyFamilies, windowFamilies } from "./catalogue/quality.ts";
+import { generationFamilies } from "./catalogue/generation.ts";
 import { runtimeFamilies } from "./catalogue/runtime.ts";
 import { selfFamilies } from "./catalogue/self.ts";
 import { delayFamilies, sliceFamilies } from "./catalogue/timeliness.ts";
 import { trafficFamilies } from "./catalogue/traffic.ts";
 import { versionFamilies } from "./catalogue/versions.ts";
 import { probeFamilies, targetFamilies } from "./catalogue/watch.ts";
+import { webSocketFamilies } from "./catalogue/websocket.ts";
 
 export type { Attribute, AttributeType, Descriptor, FamilyType } from "./catalogue/descriptor.ts";
 export { attributeOf, OVERFLOW_LABEL, OVERFLOW_VALUE } from "./catalogue/descriptor.ts";
@@ -26,6 +28,8 @@ export interface Section {
 /** The families in the order in which they are exported and documented. */
 export const sections: readonly Section[] = Object.freeze([
   { title: "Traffic", families: trafficFamilies },
+  { title: "Streams and generated text", families: generationFamilies },
+  { title: "WebSockets", families: webSocketFamilies },
   { title: "Probes", families: probeFamilies },
   { title: "The watched process", families: targetFamilies },
   { title: "Predictions and labels", families: flowFamilies },

@@ -40,6 +40,10 @@ const SEMANTIC: ReadonlyMap<string, Attribute> = new Map<string, Attribute>([
   ["server_address", { key: "server.address", type: "string" }],
   ["server_port", { key: "server.port", type: "int" }],
   ["rpc_grpc_status_code", { key: "rpc.grpc.status_code", type: "int" }],
+  ["gen_ai_operation_name", { key: "gen_ai.operation.name", type: "string" }],
+  ["gen_ai_provider_name", { key: "gen_ai.provider.name", type: "string" }],
+  ["gen_ai_request_model", { key: "gen_ai.request.model", type: "string" }],
+  ["gen_ai_response_model", { key: "gen_ai.response.model", type: "string" }],
   [OVERFLOW_LABEL, { key: "otel.metric.overflow", type: "boolean" }],
 ]);
 

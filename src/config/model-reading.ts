@@ -19,10 +19,12 @@ export const match = z
 
 export const extract = z
   .strictObject({
-    reader: oneOf(["oip-v2", "predictions", "rows", "object"])
+    reader: oneOf(["oip-v2", "predictions", "rows", "object", "openai"])
       .nullable()
       .default(null)
-      .describe("How answers are read: oip-v2, predictions, rows or object. Default: by their shape."),
+      .describe(
+        "How answers are read: oip-v2, predictions, rows, object or openai. Default: by their shape.",
+      ),
     prediction: jsonPath()
       .nullable()
       .default(null)

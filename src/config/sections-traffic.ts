@@ -9,6 +9,7 @@ import {
   address,
   duration,
   file,
+  flag,
   grpcOrigin,
   hostName,
   integer,
@@ -110,9 +111,14 @@ export const telemetry = z
     listen: address()
       .prefault("0.0.0.0:7071")
       .describe("Where /metrics, /livez, /readyz and /version are read."),
+    genai: flag()
+      .default(false)
+      .describe(
+        "Also export gen_ai_server_* by OpenTelemetry's conventions for generative AI, whose names still change.",
+      ),
   })
   .prefault({})
-  .describe("The telemetry listener, read only.");
+  .describe("The telemetry listener, read only, and what it tells.");
 
 const SHA256 = "must be the SHA-256 of the token as 64 hex digits";
 

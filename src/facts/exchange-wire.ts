@@ -1,7 +1,7 @@
 // An exchange as bytes, for the road between the traffic process and the observer. Decode undoes encode.
 
 import type { ByteReader, ByteWriter } from "../kernel/wire.ts";
-import type { BodyCopy, Exchange, OwnError, Outcome, RawHeaders } from "./exchange.ts";
+import type { BodyCopy, Exchange, OwnError, Outcome, RawHeaders, WebSocketFacts } from "./exchange.ts";
 
 const OUTCOMES: readonly Outcome[] = [
   "ok",
@@ -29,6 +29,7 @@ const ID_SOURCES: readonly Exchange["idSource"][] = ["client", "model", "minted"
 const KEPT: readonly BodyCopy["kept"][] = ["whole", "truncated", "not-captured", "shed"];
 const SIDES: readonly Exchange["abortedBy"][] = [null, "client", "upstream"];
 const NO_BYTES = new Uint8Array(0);
+const NO_MARKS: readonly number[] = Object.freeze([]);
 
 function index<T>(list: readonly T[], value: T): number {
   const at = list.indexOf(value);
@@ -61,12 +62,50 @@ function encodeBody(out: ByteWriter, body: BodyCopy, shed: boolean): void {
   out.u8(index(KEPT, shed && body.bytes.length > 0 ? "shed" : body.kept));
   out.f64(body.total);
   out.bytes(shed ? NO_BYTES : body.bytes);
+  const marks = shed ? NO_MARKS : (body.marks ?? NO_MARKS);
+  out.u32(marks.length);
+  for (const mark of marks) out.f64(mark);
+  out.bytes(shed ? NO_BYTES : (body.tail ?? NO_BYTES));
 }
 
 function decodeBody(from: ByteReader): BodyCopy {
   const kept = pick(KEPT, from.u8());
   const total = from.f64();
-  return { kept, total, bytes: from.bytes() };
+  const bytes = from.bytes();
+  const marks: number[] = [];
+  for (let left = from.u32(); left > 0; left--) marks.push(from.f64());
+  const tail = from.bytes();
+  return {
+    kept,
+    total,
+    bytes,
+    ...(marks.length > 0 ? { marks } : {}),
+    ...(tail.length > 0 ? { tail } : {}),
+  };
+}
+
+function encodeWebSocket(out: ByteWriter, facts: WebSocketFacts | undefined): void {
+  out.u8(facts === undefined ? 0 : 1);
+  if (facts === undefined) return;
+  out.f64(facts.requestMessages);
+  out.f64(facts.responseMessages);
+  out.f64(facts.firstMessageMs ?? Number.NaN);
+  out.u8(index(SIDES, facts.closedBy));
+  out.f64(facts.closeCode ?? Number.NaN);
+  out.u8(facts.measured ? 1 : 0);
+}
+
+function decodeWebSocket(from: ByteReader): { webSocket?: WebSocketFacts } {
+  if (from.u8() === 0) return {};
+  const webSocket = {
+    requestMessages: from.f64(),
+    responseMessages: from.f64(),
+    firstMessageMs: numberOrNull(from.f64()),
+    closedBy: pick(SIDES, from.u8()),
+    closeCode: numberOrNull(from.f64()),
+    measured: from.u8() === 1,
+  };
+  return { webSocket };
 }
 
 /** Appends `exchange`; with `shedBodies` the copies of its bodies stay behind. */
@@ -92,6 +131,7 @@ export function encodeExchange(out: ByteWriter, exchange: Exchange, shedBodies: 
   out.u8(exchange.ownError === null ? 255 : index(OWN_ERRORS, exchange.ownError));
   out.u8(index(SIDES, exchange.abortedBy));
   out.u8(exchange.upgraded ? 1 : 0);
+  encodeWebSocket(out, exchange.webSocket);
   out.text(exchange.announcedVersion ?? "");
   encodeHeaders(out, exchange.requestHeaders);
   encodeHeaders(out, exchange.responseHeaders);
@@ -137,6 +177,7 @@ export function decodeExchange(from: ByteReader): Exchange {
     ownError: ownErrorAt === 255 ? null : pick(OWN_ERRORS, ownErrorAt),
     abortedBy: pick(SIDES, from.u8()),
     upgraded: from.u8() === 1,
+    ...decodeWebSocket(from),
     announcedVersion: textOrNull(from.text()),
     requestHeaders: decodeHeaders(from),
     responseHeaders: decodeHeaders(from),

@@ -30,7 +30,17 @@ export interface BodyCopy {
   readonly total: number;
   /** Why `bytes` is shorter than `total`, or "whole". "shed": the queue to the observer was full. */
   readonly kept: "whole" | "truncated" | "not-captured" | "shed";
+  /**
+   * When the copied chunks after the first came: [bytes before it, milliseconds after the request's head, ...], at most
+   * `MARKS_MAX` pairs; NaN from the chunk on whose time was not kept. Absent: one chunk, or a request.
+   */
+  readonly marks?: readonly number[];
+  /** The last bytes of a truncated answer: what a stream says at its end. */
+  readonly tail?: Uint8Array;
 }
+
+/** Chunks of one body of which the arrival is kept. */
+export const MARKS_MAX = 128;
 
 /** Milliseconds after the request's head was read (monotonic); null: it never happened. */
 export interface Clocks {
@@ -51,6 +61,21 @@ export interface Trace {
   readonly spanId: string;
   readonly parentSpanId: string | null;
   readonly sampled: boolean;
+}
+
+/** What passed over one WebSocket; counted from frame headers. */
+export interface WebSocketFacts {
+  /** Whole messages of the client, and of the model. */
+  readonly requestMessages: number;
+  readonly responseMessages: number;
+  /** From the client's first message, or from the 101 where the model spoke first, to the model's first message; null: it sent none. */
+  readonly firstMessageMs: number | null;
+  /** Whose closing frame came first; null: none came. */
+  readonly closedBy: "client" | "upstream" | null;
+  /** Code of that frame; null: it held none. */
+  readonly closeCode: number | null;
+  /** False: what passed was not RFC 6455 from some point on, and is not counted from there. */
+  readonly measured: boolean;
 }
 
 /** Header lines in the order and spelling of the wire: [name, value, name, value, ...]. */
@@ -77,6 +102,8 @@ export interface Exchange {
   /** Who broke the exchange off after it began. */
   readonly abortedBy: "client" | "upstream" | null;
   readonly upgraded: boolean;
+  /** Absent: it was no WebSocket. */
+  readonly webSocket?: WebSocketFacts;
   /** Version the relay announced in `x-model-version` before the head left, if it knew one. */
   readonly announcedVersion: string | null;
   readonly requestHeaders: RawHeaders;

@@ -1,8 +1,16 @@
 // From the copied bytes of a body to JSON: decoding, byte order mark, the binary tail behind a JSON head.
 
-import { brotliDecompressSync, gunzipSync, inflateRawSync, inflateSync, zstdDecompressSync } from "node:zlib";
+import {
+  brotliDecompressSync,
+  constants,
+  gunzipSync,
+  inflateRawSync,
+  inflateSync,
+  zstdDecompressSync,
+} from "node:zlib";
 import type { BodyCopy } from "../facts/exchange.ts";
 import { codeOf } from "../kernel/problem.ts";
+import { parseJson } from "./parse-json.ts";
 import type { Answer } from "./readers.ts";
 import type { FailureReason } from "./rules.ts";
 
@@ -22,30 +30,46 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-function decompress(bytes: Buffer, encoding: string, maxOutputLength: number): Buffer | null {
+/** "whole": the bytes must end where the coding ends; "prefix": as far as they go. */
+type Extent = "whole" | "prefix";
+
+function decompress(
+  bytes: Buffer,
+  encoding: string,
+  of: { bytesMax: number; extent: Extent },
+): Buffer | null {
+  const options = { maxOutputLength: of.bytesMax };
+  const zlib = of.extent === "prefix" ? { ...options, finishFlush: constants.Z_SYNC_FLUSH } : options;
   switch (encoding) {
     case "gzip":
     case "x-gzip":
-      return gunzipSync(bytes, { maxOutputLength });
+      return gunzipSync(bytes, zlib);
     case "deflate":
       // Servers disagree whether "deflate" has zlib's wrapping; its first byte tells.
-      return ((bytes[0] ?? 0) & 0x0f) === 8
-        ? inflateSync(bytes, { maxOutputLength })
-        : inflateRawSync(bytes, { maxOutputLength });
+      return ((bytes[0] ?? 0) & 0x0f) === 8 ? inflateSync(bytes, zlib) : inflateRawSync(bytes, zlib);
     case "br":
-      return brotliDecompressSync(bytes, { maxOutputLength });
+      return brotliDecompressSync(
+        bytes,
+        of.extent === "prefix" ? { ...options, finishFlush: constants.BROTLI_OPERATION_FLUSH } : options,
+      );
     case "zstd":
-      return zstdDecompressSync(bytes, { maxOutputLength });
+      return zstdDecompressSync(
+        bytes,
+        of.extent === "prefix" ? { ...options, finishFlush: constants.ZSTD_e_flush } : options,
+      );
     default:
       return null;
   }
 }
 
-function decoded(bytes: Buffer, head: BodyHead): Buffer | FailureReason {
-  const encoding = (head.encoding ?? "").toLowerCase();
-  if (encoding === "" || encoding === "identity") return bytes;
+const encodingOf = (head: BodyHead): string => (head.encoding ?? "").trim().toLowerCase();
+const isPlain = (encoding: string): boolean => encoding === "" || encoding === "identity";
+
+function decoded(bytes: Buffer, head: BodyHead, extent: Extent = "whole"): Buffer | FailureReason {
+  const encoding = encodingOf(head);
+  if (isPlain(encoding)) return bytes;
   try {
-    return decompress(bytes, encoding, head.bytesMax * GROWTH_MAX) ?? "encoding";
+    return decompress(bytes, encoding, { bytesMax: head.bytesMax * GROWTH_MAX, extent }) ?? "encoding";
   } catch (thrown) {
     if (codeOf(thrown) === "ERR_BUFFER_TOO_LARGE") return "too_large";
     // Announced but not done: some servers label plain JSON as compressed.
@@ -54,33 +78,15 @@ function decoded(bytes: Buffer, head: BodyHead): Buffer | FailureReason {
   }
 }
 
-/**
- * NaN and Infinity (Python writes them) become null, so that one bad row does not cost all others.
- * A text without end matches too: were it tried again from each of its quotes, time would grow with the square.
- */
-const NOT_JSON = /"(?:[^"\\]+|\\[^])*"?|-?\b(?:NaN|Infinity)\b/g;
-
-function tolerant(text: string): unknown {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    return parsed;
-  } catch {
-    if (!text.includes("NaN") && !text.includes("Infinity")) return undefined;
-  }
-  try {
-    const mended: unknown = JSON.parse(
-      text.replace(NOT_JSON, (token) => (token.startsWith('"') ? token : "null")),
-    );
-    return mended;
-  } catch {
-    return undefined;
-  }
+/** What the first `bytes` of a body say, however much of it they are; null when they cannot be decoded. */
+export function readPrefix(bytes: Uint8Array, head: BodyHead): Buffer | null {
+  const text = decoded(asBuffer(bytes), head, "prefix");
+  return typeof text === "string" ? null : text;
 }
 
-/** Parses JSON text in UTF-8, with or without byte order mark; undefined when it is none. */
-export function parseJson(bytes: Buffer): unknown {
-  const mark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
-  return tolerant(bytes.toString("utf8", mark));
+/** Whether the body's bytes are its text. */
+export function isEncoded(head: BodyHead): boolean {
+  return !isPlain(encodingOf(head));
 }
 
 function kept(body: BodyCopy): FailureReason | null {
@@ -98,34 +104,45 @@ function kept(body: BodyCopy): FailureReason | null {
   }
 }
 
+/** The length of the JSON head where binary tensors follow it, else null. */
+function jsonHead(head: BodyHead): number | null {
+  const { jsonBytes } = head;
+  return jsonBytes !== undefined && /^\d{1,9}$/.test(jsonBytes) ? Number(jsonBytes) : null;
+}
+
+/** Of a body of which only the beginning was copied the JSON head may still be whole. */
+function hasWholeHead(body: BodyCopy, head: BodyHead): boolean {
+  const length = jsonHead(head);
+  return body.kept === "truncated" && length !== null && length <= body.bytes.length && !isEncoded(head);
+}
+
 /** The answer as JSON and what follows it, or why there is none. */
 export function readBody(body: BodyCopy, head: BodyHead): Answer | FailureReason {
   const missing = kept(body);
-  if (missing !== null) return missing;
+  if (missing !== null && !hasWholeHead(body, head)) return missing;
   if (body.bytes.length === 0) return "no_prediction";
   const bytes = decoded(asBuffer(body.bytes), head);
   if (typeof bytes === "string") return bytes;
-  let json = bytes;
-  let tail: Buffer | null = null;
-  if (head.jsonBytes !== undefined && /^\d{1,9}$/.test(head.jsonBytes)) {
-    json = bytes.subarray(0, Number(head.jsonBytes));
-    tail = bytes.subarray(Number(head.jsonBytes));
-  }
-  const parsed = parseJson(json);
-  return parsed === undefined ? "not_json" : { json: parsed, tail };
+  const length = jsonHead(head);
+  const parsed = parseJson(length === null ? bytes : bytes.subarray(0, length));
+  if (parsed === undefined) return "not_json";
+  const tail = length === null ? null : { bytes: bytes.subarray(length), whole: missing === null };
+  return { json: parsed, tail };
 }
 
-/** The request's JSON when it is small, whole and plain; undefined otherwise. */
-export function readRequest(body: BodyCopy, bytesMax: number): unknown {
-  if (body.kept !== "whole" || body.bytes.length === 0 || body.bytes.length > bytesMax) return undefined;
-  const bytes = asBuffer(body.bytes);
-  const first = bytes[0];
-  const isText =
-    first === 0x7b || first === 0x5b || first === 0x20 || first === 0x0a || first === 0x0d || first === 0xef;
-  return isText ? parseJson(bytes) : undefined;
-}
+const OPENERS: ReadonlySet<number> = new Set([0x7b, 0x5b, 0x20, 0x09, 0x0a, 0x0d, 0xef, 0xff, 0xfe]);
 
-/** Whether the bytes hold `text`, without decoding them. */
-export function holds(body: BodyCopy, text: string): boolean {
-  return asBuffer(body.bytes).includes(text, 0, "latin1");
+/** "all"; or only JSON of at most `bytesMax` bytes in which `text` stands: mostly nothing in a request is asked for. */
+export type Wanted = "all" | { readonly text: string; readonly bytesMax: number };
+
+/** The request's JSON, or its JSON head before binary tensors; undefined when it is none, not whole or not wanted. */
+export function readRequest(body: BodyCopy, head: BodyHead, wanted: Wanted): unknown {
+  if (body.bytes.length === 0 || (body.kept !== "whole" && !hasWholeHead(body, head))) return undefined;
+  const text = decoded(asBuffer(body.bytes), head);
+  if (typeof text === "string") return undefined;
+  const json = text.subarray(0, jsonHead(head) ?? text.length);
+  if (!OPENERS.has(json[0] ?? 0)) return undefined;
+  const asked =
+    wanted === "all" || (json.length <= wanted.bytesMax && json.includes(wanted.text, 0, "latin1"));
+  return asked ? parseJson(json) : undefined;
 }

@@ -6,21 +6,26 @@ import type { Prediction } from "../facts/prediction.ts";
 import { pathOf } from "../kernel/glob.ts";
 import { readPath } from "../kernel/jsonpath.ts";
 import { ID_HEADERS, aliasesOf } from "./aliases.ts";
-import { holds, readBody, readRequest } from "./body.ts";
+import { readBody, readRequest } from "./body.ts";
+import type { BodyHead } from "./body.ts";
 import { DEFAULT_READ, compileRule, headersOf } from "./compile.ts";
 import type { CompiledRule } from "./compile.ts";
 import { fitFor } from "./fit.ts";
 import { mediaType, pickHeaders } from "./heads.ts";
 import type { Heads } from "./heads.ts";
+import { generationOf, requestModelOf } from "./generation.ts";
 import { isObject, own } from "./json.ts";
 import type { ModelBook } from "./models.ts";
 import { DEFAULT_MODEL, OTHER, UNKNOWN_VERSION, modelName } from "./names.ts";
 import { Paths } from "./paths.ts";
 import type { PathFacts } from "./paths.ts";
-import { isConfigured, isSure, readAnswer } from "./readers.ts";
+import { fitText } from "./openai.ts";
+import { isConfigured, isFreeText, isSure, readAnswer } from "./readers.ts";
 import type { Answer } from "./readers.ts";
 import type { Row } from "./row.ts";
-import type { Failure, FailureReason, ModelRule, Reading } from "./rules.ts";
+import type { Failure, FailureReason, Generation, ModelRule, Reading } from "./rules.ts";
+import { readStream } from "./stream.ts";
+import type { StreamReading } from "./stream.ts";
 import { versionOf } from "./version.ts";
 
 export * from "./rules.ts";
@@ -66,6 +71,16 @@ interface Sight {
   /** The rule whose pattern matches the path. */
   readonly byPath: CompiledRule | null;
   readonly responseHeads: Heads;
+  /** null: the answer is no stream of events. */
+  readonly stream: StreamReading | null;
+}
+
+function bodyHead(heads: Heads, bytesMax: number): BodyHead {
+  return {
+    encoding: heads.get("content-encoding"),
+    jsonBytes: heads.get("inference-header-content-length"),
+    bytesMax,
+  };
 }
 
 function isSuccess(status: number | null): boolean {
@@ -102,20 +117,30 @@ class ExchangeReader implements Extractor {
   readonly #requestHeaders: ReadonlySet<string>;
   readonly #responseHeaders: ReadonlySet<string>;
   readonly #paths = new Paths();
+  readonly #bodyBytesMax: number;
 
   constructor(options: ExtractorOptions, needs: ExtractorNeeds) {
     this.#options = options;
     this.#needs = needs;
+    this.#bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
     this.#rules = options.rules.map(compileRule);
     this.#idHeader = options.idHeader?.toLowerCase() ?? null;
     const configured = headersOf(options.rules);
     const ids = this.#idHeader === null ? [] : [this.#idHeader];
-    this.#requestHeaders = new Set(["x-request-id", "x-prediction-id", ...ids, ...configured.request]);
+    this.#requestHeaders = new Set([
+      "content-encoding",
+      "inference-header-content-length",
+      "x-request-id",
+      "x-prediction-id",
+      ...ids,
+      ...configured.request,
+    ]);
     this.#responseHeaders = new Set([
       "content-type",
       "content-encoding",
       "inference-header-content-length",
       "x-model-version",
+      "x-litellm-model-id",
       ...ID_HEADERS,
       ...ids,
       ...configured.response,
@@ -129,7 +154,16 @@ class ExchangeReader implements Extractor {
       const detail = thrown instanceof Error ? thrown.name : "unknown";
       const failure: Failure = { reason: "internal", detail };
       const [model, version] = [OTHER, UNKNOWN_VERSION];
-      return { kind: "unreadable", model, version, route: OTHER, aliases: [], predictions: [], failure };
+      return {
+        kind: "unreadable",
+        model,
+        version,
+        route: OTHER,
+        aliases: [],
+        predictions: [],
+        failure,
+        generation: null,
+      };
     }
   }
 
@@ -141,21 +175,22 @@ class ExchangeReader implements Extractor {
   #read(exchange: Exchange): Reading {
     const path = pathOf(exchange.target);
     const facts = this.#paths.read(path);
+    const responseHeads = pickHeaders(exchange.responseHeaders, this.#responseHeaders);
+    const type = mediaType(responseHeads.get("content-type"));
+    const head = bodyHead(responseHeads, this.#bodyBytesMax);
     const sight: Sight = {
       exchange,
       facts,
       route: this.#paths.routeOf(facts, isTrusted(exchange)),
       byPath: this.#rules.find((rule) => rule.matches(path)) ?? null,
-      responseHeads: pickHeaders(exchange.responseHeaders, this.#responseHeaders),
+      responseHeads,
+      stream: isSuccess(exchange.status) && !exchange.upgraded ? readStream(exchange, type, head) : null,
     };
     if (!isCandidate(sight, path)) return this.#none(sight);
-    const type = mediaType(sight.responseHeads.get("content-type"));
+    const streamed = sight.stream?.answer ?? null;
+    if (streamed !== null) return this.#readJson(sight, { json: streamed, tail: null });
     if (STREAMS.has(type)) return this.#missing(sight, "unsupported", type);
-    const answer = readBody(exchange.response, {
-      encoding: sight.responseHeads.get("content-encoding"),
-      jsonBytes: sight.responseHeads.get("inference-header-content-length"),
-      bytesMax: this.#options.bodyBytesMax ?? BODY_BYTES_MAX,
-    });
+    const answer = readBody(exchange.response, head);
     if (typeof answer !== "string") return this.#readJson(sight, answer);
     if (answer === "not_captured" && this.#options.sampled === true) return this.#none(sight);
     return this.#missing(
@@ -171,20 +206,26 @@ class ExchangeReader implements Extractor {
     const rule = sight.byPath ?? this.#ruleNamed(name, facts.model);
     const named = rule !== null && (rule.name === name || rule.name === facts.model);
     const meant = named || sight.byPath !== null || facts.kind === "prediction" || isSure(answer.json);
+    const found = { rule, answer, name };
     // The only model's rule may say what to look for; found there, it is a prediction on whatever path.
-    if (!meant && (rule === null || !isConfigured(rule.read.element))) return this.#none(sight);
+    if (!meant && (rule === null || !isConfigured(rule.read.element))) return this.#none(sight, found);
     const spec = this.#options.specs.specOf(rule?.name ?? name ?? facts.model ?? DEFAULT_MODEL);
     const rows = readAnswer(answer, rule?.read ?? DEFAULT_READ, spec?.classes ?? null);
-    const found = { rule, answer, name };
     if (typeof rows !== "string") return this.#predictions(sight, found, rows);
-    return meant ? this.#unreadable(sight, found, { reason: rows, detail: "" }) : this.#none(sight);
+    return meant ? this.#unreadable(sight, found, { reason: rows, detail: "" }) : this.#none(sight, found);
   }
 
   #predictions(sight: Sight, found: Found, rows: readonly Row[]): Reading {
     const { exchange } = sight;
     const model = this.#modelOf(sight, found);
     const spec: ModelSpec | null = this.#options.specs.specOf(model);
-    const fit = fitFor(spec, this.#options.specs.isFixed(model), rows);
+    const fixed = this.#options.specs.isFixed(model);
+    const text = isFreeText(found.answer?.json, found.rule?.read ?? DEFAULT_READ);
+    // Of a part of a text nobody knows what the whole would have said.
+    if (fixed && sight.stream?.whole === false) {
+      return this.#unreadable(sight, found, { reason: "truncated", detail: "stream" });
+    }
+    const fit = text ? fitText(spec, fixed, rows) : fitFor(spec, fixed, rows);
     const { version, requestHeads, requestBody } = this.#context(sight, found, model);
     const slice = found.rule?.slices.read(requestHeads, requestBody) ?? null;
     const ts = Math.floor(exchange.startedAtMs);
@@ -200,12 +241,14 @@ class ExchangeReader implements Extractor {
         predictions.push({ model, version, id, ts, value, score, scores, slice });
       }
     }
-    if (predictions.length === 0 && exchange.method === "GET") return this.#none(sight);
+    // What a GET brings may be looked at again and again: a stored text is no new prediction.
+    if (exchange.method === "GET" && (text || predictions.length === 0)) return this.#none(sight);
     const lost = rows.length - predictions.length;
     const failure = refused === null ? null : { reason: refused, detail: `${lost} of ${rows.length} rows` };
     const aliases = this.#aliases(sight, found, { requestHeads, requestBody });
     const kind = predictions.length === 0 ? "unreadable" : "predictions";
-    return { kind, model, version, route: sight.route, aliases, predictions, failure };
+    const generation = this.#generation(sight, found, requestBody);
+    return { kind, model, version, route: sight.route, aliases, predictions, failure, generation };
   }
 
   /** Version, and what of the request is needed: its body is parsed for slices, or when it holds an id. */
@@ -219,14 +262,16 @@ class ExchangeReader implements Extractor {
       announced: exchange.announcedVersion,
       external: () => this.#needs.externalVersion(model),
     });
-    const { request } = exchange;
-    const needed = found.rule?.needsRequestBody === true;
-    const hasId = request.bytes.length <= REQUEST_ID_BYTES_MAX && holds(request, '"id"');
-    return {
-      version,
-      requestHeads: pickHeaders(exchange.requestHeaders, this.#requestHeaders),
-      requestBody: needed || hasId ? readRequest(request, request.bytes.length) : undefined,
-    };
+    const requestHeads = pickHeaders(exchange.requestHeaders, this.#requestHeaders);
+    const needed = found.rule?.needsRequestBody === true || isFreeText(found.answer?.json, DEFAULT_READ);
+    const wanted = needed ? "all" : { text: '"id"', bytesMax: REQUEST_ID_BYTES_MAX };
+    const requestBody = readRequest(exchange.request, bodyHead(requestHeads, this.#bodyBytesMax), wanted);
+    return { version, requestHeads, requestBody };
+  }
+
+  #generation(sight: Sight, found: Found | null, requestBody: unknown): Generation | null {
+    const generation = sight.stream?.generation ?? generationOf(found?.answer?.json);
+    return generation === null ? null : { ...generation, requestModel: requestModelOf(requestBody) };
   }
 
   #aliases(sight: Sight, found: Found, request: Omit<Context, "version">): string[] {
@@ -281,25 +326,31 @@ class ExchangeReader implements Extractor {
       aliases,
       predictions: [],
       failure,
+      generation: this.#generation(sight, found, context.requestBody),
     };
   }
 
   /** Not a prediction; still counted under its model when the path tells a known one (errors, above all). */
-  #none(sight: Sight): Reading {
+  #none(sight: Sight, found: Found | null = null): Reading {
     const { facts, byPath, exchange, responseHeads } = sight;
-    const guess = facts.model ?? (facts.kind === "prediction" ? DEFAULT_MODEL : "");
-    const rule = byPath ?? (guess === "" ? null : this.#ruleNamed(null, facts.model));
-    const model = rule?.name ?? (this.#options.specs.specOf(guess) === null ? "" : guess);
+    const generation = this.#generation(sight, found, undefined);
+    // Embeddings, and streams that broke off: their model is named in what came.
+    const named = generation === null ? null : (found?.name ?? namedIn(sight.stream?.answer));
+    const guess = named ?? facts.model ?? (facts.kind === "prediction" ? DEFAULT_MODEL : "");
+    const rule = byPath ?? (guess === "" ? null : this.#ruleNamed(named, facts.model));
+    const known = named === null ? this.#options.specs.specOf(guess)?.name : this.#options.specs.admit(named);
+    const model = rule?.name ?? known ?? "";
     const version = versionOf({
       rule,
-      body: undefined,
+      body: sight.stream?.answer ?? undefined,
       responseHeads,
       // Whoever guesses at paths must not invent versions.
       pathVersion: isTrusted(exchange) ? facts.version : null,
       announced: exchange.announcedVersion,
       external: () => (model === "" ? null : this.#needs.externalVersion(model)),
     });
-    return { kind: "none", model, version, route: sight.route, aliases: [], predictions: [], failure: null };
+    const { route } = sight;
+    return { kind: "none", model, version, route, aliases: [], predictions: [], failure: null, generation };
   }
 }
 

@@ -6,7 +6,7 @@ import { NOTHING, SCORES_MAX, rowOf, valueOf } from "./row.ts";
 import type { ElementRule, Row } from "./row.ts";
 import type { FailureReason } from "./rules.ts";
 import { TensorReader } from "./tensor.ts";
-import type { Tensor } from "./tensor.ts";
+import type { BinaryTail, Tensor } from "./tensor.ts";
 
 export interface OipRule {
   /** Names of outputs; null: chosen by name. */
@@ -18,7 +18,7 @@ export interface OipRule {
 /** What comes with one answer. */
 export interface OipParts {
   /** The bytes behind the JSON head, or null. */
-  readonly tail: Buffer | null;
+  readonly tail: BinaryTail | null;
   /** Names for the indices of the classification extension. */
   readonly classes: readonly string[] | null;
 }

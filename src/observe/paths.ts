@@ -99,6 +99,17 @@ function v1Shape(rest: readonly string[]): Shape | null {
   return verb === "explain" ? shape(`${base}:explain`, "service", named) : null;
 }
 
+const GENERATES: ReadonlySet<string> = new Set(["chat/completions", "completions", "responses"]);
+
+/** [v1/]chat/completions and its kin (OpenAI's API). */
+function openAiShape(segments: readonly string[]): Shape | null {
+  const versioned = segments[0] === "v1";
+  const rest = (versioned ? segments.slice(1) : segments).join("/");
+  const route = `/${segments.join("/")}`;
+  if (GENERATES.has(rest)) return shape(route, "prediction");
+  return rest === "embeddings" ? shape(route, "other") : null;
+}
+
 /** Shapes that one server family or another gives a meaning, wherever in the path they begin. */
 function knownShape(segments: readonly string[]): Shape | null {
   const [first, second, third] = segments;
@@ -121,7 +132,7 @@ function knownShape(segments: readonly string[]): Shape | null {
   }
   if (segments.length === 1 && (first === "invocations" || first === "predict"))
     return shape(`/${first}`, "prediction");
-  return null;
+  return segments.length <= 3 ? openAiShape(segments) : null;
 }
 
 function startsShape(segment: string): boolean {

@@ -6,6 +6,7 @@ import { firstOwn, isList, isObject, numberList, own } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import { readOip } from "./oip.ts";
 import type { OipRule } from "./oip.ts";
+import { operationOf, readOpenAi } from "./openai.ts";
 import {
   NOTHING,
   SCORES_NAMES,
@@ -18,6 +19,7 @@ import {
 import type { ElementRule, Row } from "./row.ts";
 import type { FailureReason, ReaderName } from "./rules.ts";
 import { ROWS_MAX } from "./tensor.ts";
+import type { BinaryTail } from "./tensor.ts";
 
 export interface ReadRule {
   readonly reader: ReaderName | null;
@@ -29,7 +31,7 @@ export interface ReadRule {
 export interface Answer {
   readonly json: unknown;
   /** Bytes behind the JSON head (Inference-Header-Content-Length). */
-  readonly tail: Buffer | null;
+  readonly tail: BinaryTail | null;
 }
 
 type Rows = readonly Row[] | FailureReason;
@@ -47,11 +49,24 @@ function looksLikeOip(body: JsonObject): boolean {
   return typeof own(body, "text_output") === "string";
 }
 
+/** Text made by a generating model, in OpenAI's shapes. */
+function isGenerated(json: JsonObject): boolean {
+  const operation = operationOf(json);
+  return operation !== null && operation !== "embeddings";
+}
+
+/** Whether the rows of `json` are free text, as far as no rule says what to read. */
+export function isFreeText(json: unknown, rule: ReadRule): boolean {
+  if (isConfigured(rule.element) || !isObject(json)) return false;
+  return rule.reader === "openai" || isGenerated(json) || typeof own(json, "text_output") === "string";
+}
+
 /** The reader that the shape of `json` calls for, or null. */
 export function pickReader(json: unknown): ReaderName | null {
   if (isList(json)) return "rows";
   if (!isObject(json)) return null;
   if (looksLikeOip(json)) return "oip-v2";
+  if (isGenerated(json)) return "openai";
   if (Object.hasOwn(json, "predictions")) return "predictions";
   if (ROWS_NAMES.some((name) => isList(own(json, name)))) return "rows";
   const named = firstOwn(json, VALUE_NAMES) ?? firstOwn(json, ALL_SCORES);
@@ -61,7 +76,7 @@ export function pickReader(json: unknown): ReaderName | null {
 /** Whether `json` is a prediction beyond doubt, so that a path that says nothing of predictions does not matter. */
 export function isSure(json: unknown): boolean {
   if (isObject(json)) {
-    if (looksLikeOip(json)) return true;
+    if (looksLikeOip(json) || isGenerated(json)) return true;
     if (isList(own(json, "predictions"))) return true;
     if (isSurelyPrediction(json)) return true;
   }
@@ -164,6 +179,9 @@ export function readAnswer(answer: Answer, rule: ReadRule, classes: readonly str
       return readPredictions(json, rule.element);
     case "rows":
       return readRows(json, rule.at, rule.element);
+    case "openai":
+      if (isConfigured(rule.element)) return readObject(json, rule.element);
+      return isObject(json) ? readOpenAi(json) : "no_prediction";
     case "object":
       return readObject(json, rule.element);
     case null:

@@ -2,8 +2,8 @@
 
 import type { Prediction } from "../facts/prediction.ts";
 
-/** How answers are read. A model server's protocol, or one of three common shapes. */
-export type ReaderName = "oip-v2" | "predictions" | "rows" | "object";
+/** How answers are read. A model server's protocol, one of three common shapes, or OpenAI's. */
+export type ReaderName = "oip-v2" | "predictions" | "rows" | "object" | "openai";
 
 /** Where the served version stands; the only source that is asked. */
 export type VersionRule =
@@ -78,7 +78,7 @@ export const FAILURE_REASONS = [
   "row_count",
   /** More than 10,000 rows. */
   "too_many_rows",
-  /** A shape that is not read: event streams, vectors per row, tensor types without a decoder. */
+  /** A shape that is not read: streams of unknown events, vectors per row, tensor types without a decoder. */
   "unsupported",
   /** A fault of ours. */
   "internal",
@@ -90,6 +90,26 @@ export interface Failure {
   readonly reason: FailureReason;
   /** Short; never holds text from a body. */
   readonly detail: string;
+}
+
+/** `gen_ai.operation.name` of the OpenTelemetry conventions for generative AI. */
+export type Operation = "chat" | "text_completion" | "embeddings";
+
+/** What a generating model's answer says of its work, or what can be seen of any stream of events. */
+export interface Generation {
+  /** null: a stream of some other kind. */
+  readonly operation: Operation | null;
+  /** The model that was asked for; null: not said, or not looked for. */
+  readonly requestModel: string | null;
+  /** Milliseconds from the request's end to the arrival of the first token; null: not streamed, or not known. */
+  readonly firstTokenMs: number | null;
+  /** Milliseconds per token after the first. */
+  readonly perTokenMs: number | null;
+  /** By the answer's `usage`. */
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+  /** Events of the stream; null: no stream, or only its beginning was copied. */
+  readonly events: number | null;
 }
 
 export interface Reading {
@@ -108,4 +128,6 @@ export interface Reading {
   readonly aliases: readonly string[];
   readonly predictions: readonly Prediction[];
   readonly failure: Failure | null;
+  /** null: nothing was generated, and nothing streamed. */
+  readonly generation: Generation | null;
 }

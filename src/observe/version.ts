@@ -4,6 +4,7 @@ import { readPath } from "../kernel/jsonpath.ts";
 import type { CompiledRule } from "./compile.ts";
 import type { Heads } from "./heads.ts";
 import { firstOwn, isObject, own } from "./json.ts";
+import { operationOf } from "./openai.ts";
 import { UNKNOWN_VERSION, versionName } from "./names.ts";
 
 export interface VersionClues {
@@ -24,6 +25,11 @@ function bodyVersion(body: unknown): string | null {
   const model = own(body, "model");
   const inModel = isObject(model) ? versionName(own(model, "version")) : null;
   return versionName(firstOwn(body, BODY_NAMES)) ?? inModel ?? versionName(own(body, "version"));
+}
+
+/** Generating models have no version; what stands for one is the fingerprint of what served them. */
+function fingerprint(body: unknown): string | null {
+  return isObject(body) && operationOf(body) !== null ? versionName(own(body, "system_fingerprint")) : null;
 }
 
 function fromRule(clues: VersionClues, source: NonNullable<CompiledRule["version"]>): string | null {
@@ -52,7 +58,9 @@ export function versionOf(clues: VersionClues): string {
   return (
     versionName(configured) ??
     bodyVersion(clues.body) ??
+    fingerprint(clues.body) ??
     versionName(clues.responseHeads.get("x-model-version")) ??
+    versionName(clues.responseHeads.get("x-litellm-model-id")) ??
     clues.pathVersion ??
     versionName(clues.announced ?? clues.external()) ??
     UNKNOWN_VERSION

@@ -15,6 +15,18 @@ export interface ReadExchange {
   readonly aliases: readonly string[];
   readonly predictions: readonly Prediction[];
   readonly failure: { readonly reason: string; readonly detail: string } | null;
+  readonly generation: ReadGeneration | null;
+}
+
+/** What was generated or streamed (the observe room's Generation, in our words). */
+export interface ReadGeneration {
+  readonly operation: string | null;
+  readonly requestModel: string | null;
+  readonly firstTokenMs: number | null;
+  readonly perTokenMs: number | null;
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+  readonly events: number | null;
 }
 
 export type Stored =

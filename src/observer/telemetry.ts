@@ -20,12 +20,14 @@ import { createComparisonMetrics } from "../telemetry/comparison-metrics.ts";
 import { createEstimateMetrics } from "../telemetry/estimate-metrics.ts";
 import { createExchangeMetrics } from "../telemetry/exchange-metrics.ts";
 import { createExposition } from "../telemetry/exposition.ts";
+import { createGenerationMetrics } from "../telemetry/generation-metrics.ts";
 import { createOtlp, type Otlp } from "../telemetry/otlp.ts";
 import { createQualityMetrics } from "../telemetry/quality-metrics.ts";
 import { createRecorder, type Recorder } from "../telemetry/recorder.ts";
 import { resourceOf } from "../telemetry/resource.ts";
 import { createSpans, type Spans } from "../telemetry/spans.ts";
 import { createVersionMetrics } from "../telemetry/version-metrics.ts";
+import { createWebSocketMetrics } from "../telemetry/websocket-metrics.ts";
 import { createTimelinessMetrics } from "../telemetry/timeliness-metrics.ts";
 import { createWindowMetrics } from "../telemetry/window-metrics.ts";
 import { createFlowCounters, type FlowCounters } from "./flow-counters.ts";
@@ -76,6 +78,8 @@ class Telemetry implements ObserverTelemetry {
   readonly #parts: TelemetryParts;
   readonly #exposition: ReturnType<typeof createExposition>;
   readonly #exchanges: ReturnType<typeof createExchangeMetrics>;
+  readonly #generations: ReturnType<typeof createGenerationMetrics>;
+  readonly #webSockets: ReturnType<typeof createWebSocketMetrics>;
   readonly #flow: FlowCounters;
 
   constructor(config: Config, parts: TelemetryParts) {
@@ -100,6 +104,8 @@ class Telemetry implements ObserverTelemetry {
       ...(config.upstream.grpc === null ? {} : { grpcUpstream: upstreamOf(config.upstream.grpc) }),
       scheme: config.proxy.tls === null ? "http" : "https",
     });
+    this.#webSockets = createWebSocketMetrics(this.recorder);
+    this.#generations = createGenerationMetrics(this.recorder, { conventions: config.telemetry.genai });
     this.recorder
       .gauge("outrider_build_info")
       .set({ version, revision: "", node_version: process.version }, 1);
@@ -217,6 +223,8 @@ class Telemetry implements ObserverTelemetry {
 
   exchange(exchange: Exchange, read: ReadExchange): void {
     this.#exchanges.observe(exchange, read);
+    this.#webSockets.observe(exchange, read);
+    if (read.generation !== null) this.#generations.observe(read.generation, read);
     this.spans.observe(exchange, read);
   }
 

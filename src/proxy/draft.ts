@@ -1,6 +1,14 @@
 // An exchange while it happens; sealed once into the fact that everyone counts from.
 
-import type { Clocks, Exchange, Outcome, OwnError, RawHeaders, Trace } from "../facts/exchange.ts";
+import type {
+  Clocks,
+  Exchange,
+  Outcome,
+  OwnError,
+  RawHeaders,
+  Trace,
+  WebSocketFacts,
+} from "../facts/exchange.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { uuidv7 } from "../kernel/ids.ts";
 import type { BodyTap } from "./tap.ts";
@@ -30,6 +38,8 @@ export class Draft {
   ownError: OwnError | null = null;
   abortedBy: Exchange["abortedBy"] = null;
   upgraded = false;
+  /** Filled in before it is sealed, where the upgrade was to a WebSocket. */
+  webSocket: WebSocketFacts | null = null;
   announcedVersion: string | null = null;
   responseHeaders: RawHeaders = NO_LINES;
   responseTrailers: RawHeaders = NO_LINES;
@@ -60,8 +70,9 @@ export class Draft {
     this.#requestEndMs = this.#sinceStart();
   }
 
-  headArrived(): void {
+  headArrived(): number {
     this.#headMs = this.#sinceStart();
+    return this.#headMs;
   }
 
   requestBytes(chunk: Uint8Array): void {
@@ -69,25 +80,27 @@ export class Draft {
   }
 
   responseBytes(chunk: Uint8Array): void {
-    this.#byteArrived();
-    this.#opening.response.add(chunk);
+    this.#opening.response.add(chunk, this.#byteArrived());
   }
 
-  tunnelRequestBytes(bytes: number): void {
+  /** Counts; gives the milliseconds since the request's head. */
+  tunnelRequestBytes(bytes: number): number {
     this.#opening.request.count(bytes);
+    return this.#sinceStart();
   }
 
-  tunnelResponseBytes(bytes: number): void {
-    this.#byteArrived();
+  tunnelResponseBytes(bytes: number): number {
     this.#opening.response.count(bytes);
+    return this.#byteArrived();
   }
 
-  #byteArrived(): void {
+  #byteArrived(): number {
     const now = this.#sinceStart();
     const before = this.#lastByteMs;
     if (before === null) this.#firstByteMs = now;
     else if (now - before > this.#longestGapMs) this.#longestGapMs = now - before;
     this.#lastByteMs = now;
+    return now;
   }
 
   seal(outcome: Outcome): Exchange {
@@ -114,6 +127,7 @@ export class Draft {
       ownError: this.ownError,
       abortedBy: this.abortedBy,
       upgraded: this.upgraded,
+      ...(this.webSocket === null ? {} : { webSocket: this.webSocket }),
       announcedVersion: this.announcedVersion,
       requestHeaders: opening.requestHeaders,
       responseHeaders: this.responseHeaders,

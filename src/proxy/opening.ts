@@ -9,6 +9,9 @@ import type { Road, Way } from "./road.ts";
 import { ANY_ROUTE, copyBytesMax, routeOf, type Route } from "./rules.ts";
 import { BodyTap } from "./tap.ts";
 
+/** Usage and the end of a stream stand in its last events. */
+const TAIL_BYTES = 8 * 1024;
+
 /** A request as it came, in whatever version of HTTP. */
 export interface Incoming {
   readonly method: string;
@@ -67,7 +70,7 @@ export function openIncoming(road: Road, request: Incoming): Opened {
     predictionId: head.predictionId,
     trace: head.tracing.trace,
     request: new BodyTap(road.budget, limits),
-    response: new BodyTap(road.budget, limits),
+    response: new BodyTap(road.budget, { ...limits, tailBytes: TAIL_BYTES }),
   });
   return { route, head, draft, way, grpc };
 }

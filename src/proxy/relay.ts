@@ -6,6 +6,7 @@
 
 import type { Outcome, RawHeaders } from "../facts/exchange.ts";
 import { messageOf } from "../kernel/problem.ts";
+import { answerLines } from "./answer-head.ts";
 import { outcomeOfAnswer, type Draft } from "./draft.ts";
 import {
   describeFailure,
@@ -20,7 +21,7 @@ import { openExchange } from "./opening.ts";
 import { upstreamTarget, type RequestHead } from "./request-head.ts";
 import { plainLines, readResponseHead, reasonPhrase, type WaitingHead } from "./response-head.ts";
 import type { Road, Underway, Way } from "./road.ts";
-import { versionOf, type Route, type Rules } from "./rules.ts";
+import type { Route, Rules } from "./rules.ts";
 import type { UpstreamCall, UpstreamHandler } from "./upstream.ts";
 
 /** Bytes of a request body gathered within one turn before it is streamed after all. */
@@ -197,26 +198,13 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       draft.status = status;
       draft.responseHeaders = headers;
       this.#framed = head.hasLength || this.#request.httpVersion === "1.1";
-      const { lines } = head;
-      if (head.modelId === null) lines.push("x-prediction-id", draft.id);
-      else {
-        draft.id = head.modelId;
-        draft.idSource = "model";
-      }
-      if (!head.modelSentVersion) this.#announce(lines, head.headerVersion);
+      const clues = { rules: this.#rules, route: this.#route, target: this.#request.url ?? "" };
+      const lines = answerLines(head, draft, clues);
       this.#waitingHead = { status, reason: reasonPhrase(reason), lines };
       this.#road.afterTurn.flush(this);
     } catch (thrown) {
       this.#bug(thrown);
     }
-  }
-
-  #announce(lines: string[], headerVersion: string | null): void {
-    const clues = { route: this.#route, target: this.#request.url ?? "", headerVersion };
-    const version = versionOf(this.#rules, clues);
-    if (version === null) return;
-    lines.push("x-model-version", version);
-    this.#draft.announcedVersion = version;
   }
 
   onData(chunk: Buffer): void {
@@ -265,7 +253,8 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     if (this.#waitingHead === null || this.#state !== "answering") return;
     try {
       const chunk = this.#takeFirstChunk();
-      if (chunk === null) this.#response.flushHeaders();
+      // Not flushHeaders: that writes the lines as UTF-8, and bytes beyond ASCII would double.
+      if (chunk === null) this.#response.write("", "latin1");
       else this.#write(chunk);
     } catch (thrown) {
       this.#bug(thrown);

@@ -12,8 +12,10 @@ import type { Duplex } from "node:stream";
 import type { Outcome, OwnError, RawHeaders } from "../facts/exchange.ts";
 import type { Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
+import { answerLines } from "./answer-head.ts";
 import { parseUpstreamUrl } from "./dial.ts";
 import { Draft, outcomeOfStatus } from "./draft.ts";
+import { FrameMeter } from "./frames.ts";
 import {
   describeFailure,
   outcomeOf,
@@ -26,7 +28,7 @@ import { peerOf, type RelayRequest } from "./messages.ts";
 import { readRequestHead, upstreamTarget, type RequestHead } from "./request-head.ts";
 import { readResponseHead } from "./response-head.ts";
 import type { Road, Underway } from "./road.ts";
-import { routeOf, versionOf } from "./rules.ts";
+import { routeOf } from "./rules.ts";
 import { BodyTap } from "./tap.ts";
 import type { UpstreamOptions } from "./upstream.ts";
 
@@ -61,6 +63,8 @@ export class Tunnel implements Underway {
   #timer: Timer | null = null;
   #outcome: Outcome | null = null;
   #delivered = false;
+  /** null: the upgrade was to something other than a WebSocket. */
+  #meter: FrameMeter | null = null;
   /** What the client sends before the answer: read, so that its leaving is noticed, and kept up to a bound. */
   #early: Buffer[] = [];
   #earlyBytes = 0;
@@ -173,7 +177,10 @@ export class Tunnel implements Underway {
     const { rules } = this.#road;
     const target = this.#ends.request.url ?? "";
     const route = routeOf(rules, target);
-    draft.headArrived();
+    const headMs = draft.headArrived();
+    if (response.statusCode === 101 && response.headers.upgrade?.toLowerCase() === "websocket") {
+      this.#meter = new FrameMeter(headMs);
+    }
     draft.status = response.statusCode ?? 502;
     draft.responseHeaders = response.rawHeaders;
     const head = readResponseHead(response.rawHeaders, {
@@ -183,18 +190,7 @@ export class Tunnel implements Underway {
       receivedVersion: "1.1",
       versionHeader: route?.versionHeader ?? null,
     });
-    const { lines } = head;
-    if (head.modelId === null) lines.push("x-prediction-id", draft.id);
-    else {
-      draft.id = head.modelId;
-      draft.idSource = "model";
-    }
-    const version = head.modelSentVersion
-      ? null
-      : versionOf(rules, { route, target, headerVersion: head.headerVersion });
-    if (version !== null) lines.push("x-model-version", version);
-    draft.announcedVersion = version;
-    return lines;
+    return answerLines(head, draft, { rules, route, target });
   }
 
   #onUpgrade(response: IncomingMessage, other: { socket: Duplex; glued: Buffer }): void {
@@ -211,8 +207,15 @@ export class Tunnel implements Underway {
     this.#draft.upgraded = true;
     this.#outcome = "ok";
     client.write(headText(response, lines), "latin1");
-    const toUpstream = (bytes: number): void => this.#draft.tunnelRequestBytes(bytes);
-    const toClient = (bytes: number): void => this.#draft.tunnelResponseBytes(bytes);
+    const meter = this.#meter;
+    const toUpstream = (chunk: Buffer): void => {
+      const atMs = this.#draft.tunnelRequestBytes(chunk.length);
+      meter?.fromClient(chunk, atMs);
+    };
+    const toClient = (chunk: Buffer): void => {
+      const atMs = this.#draft.tunnelResponseBytes(chunk.length);
+      meter?.fromUpstream(chunk, atMs);
+    };
     upstream.once("close", () => this.#edge(() => this.#onUpstreamClosed(upstream)));
     pass(other.glued, client, toClient);
     client.off("data", this.#keepEarly);
@@ -335,6 +338,7 @@ export class Tunnel implements Underway {
     if (this.#delivered) return;
     this.#delivered = true;
     this.#timer?.cancel();
+    this.#draft.webSocket = this.#meter?.facts() ?? null;
     this.#road.ended(this, this.#draft.seal(this.#outcome ?? "reset"));
   }
 
@@ -361,15 +365,15 @@ function closeSoon(side: Duplex): void {
   else side.end();
 }
 
-function pass(bytes: Buffer, to: Duplex, count: (bytes: number) => void): void {
+function pass(bytes: Buffer, to: Duplex, count: (chunk: Buffer) => void): void {
   if (bytes.length === 0) return;
-  count(bytes.length);
+  count(bytes);
   to.write(bytes);
 }
 
-function pump(from: Duplex, to: Duplex, count: (bytes: number) => void): void {
+function pump(from: Duplex, to: Duplex, count: (chunk: Buffer) => void): void {
   from.on("data", (chunk: Buffer) => {
-    count(chunk.length);
+    count(chunk);
     if (!to.write(chunk)) from.pause();
   });
   to.on("drain", () => from.resume());

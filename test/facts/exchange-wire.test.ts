@@ -31,6 +31,43 @@ test("an exchange survives the road unchanged", () => {
   );
 });
 
+test("the arrival of a body's chunks and its last bytes cross too; shed, they stay behind", () => {
+  const response = {
+    bytes: Buffer.from("ab"),
+    total: 9,
+    kept: "truncated",
+    marks: [1, 2.5, 2, Number.NaN],
+    tail: Buffer.from("yz"),
+  } as const;
+  const exchange = exchangeOf({ response });
+  const out = new ByteWriter();
+  encodeExchange(out, exchange, false);
+  encodeExchange(out, exchange, true);
+  const from = new ByteReader(out.take());
+  const whole = decodeExchange(from).response;
+  assert.deepEqual(whole.marks, response.marks);
+  assert.equal(Buffer.from(whole.tail ?? []).toString(), "yz");
+  const shed = decodeExchange(from).response;
+  assert.deepEqual([shed.kept, shed.marks, shed.tail], ["shed", undefined, undefined]);
+});
+
+test("what passed over a WebSocket crosses, and what was none stays none", () => {
+  const webSocket = {
+    requestMessages: 2,
+    responseMessages: 5e9,
+    firstMessageMs: null,
+    closedBy: "upstream",
+    closeCode: 1001,
+    measured: false,
+  } as const;
+  const out = new ByteWriter();
+  encodeExchange(out, exchangeOf({ upgraded: true, webSocket }), false);
+  encodeExchange(out, exchangeOf(), false);
+  const from = new ByteReader(out.take());
+  assert.deepEqual(decodeExchange(from).webSocket, webSocket);
+  assert.equal("webSocket" in decodeExchange(from), false);
+});
+
 test("shed bodies keep their size and say why they are gone", () => {
   const out = new ByteWriter();
   encodeExchange(out, exchangeOf(), true);

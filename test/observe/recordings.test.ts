@@ -14,6 +14,13 @@ interface Expected {
 }
 
 const one = (value: unknown): unknown => [value, null, null];
+/** Generated text of a model whose task is not configured: recorded, but not kept. */
+const TEXT = one(null);
+const CHAT = "/v1/chat/completions";
+const LITELLM = "dd1a777ef15bb50b2c80f74def8f4e19224ff75daf780157794374e8c313b775";
+/** LiteLLM's ids of responses carry what it needs to route the next one. */
+const RESPONSE =
+  "resp_Mm7MkGjM5V2ifrfMqRQEPAhQYVPmZdCancRpr3MSi7VKIzb-MgDXFX2Fz1xpT_APs53N5WDOUFwfZ1OJxvDtADm7vOc6LY55fJeqGSX1bE9S-jEAui_KlCL3DuAr08dGAqp0V0HF65jGTKeTznSAl1D006TkkL2roJC6OnsXUa-sVjOiC5T2wIMwUGZ5eBL6JrRKX7GLm9EAup_nY8AWrh1UOSFAzPGW-WH8CCyj5XIc682TpDdvLeVQdQlI2RloC_NAoxrypZ9_5A40RB2thh1XHwgsPatoiP-JEnHi1v9OfIPwkp6Jsov4C-0KuNBaPPN67XLlNPmQWqqt7wVRgx0hOHUy0EUH7VEki0KwwgGyJa7VQ78HAbWkfczhLf1807NCciwxvLsSYBSyN3m4_UDr8zD6MHO-wJ9Sr5lBjwNw0pYKFIo0cTuhJV8Dn9v-1VqIuwgjrpHiWIkPEjw=";
 const V2 = "/v2/models/{model}/infer";
 const V2_VERSION = "/v2/models/{model}/versions/{version}/infer";
 const V1 = "/v1/models/{model}:predict";
@@ -81,7 +88,13 @@ const SERVERS: Readonly<Record<string, Readonly<Record<string, Expected>>>> = {
       model: "tok",
       version: "1",
       route: "/v2/models/{model}/generate",
-      rows: [one("hello big world")],
+      rows: [TEXT],
+    },
+    "generate_stream (SSE)": {
+      model: "tok",
+      version: "1",
+      route: "/v2/models/{model}/generate_stream",
+      rows: [TEXT],
     },
   },
   "mlflow-scoring": {
@@ -136,6 +149,8 @@ const SERVERS: Readonly<Record<string, Readonly<Record<string, Expected>>>> = {
       aliases: ["l-1"],
       rows: [one(0.951517603133447), one(0.0032351323594131164)],
     },
+    chat: { model: "lit", route: CHAT, aliases: ["chatcmpl-dddeb5"], rows: [TEXT] },
+    "chat stream": { model: "lit", route: CHAT, aliases: ["chatcmpl-d615b8"], rows: [TEXT] },
   },
   "ray-serve": {
     predict: {
@@ -200,8 +215,59 @@ const SERVERS: Readonly<Record<string, Readonly<Record<string, Expected>>>> = {
       rows: [[null, 0.951517603133447, null]],
     },
   },
-  "llama-cpp": {},
-  litellm: {},
+  "llama-cpp": {
+    chat: {
+      model: "tiny-random",
+      version: "b0-unknown",
+      route: CHAT,
+      aliases: ["ll-1", "chatcmpl-VEvlGdSYjvSwXVXhs8ie11U1qZRnrOfo"],
+      rows: [TEXT],
+    },
+    "chat stream + usage": {
+      model: "tiny-random",
+      version: "b0-unknown",
+      route: CHAT,
+      aliases: ["chatcmpl-NHwhCApYxxhIyvL0delwlDIfgVYA7v74"],
+      rows: [TEXT],
+    },
+    "completions w/ logprobs": {
+      model: "tiny-random",
+      version: "b0-unknown",
+      route: "/v1/completions",
+      aliases: ["chatcmpl-sTVM0x0QCTUrMMfS6fhuy8j6mZRYlZiO"],
+      rows: [TEXT],
+    },
+  },
+  litellm: {
+    chat: {
+      model: "mock-gpt",
+      version: LITELLM,
+      route: CHAT,
+      aliases: ["chatcmpl-b48c4bbb-a5e5-423a-a12b-d048b131bcd0", "5e44573c-e529-494e-ac77-328b97a5b440"],
+      rows: [TEXT],
+    },
+    "chat stream": {
+      model: "mock-gpt",
+      version: LITELLM,
+      route: CHAT,
+      aliases: ["chatcmpl-e8eddf85-6e67-4fc6-9d09-f954f6aedb71", "62fc0d9b-3382-4334-8c8d-7c1a67fcca1b"],
+      rows: [TEXT],
+    },
+    "forwarded to llama.cpp": {
+      model: "tiny-random",
+      version: "b0-unknown",
+      route: CHAT,
+      aliases: ["chatcmpl-RKtZQLy5i1O76lpdBSMsrF5VqvMGdoR6", "96dd5566-21c7-47e6-acc6-a5a41b304e4a"],
+      rows: [TEXT],
+    },
+    "responses API": {
+      model: "mock-gpt",
+      version: LITELLM,
+      route: "/v1/responses",
+      aliases: [RESPONSE, "f1ab8045-9d74-4744-8f11-d9590623c94f"],
+      rows: [TEXT],
+    },
+  },
 };
 
 /** Recorded with bytes lost on the way to the file. */
