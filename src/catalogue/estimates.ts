@@ -11,7 +11,7 @@ function gauge(of: { name: string; labels: readonly string[]; help: string; unit
   const suffix = unit === "s" ? "_seconds" : "";
   const dotted = name
     .slice("outrider_".length, name.length - suffix.length)
-    .replace(/^(estimated|drift|concept)_/, "$1.");
+    .replace(/^(estimated|nowcast|drift|concept)_/, "$1.");
   return { name, otel: { name: `outrider.${dotted}`, unit }, type: "gauge", labels, help };
 }
 
@@ -65,6 +65,31 @@ export const estimateFamilies: readonly Descriptor[] = [
     name: "outrider_estimated_quality_undefined",
     labels: [...METRIC, "reason"],
     help: "1 for each metric that has no estimate, with the reason.",
+  }),
+  gauge({
+    name: "outrider_nowcast_quality",
+    labels: METRIC,
+    help: "What the metric of the window will be when the labels still expected are in: labelled predictions count as they are, each other one by its chance, from its score and age.",
+  }),
+  gauge({
+    name: "outrider_nowcast_quality_ci_lower",
+    labels: METRIC,
+    help: "Lower 95 % bound of what the metric will be then, while calibration and label delays stay as they were.",
+  }),
+  gauge({
+    name: "outrider_nowcast_quality_ci_upper",
+    labels: METRIC,
+    help: "Upper 95 % bound of what the metric will be then, while calibration and label delays stay as they were.",
+  }),
+  gauge({
+    name: "outrider_nowcast_quality_expected_labels",
+    labels: [...VERSION, "window"],
+    help: "Labels of the window that are still expected; near 0 the nowcast is the realised metric.",
+  }),
+  gauge({
+    name: "outrider_nowcast_quality_undefined",
+    labels: [...METRIC, "reason"],
+    help: "1 for each metric that has no nowcast, with the reason.",
   }),
 ];
 

@@ -118,8 +118,9 @@ function parsePrediction(event: Fields, at: number, specOf: SpecOf): ReplayEvent
   if (!isTime(ts)) return refused("missing_ts");
   const spec = specOf(model);
   if (spec === null) return refused("unknown_model");
-  const scores = parseScores(event["scores"]);
-  const score = event["score"] ?? null;
+  // What a task has no use for is not looked at either: "unknown fields may be ignored".
+  const scores = spec.task === "regression" || spec.task === "binary" ? null : parseScores(event["scores"]);
+  const score = spec.task === "regression" || spec.task === "multiclass" ? null : (event["score"] ?? null);
   const said = event["prediction"] ?? null;
   // A regression model that answers true has not answered with a number.
   const value =
@@ -149,15 +150,26 @@ function parseLabel(event: Fields, at: number, specOf: SpecOf): ReplayEvent {
   return { kind: "label", at, label: { id, model, label: normal.value, ts: since, receivedAt: at } };
 }
 
+/** Python writes numbers that JSON does not have; nothing can be made of them, but the rest of their line holds. */
+const NO_NUMBER = /(?<=[:,[]\s*)(?:NaN|-?Infinity)(?=\s*[,}\]])/g;
+
+/** undefined: no JSON. */
+function parseLine(line: string): unknown {
+  for (const text of [line, line.replace(NO_NUMBER, "{}")]) {
+    try {
+      return JSON.parse(text);
+    } catch {
+      // The second reading decides.
+    }
+  }
+  return undefined;
+}
+
 /** One line of a recorded stream. What cannot be used is `refused`, never an error: the stream goes on. */
 export function parseEvent(line: string, specOf: SpecOf): ReplayEvent {
   const refused = (reason: string): ReplayEvent => ({ kind: "refused", what: "event", reason });
-  let event: unknown;
-  try {
-    event = JSON.parse(line);
-  } catch {
-    return refused("not_json");
-  }
+  const event = parseLine(line);
+  if (event === undefined) return refused("not_json");
   if (!isFields(event)) return refused("not_an_object");
   const { kind, at, name, ts } = event;
   const when = at ?? ts;

@@ -18,7 +18,7 @@ export interface ClassAreas {
   /** null: a class has no label. */
   readonly roc_auc_ovr_macro: number | null;
   readonly roc_auc_ovr_weighted: number | null;
-  /** Over the pairs of classes present (Hand and Till, Machine Learning 45, 2001); null with more than ten. */
+  /** Over the pairs of classes present (Hand and Till, Machine Learning 45, 2001); null with more than twenty. */
   readonly roc_auc_ovo_macro: number | null;
   readonly roc_auc_ovo_weighted: number | null;
   /** No average is further than this from the exact value. */
@@ -28,7 +28,7 @@ export interface ClassAreas {
 }
 
 /** With more classes no one-against-one area is computed: it takes k(k-1) passes over the scores. */
-const OVO_CLASSES_MAX = 10;
+const OVO_CLASSES_MAX = 20;
 
 function total(column: Float64Array): number {
   let sum = 0;

@@ -18,7 +18,7 @@ import type { Baseline, Evaluation } from "./totals.ts";
 import { wilson } from "./wilson.ts";
 
 /** With more classes no AUC is computed: it takes one histogram per class with one count per class. */
-export const AUC_CLASSES_MAX = 20;
+export const AUC_CLASSES_MAX = 40;
 
 const AVERAGES = ["micro", "macro", "weighted"];
 const METRICS = [

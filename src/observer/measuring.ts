@@ -8,6 +8,7 @@ import type { Ledger } from "../ledger/types.ts";
 import { createDrift, type Drift } from "../measure/drift/drift.ts";
 import { createEstimates, type Estimates } from "../measure/estimate/estimates.ts";
 import { createMeasure, type Measure } from "../measure/measure.ts";
+import type { VersionDelays } from "../measure/types.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { createComparing, type Comparing } from "./comparing.ts";
 import { LAST_TOTALS } from "./parse-totals.ts";
@@ -60,16 +61,27 @@ class AllMeasuring implements Measuring {
     };
     this.measure = createMeasure({ asOf: clock.wallMs() }, rows);
     const needs = { ...rows, maturedUntil: this.#maturedUntil.bind(this) };
-    this.estimates = createEstimates({}, needs);
+    this.estimates = createEstimates({}, { ...needs, completeUntil: this.#completeUntil.bind(this) });
     this.drift = createDrift({}, needs);
     this.comparing = createComparing({ ...parts, measure: this.measure });
   }
 
   /** Unix ms: rows up to then have nearly all their labels, by the measured delays; until those are known, by the horizon. */
   #maturedUntil(model: string, version: string, at: number): number {
-    const delays = this.measure.delays(at).find((of) => of.model === model && of.version === version);
-    const horizonMs = this.#parts.book.specOf(model)?.labelHorizonMs ?? 0;
-    return at - (delays?.lagMs ?? horizonMs);
+    return at - (this.#delaysOf(model, version, at)?.lagMs ?? this.#horizonMs(model));
+  }
+
+  /** Unix ms: rows up to then have 99 % of their labels; until the delays are known, by the horizon. */
+  #completeUntil(model: string, version: string, at: number): number {
+    return at - (this.#delaysOf(model, version, at)?.percentiles.get(99) ?? this.#horizonMs(model));
+  }
+
+  #delaysOf(model: string, version: string, at: number): VersionDelays | undefined {
+    return this.measure.delays(at).find((of) => of.model === model && of.version === version);
+  }
+
+  #horizonMs(model: string): number {
+    return this.#parts.book.specOf(model)?.labelHorizonMs ?? 0;
   }
 
   apply(change: Change): void {

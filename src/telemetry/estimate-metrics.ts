@@ -21,6 +21,15 @@ export interface EstimateFigures {
       readonly estimated: number;
       readonly realised: number;
     }[];
+    readonly nowcast: {
+      readonly expected: number;
+      readonly metrics: readonly {
+        readonly metric: string;
+        readonly value: number;
+        readonly bounds: readonly [lower: number, upper: number] | null;
+      }[];
+      readonly undefined: Readonly<Record<string, string>>;
+    };
     readonly undefined: Readonly<Record<string, string>>;
   }[];
 }
@@ -82,6 +91,11 @@ const GAUGES = [
   "outrider_estimated_quality_calibration_gap_noise",
   "outrider_estimated_quality_labels",
   "outrider_estimated_quality_undefined",
+  "outrider_nowcast_quality",
+  "outrider_nowcast_quality_ci_lower",
+  "outrider_nowcast_quality_ci_upper",
+  "outrider_nowcast_quality_expected_labels",
+  "outrider_nowcast_quality_undefined",
   "outrider_drift_rows",
   "outrider_drift_reference_rows",
   "outrider_drift_psi",
@@ -122,7 +136,8 @@ function writeEstimates(put: Put, { model, version, labels: behind, windows }: E
   const of = { model, version };
   put("outrider_estimated_quality_labels", { ...of, span: "7d" }, behind.long);
   put("outrider_estimated_quality_labels", { ...of, span: "24h" }, behind.short);
-  for (const { window, metrics, gaps, errors, undefined: reasons } of windows) {
+  for (const { window, metrics, gaps, errors, nowcast, undefined: reasons } of windows) {
+    writeNowcast(put, { ...of, window }, nowcast);
     for (const { metric, value, bounds } of metrics) {
       const labels = { ...of, window, metric };
       put("outrider_estimated_quality", labels, value);
@@ -143,6 +158,20 @@ function writeEstimates(put: Put, { model, version, labels: behind, windows }: E
     for (const [metric, reason] of Object.entries(reasons)) {
       put("outrider_estimated_quality_undefined", { ...of, window, metric, reason }, 1);
     }
+  }
+}
+
+function writeNowcast(put: Put, of: Labels, nowcast: EstimateFigures["windows"][number]["nowcast"]): void {
+  const { expected, metrics, undefined: reasons } = nowcast;
+  if (metrics.length > 0) put("outrider_nowcast_quality_expected_labels", of, expected);
+  for (const { metric, value, bounds } of metrics) {
+    const labels = { ...of, metric };
+    put("outrider_nowcast_quality", labels, value);
+    put("outrider_nowcast_quality_ci_lower", labels, bounds?.[0] ?? null);
+    put("outrider_nowcast_quality_ci_upper", labels, bounds?.[1] ?? null);
+  }
+  for (const [metric, reason] of Object.entries(reasons)) {
+    put("outrider_nowcast_quality_undefined", { ...of, metric, reason }, 1);
   }
 }
 

@@ -26,10 +26,11 @@ export interface GoldenCase {
   };
 }
 
-export function goldenCases(): GoldenCase[] {
-  const names = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+/** Those of `within`: the golden cases of the tree, or a folder of others like them. */
+export function goldenCases(within = root): GoldenCase[] {
+  const names = readdirSync(within, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   return names.map(({ name }) => {
-    const folder = join(root, name);
+    const folder = join(within, name);
     return {
       name,
       configFile: join(folder, "config.json"),

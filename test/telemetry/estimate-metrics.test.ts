@@ -31,6 +31,11 @@ test("estimates, their errors and gaps, distances and alarms become series; what
             metrics: [{ metric: "accuracy", value: 0.75, bounds: [0.5, 1] }],
             gaps: [{ metric: "accuracy", value: -0.25, noise: 0.125 }],
             errors: [{ metric: "accuracy", estimated: 0.75, realised: 0.5 }],
+            nowcast: {
+              expected: 40,
+              metrics: [{ metric: "accuracy", value: 0.625, bounds: [0.5, 0.75] }],
+              undefined: { precision: "no_predicted_positive" },
+            },
             undefined: { precision: "no_predicted_positive" },
           },
         ],
@@ -63,7 +68,7 @@ test("estimates, their errors and gaps, distances and alarms become series; what
   });
   const { families } = await recorder.snapshot();
   const lines = families.flatMap((family) =>
-    family.kind === "number" && /_(estimated?|drift)_/.test(family.descriptor.name)
+    family.kind === "number" && /_(estimated?|nowcast|drift)_/.test(family.descriptor.name)
       ? family.series.map(
           ({ labels, value }) => `${family.descriptor.name} ${Object.values(labels).join(" ")} = ${value}`,
         )
@@ -82,6 +87,11 @@ test("estimates, their errors and gaps, distances and alarms become series; what
     `${estimated}_labels m 1 7d = 900`,
     `${estimated}_labels m 1 24h = 100`,
     `${estimated}_undefined m 1 24h precision no_predicted_positive = 1`,
+    "outrider_nowcast_quality m 1 24h accuracy = 0.625",
+    "outrider_nowcast_quality_ci_lower m 1 24h accuracy = 0.5",
+    "outrider_nowcast_quality_ci_upper m 1 24h accuracy = 0.75",
+    "outrider_nowcast_quality_expected_labels m 1 24h = 40",
+    "outrider_nowcast_quality_undefined m 1 24h precision no_predicted_positive = 1",
     "outrider_drift_rows m 1 class 24h = 3",
     "outrider_drift_rows m 1 class 7d = 300",
     "outrider_drift_reference_rows m 1 class = 1000",

@@ -1,6 +1,5 @@
 // Estimates for one version of a binary classifier with scores.
 
-import type { Prediction, Value } from "../../facts/prediction.ts";
 import { canonicalClass } from "../../kernel/classes.ts";
 import { Z95 } from "../wilson.ts";
 import type { Calibration } from "./calibration.ts";
@@ -19,12 +18,15 @@ import {
   calibrationThen,
   type CalibrationGap,
   coarseKeepMs,
+  type CountedRow,
+  delayOf,
   type EstimateError,
   estimatedWindows,
   type EstimateTrack,
   LONG_SPAN_MS,
   type MetricEstimate,
   type Moment,
+  type Nowcast,
   SHORT_SPAN_MS,
   spanTo,
   type TimedWindow,
@@ -77,8 +79,12 @@ function errorsOf(matured: Sketch, past: Calibration | null): EstimateError[] {
   });
 }
 
-/** One window of one class against the rest. */
-export function estimateWindow(window: string, rows: WindowRows, maps: Maps): WindowEstimates {
+/** One window of one class against the rest, but for its nowcast. */
+export function estimateWindow(
+  window: string,
+  rows: WindowRows,
+  maps: Maps,
+): Omit<WindowEstimates, "nowcast"> {
   const predictions = countOf(rows.now);
   const errors = errorsOf(rows.matured, maps.past);
   if (maps.long === null) {
@@ -102,6 +108,15 @@ export interface ClassAnswer extends TrackAnswer {
   readonly rows: readonly WindowRows[];
 }
 
+/** Reasons for the metrics of a nowcast that have no value. */
+function explained({ expected, metrics }: Omit<Nowcast, "undefined">): Nowcast {
+  const reasons: Record<string, string> = {};
+  for (const metric of CLASSIFIER_METRICS) {
+    if (!metrics.some((one) => one.metric === metric)) reasons[metric] = UNDEFINED[metric] ?? "undefined";
+  }
+  return { expected, metrics, undefined: reasons };
+}
+
 /** All windows of one class against the rest. */
 export function answerClass(
   decisions: Decisions,
@@ -117,6 +132,8 @@ export function answerClass(
     ended.set(lengthMs, rows);
     return rows;
   };
+  const complete = spanTo(moment.complete, LONG_SPAN_MS);
+  const completeRows = decisions.rows(complete, "coarse");
   const learnt = [
     upToMatured(LONG_SPAN_MS),
     upToMatured(SHORT_SPAN_MS),
@@ -126,16 +143,21 @@ export function answerClass(
     now: decisions.rows(spanTo(at, lengthMs), tier),
     matured: upToMatured(lengthMs),
   }));
-  alignKeys([...learnt, ...rows.flatMap((one) => [one.now, one.matured])]);
+  alignKeys([completeRows, ...learnt, ...rows.flatMap((one) => [one.now, one.matured])]);
   const [long, short, past] = learnt.map((sketch) => decisions.calibration(sketch));
   const maps = { long: long?.map ?? null, short: short?.map ?? null, past: past?.map ?? null };
+  const basis = decisions.nowcastBasis(complete, completeRows);
+  const nowcast = ({ lengthMs, tier }: TimedWindow, held: Sketch): Nowcast =>
+    basis === null
+      ? { expected: 0, metrics: [], undefined: UNCALIBRATED }
+      : explained(decisions.nowcast({ span: spanTo(at, lengthMs), tier }, held, basis));
   return {
     labels: { long: long?.labels ?? 0, short: short?.labels ?? 0 },
-    windows: windows.map(({ name }, i) => {
+    windows: windows.flatMap((window, i) => {
       const held = rows[i];
       return held === undefined
-        ? { window: name, predictions: 0, metrics: [], gaps: [], errors: [], undefined: UNCALIBRATED }
-        : estimateWindow(name, held, maps);
+        ? []
+        : [{ ...estimateWindow(window.name, held, maps), nowcast: nowcast(window, held.now) }];
     }),
     maps,
     rows,
@@ -158,8 +180,8 @@ class BinaryTrack implements EstimateTrack {
     });
   }
 
-  count(row: { readonly prediction: Prediction; readonly truth: Value | null }, sign: 1 | -1): boolean {
-    const decision = this.#read(row.prediction, row.truth);
+  count(row: CountedRow, sign: 1 | -1): boolean {
+    const decision = this.#read(row);
     if (decision === null) return false;
     this.#decisions.count(row.prediction.ts, decision, sign);
     return true;
@@ -174,15 +196,17 @@ class BinaryTrack implements EstimateTrack {
     this.#decisions.release();
   }
 
-  #read(prediction: Prediction, truth: Value | null): Decision | null {
+  #read(row: CountedRow): Decision | null {
+    const { prediction, truth } = row;
     const { spec } = this.#setup;
     const { score } = prediction;
     if (score === null || !Number.isFinite(score)) return null;
     if (spec.scoreKind === "probability" && (score < 0 || score > 1)) return null;
     const decided = decidesPositive(spec, prediction);
-    const actual = truth === null ? null : canonicalClass(truth);
-    if (actual !== null && spec.classes?.includes(actual) === false) return { score, decided, actual: null };
-    return { score, decided, actual: actual === null ? null : actual === spec.positive };
+    const actual = truth === null ? null : canonicalClass(truth.value);
+    if (actual === null || spec.classes?.includes(actual) === false)
+      return { score, decided, actual: null, delayMs: null };
+    return { score, decided, actual: actual === spec.positive, delayMs: delayOf(row) };
   }
 }
 

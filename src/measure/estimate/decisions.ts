@@ -6,6 +6,9 @@ import { canonicalClass } from "../../kernel/classes.ts";
 import { areaUnderRoc } from "../auc.ts";
 import { calibrate, type Calibration, LABELS_MIN, type LabelledScores } from "./calibration.ts";
 import { CLASSIFIER_METRICS, type ClassifierMetric, type ScoredPredictions } from "./cbpe.ts";
+import { DelayPanes, type LearntDelays } from "./delay-curves.ts";
+import { floatKey } from "./float-key.ts";
+import { type LabelledRows, type NowcastBasis, nowcastClassifier, type WaitingRows } from "./nowcast.ts";
 import { Panes } from "./panes.ts";
 import { type BucketPurse, Sketch, type SketchShape } from "./sketch.ts";
 import { FINE, HOUR_MS, type Span, type TimedWindow } from "./track.ts";
@@ -26,6 +29,8 @@ export interface Decision {
   readonly score: number;
   readonly decided: boolean;
   readonly actual: boolean | null;
+  /** How long its first label took; null: no label holds. */
+  readonly delayMs: number | null;
 }
 
 function sideOf({ decided, actual }: Decision): number {
@@ -45,6 +50,7 @@ export class Decisions {
   readonly #shape: DecisionShape;
   readonly #fine: Panes<Sketch>;
   readonly #coarse: Panes<Sketch>;
+  readonly #delays: DelayPanes;
 
   constructor(shape: DecisionShape) {
     this.#shape = shape;
@@ -56,10 +62,14 @@ export class Decisions {
       create: () => this.#create(COARSE_BUCKETS),
       drop,
     });
+    this.#delays = new DelayPanes(shape);
   }
 
   count(ts: number, decision: Decision, sign: 1 | -1): void {
     const side = sideOf(decision);
+    const { score, actual, delayMs } = decision;
+    if (actual !== null && delayMs !== null)
+      this.#delays.count(ts, { score, positive: actual, delayMs }, sign);
     this.#fine.at(ts)?.add(decision.score, side, sign);
     this.#coarse.at(ts)?.add(decision.score, side, sign);
   }
@@ -67,11 +77,13 @@ export class Decisions {
   advance(now: number): void {
     this.#fine.advance(now);
     this.#coarse.advance(now);
+    this.#delays.advance(now);
   }
 
   release(): void {
     this.#fine.clear();
     this.#coarse.clear();
+    this.#delays.clear();
   }
 
   /** All rows of the span, to the edges of panes. */
@@ -90,10 +102,82 @@ export class Decisions {
     return { map: calibrate(labelled, this.#shape), labels };
   }
 
+  /** What nowcasts rest on, learnt from rows of `span`, all of them complete; null when their labels are too few. */
+  nowcastBasis(span: Span, rows: Sketch): NowcastBasis | null {
+    const { map } = this.calibration(rows);
+    const delays = this.#delays.learn(span);
+    return map === null || delays === null
+      ? null
+      : { calibration: map, delays, coverage: coverageOf(rows, delays) };
+  }
+
+  /** `rows`: those of the span, merged. */
+  nowcast(
+    window: { readonly span: Span; readonly tier: TimedWindow["tier"] },
+    rows: Sketch,
+    basis: NowcastBasis,
+  ) {
+    const labelled: LabelledRows = {
+      scores: scoresOf(rows),
+      positives: [columnOf(rows, [4]), columnOf(rows, [5])],
+      negatives: [columnOf(rows, [2]), columnOf(rows, [3])],
+    };
+    return nowcastClassifier(labelled, this.#waiting(window, rows), basis);
+  }
+
+  *#waiting(
+    { span, tier }: { readonly span: Span; readonly tier: TimedWindow["tier"] },
+    rows: Sketch,
+  ): Generator<WaitingRows> {
+    const panes = tier === "fine" ? this.#fine : this.#coarse;
+    for (const { pane, fromTs, toTs } of panes.timed(span.from, span.to)) {
+      const youngest = Math.max(0, span.to - toTs);
+      const oldest = Math.max(0, span.to - fromTs);
+      yield { youngest, oldest, buckets: unlabelled(pane, rows, this.#shape.probability) };
+    }
+  }
+
   #create(buckets: number, purse: BucketPurse = this.#shape.purse): Sketch {
     const shape: SketchShape = { sides: SIDES, mirrored: this.#shape.probability, buckets, purse };
     return new Sketch(shape);
   }
+}
+
+/** Rows of a pane without a label, under the keys of `rows`, which is as coarse as the pane or coarser. */
+function* unlabelled(
+  pane: Sketch,
+  rows: Sketch,
+  mirrored: boolean,
+): Generator<{ readonly at: number; readonly decided: readonly [number, number] }> {
+  let at = 0;
+  for (let i = 0; i < pane.size; i++) {
+    const decided = [pane.count(i, 0), pane.count(i, 1)] as const;
+    if (decided[0] + decided[1] === 0) continue;
+    const key = floatKey(pane.key(i), rows.bits, mirrored);
+    while (at < rows.size - 1 && rows.key(at) < key) at++;
+    yield { at, decided };
+  }
+}
+
+/** Rows in a band that are labelled count this much more towards what all bands say. */
+const COVERAGE_SHRINK = 20;
+
+/** Share of rows with a label in each band, leaning on that of all rows where a band has few. */
+function coverageOf(rows: Sketch, delays: LearntDelays): number[] {
+  const counts = Array.from({ length: delays.bands }, () => ({ labelled: 0, rows: 0 }));
+  let [labelled, all] = [0, 0];
+  for (let at = 0; at < rows.size; at++) {
+    const of = counts[delays.bandOf(rows.key(at))];
+    const open = rows.count(at, 0) + rows.count(at, 1);
+    const known = [2, 3, 4, 5].reduce((sum, side) => sum + rows.count(at, side), 0);
+    labelled += known;
+    all += known + open;
+    if (of === undefined) continue;
+    of.labelled += known;
+    of.rows += known + open;
+  }
+  const overall = all === 0 ? 1 : labelled / all;
+  return counts.map((of) => (of.labelled + COVERAGE_SHRINK * overall) / (of.rows + COVERAGE_SHRINK));
 }
 
 /** Brings sketches under the same keys, so that what one says of a score holds for the other. */

@@ -6,7 +6,7 @@ import { ALL_BITS, floatKey } from "./float-key.ts";
 /** Buckets of one pane, some 300 bytes each; beyond, they get coarser. */
 const BUCKETS = 64;
 
-interface ErrorSums {
+export interface ErrorSums {
   rows: number;
   readonly absolute: ExactSum;
   readonly squared: ExactSum;
@@ -59,6 +59,11 @@ export class ErrorBuckets {
     const old = this.#sums;
     this.#sums = new Map();
     for (const [key, sums] of old) this.#join(floatKey(key, bits, false), sums);
+  }
+
+  /** Of all buckets, in no order. */
+  sums(): Iterable<Readonly<ErrorSums>> {
+    return this.#sums.values();
   }
 
   buckets(): ErrorBucket[] {

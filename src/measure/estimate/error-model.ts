@@ -8,7 +8,7 @@ import { floatKey } from "./float-key.ts";
 
 const BINS = 20;
 /** With a larger share of predictions outside the range of the labelled ones nothing is estimated. */
-const OUTSIDE_MAX = 0.05;
+export const OUTSIDE_MAX = 0.05;
 
 interface Bin {
   /** Largest key of the bin. */
@@ -68,17 +68,29 @@ export type ErrorVerdict =
   | { readonly ok: true; readonly estimates: ErrorEstimates }
   | { readonly ok: false; readonly reason: "no_predictions" | "out_of_range" };
 
+/** The bin a prediction belongs to, and whether it lies outside the range of the labelled ones. */
+export function binOf(
+  model: ErrorModel,
+  predicted: number,
+): { readonly bin: number; readonly outside: boolean } {
+  const key = floatKey(predicted, model.bits, false);
+  const found = model.bins.findIndex(({ upper }) => key <= upper);
+  return {
+    bin: found === -1 ? model.bins.length - 1 : found,
+    outside: key < model.lowest || key > model.highest,
+  };
+}
+
 export function estimateErrors(predicted: PredictedValues, model: ErrorModel): ErrorVerdict {
   const shares = new Float64Array(model.bins.length);
   let rows = 0;
   let outside = 0;
   for (let i = 0; i < predicted.values.length; i++) {
     const count = predicted.counts[i] ?? 0;
-    const key = floatKey(predicted.values[i] ?? 0, model.bits, false);
+    const place = binOf(model, predicted.values[i] ?? 0);
+    const { bin } = place;
     rows += count;
-    if (key < model.lowest || key > model.highest) outside += count;
-    const found = model.bins.findIndex(({ upper }) => key <= upper);
-    const bin = found === -1 ? model.bins.length - 1 : found;
+    if (place.outside) outside += count;
     shares[bin] = (shares[bin] ?? 0) + count;
   }
   if (rows === 0) return { ok: false, reason: "no_predictions" };

@@ -23,6 +23,8 @@ export interface EstimatesOptions {
 export interface EstimatesNeeds extends MeasureNeeds {
   /** Unix ms: rows up to then have nearly all labels they will get. Default: the label horizon ago. */
   maturedUntil?(model: string, version: string, at: number): number;
+  /** Unix ms: rows up to then have all labels they will get. Default: the label horizon ago. */
+  completeUntil?(model: string, version: string, at: number): number;
 }
 
 export interface VersionEstimates extends TrackAnswer {
@@ -114,9 +116,10 @@ class RunningEstimates implements Estimates {
       const { answered } = followed;
       const age = answered === null ? Number.POSITIVE_INFINITY : Math.abs(at - answered.at);
       if (answered !== null && age < this.#refreshMs) return { model, version, ...answered.answer };
-      const until = this.#needs.maturedUntil?.(model, version, at) ?? at - followed.spec.labelHorizonMs;
-      const matured = Math.floor(Math.min(until, at) / HOUR_MS) * HOUR_MS;
-      const answer = followed.track.answer({ at, matured });
+      const horizonAgo = at - followed.spec.labelHorizonMs;
+      const matured = wholeHour(this.#needs.maturedUntil?.(model, version, at) ?? horizonAgo, at);
+      const complete = wholeHour(this.#needs.completeUntil?.(model, version, at) ?? horizonAgo, at);
+      const answer = followed.track.answer({ at, matured, complete: Math.min(matured, complete) });
       followed.answered = { at, answer };
       return { model, version, ...answer };
     });
@@ -148,8 +151,8 @@ class RunningEstimates implements Estimates {
       if (!track.count({ prediction, truth: null }, 1)) this.#unusable++;
       return;
     }
-    track.count({ prediction, truth: change.before?.value ?? null }, -1);
-    if (change.kind === "truth") track.count({ prediction, truth: change.after?.value ?? null }, 1);
+    track.count({ prediction, truth: change.before }, -1);
+    if (change.kind === "truth") track.count({ prediction, truth: change.after }, 1);
   }
 
   #begin(model: string): Followed | null {
@@ -158,6 +161,8 @@ class RunningEstimates implements Estimates {
     return spec === null || track === null ? null : { track, spec, answered: null };
   }
 }
+
+const wholeHour = (until: number, at: number): number => Math.floor(Math.min(until, at) / HOUR_MS) * HOUR_MS;
 
 export function createEstimates(options: EstimatesOptions, needs: EstimatesNeeds): Estimates {
   return new RunningEstimates(options, needs);

@@ -1,16 +1,18 @@
 // Estimates for one version of a classifier of several classes: each class against the rest, put together.
 
-import type { Prediction, Value } from "../../facts/prediction.ts";
 import { canonicalClass } from "../../kernel/classes.ts";
 import { answerClass, type ClassAnswer } from "./binary-track.ts";
 import { Decisions } from "./decisions.ts";
 import {
   coarseKeepMs,
+  type CountedRow,
+  delayOf,
   type EstimateError,
   estimatedWindows,
   type EstimateTrack,
   type MetricEstimate,
   type Moment,
+  type Nowcast,
   type TimedWindow,
   type TrackAnswer,
   type TrackSetup,
@@ -50,16 +52,17 @@ class MulticlassTrack implements EstimateTrack {
     );
   }
 
-  count(row: { readonly prediction: Prediction; readonly truth: Value | null }, sign: 1 | -1): boolean {
+  count(row: CountedRow, sign: 1 | -1): boolean {
     const { value, scores, ts } = row.prediction;
     if (scores === null || value === null || this.#classes.size === 0) return false;
     const predicted = canonicalClass(value);
-    const truth = row.truth === null ? null : canonicalClass(row.truth);
+    const truth = row.truth === null ? null : canonicalClass(row.truth.value);
+    const delayMs = delayOf(row);
     const usable = [...this.#classes.keys()].every((name) => this.#fits(scores[name]));
     if (!usable) return false;
     for (const [name, decisions] of this.#classes) {
       const actual = truth === null ? null : truth === name;
-      decisions.count(ts, { score: scores[name] ?? 0, decided: predicted === name, actual }, sign);
+      decisions.count(ts, { score: scores[name] ?? 0, decided: predicted === name, actual, delayMs }, sign);
     }
     return true;
   }
@@ -111,7 +114,8 @@ function together(
 ): WindowEstimates {
   const predictions = each[0]?.predictions ?? 0;
   if (answers.length === 0) {
-    return { window, predictions, metrics: [], gaps: [], errors: [], undefined: whyNot("classes") };
+    const nothing = { metrics: [], undefined: whyNot("classes") };
+    return { window, predictions, gaps: [], errors: [], ...nothing, nowcast: { expected: 0, ...nothing } };
   }
   const calibrated = answers.every(({ maps }) => maps.long !== null);
   const metrics: MetricEstimate[] = [];
@@ -128,7 +132,23 @@ function together(
     const estimated = combine(past.map((one) => one.estimated));
     errors.push({ metric, estimated, realised: combine(past.map((one) => one.realised)) });
   }
-  return { window, predictions, metrics, gaps: [], errors, undefined: reasons };
+  return { window, predictions, metrics, gaps: [], errors, nowcast: nowcastOf(each), undefined: reasons };
+}
+
+/** The expected labels are the same for every class. */
+function nowcastOf(each: readonly WindowEstimates[]): Nowcast {
+  const metrics: MetricEstimate[] = [];
+  const reasons: Record<string, string> = {};
+  const uncalibrated = each.some(({ nowcast }) => nowcast.undefined["accuracy"] === "calibration");
+  for (const metric of METRICS) {
+    const of = MACRO.get(metric) ?? metric;
+    const values = figures(each, ({ nowcast }) => nowcast.metrics.find((one) => one.metric === of)?.value);
+    const combine = metric === "accuracy" ? accuracyOf : mean;
+    if (values !== null) metrics.push({ metric, value: combine(values), bounds: null });
+    else reasons[metric] = uncalibrated ? "calibration" : "class_absent";
+  }
+  const expected = mean(each.map(({ nowcast }) => nowcast.expected));
+  return { expected, metrics, undefined: reasons };
 }
 
 export function createMulticlassTrack(setup: TrackSetup): EstimateTrack {

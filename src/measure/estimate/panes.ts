@@ -59,10 +59,20 @@ export class Panes<P> {
    * within a pane has all of that pane, and so begins up to a step later. In any order.
    */
   *between(from: number, to: number): Iterable<P> {
+    for (const { pane } of this.timed(from, to)) yield pane;
+  }
+
+  /** The same with the span of time (Unix ms) of each. */
+  *timed(
+    from: number,
+    to: number,
+  ): Iterable<{ readonly pane: P; readonly fromTs: number; readonly toTs: number }> {
     const { stepMs } = this.#shape;
     const first = Math.ceil(from / stepMs) * stepMs;
     const last = Math.ceil(to / stepMs) * stepMs;
-    for (const [start, pane] of this.#panes) if (start >= first && start < last) yield pane;
+    for (const [start, pane] of this.#panes) {
+      if (start >= first && start < last) yield { pane, fromTs: start, toTs: start + stepMs };
+    }
   }
 
   /** Starts of the panes that exist (Unix ms), ascending. */

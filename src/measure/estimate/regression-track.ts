@@ -1,15 +1,19 @@
 // Estimates for one version of a regression: what it predicted, and how far off labelled rows with such predictions were.
 
-import type { Prediction, Value } from "../../facts/prediction.ts";
+import { ExactSum } from "../exact-sum.ts";
 import { Z95 } from "../wilson.ts";
+import { DelayPanes } from "./delay-curves.ts";
 import { ErrorBuckets } from "./error-buckets.ts";
 import { type ErrorModel, estimateErrors, learnErrors, type PredictedValues } from "./error-model.ts";
+import { type ErrorBasis, nowcastErrors, type WaitingValues } from "./nowcast-errors.ts";
 import { Panes } from "./panes.ts";
 import { Sketch } from "./sketch.ts";
 import {
   calibrationThen,
   type CalibrationGap,
   coarseKeepMs,
+  type CountedRow,
+  delayOf,
   type EstimateError,
   estimatedWindows,
   type EstimateTrack,
@@ -18,6 +22,7 @@ import {
   LONG_SPAN_MS,
   type MetricEstimate,
   type Moment,
+  type Nowcast,
   SHORT_SPAN_MS,
   type Span,
   spanTo,
@@ -33,6 +38,15 @@ const MERGED_BUCKETS = 4096;
 const MERGED_ERRORS = 1024;
 const METRICS = ["mae", "mse", "rmse"];
 
+/** Sides of the values: rows without a label, and with one. */
+const OPEN = 0;
+const LABELLED = 1;
+
+interface FinePane {
+  readonly values: Sketch;
+  readonly labelled: { rows: number; readonly absolute: ExactSum; readonly squared: ExactSum };
+}
+
 interface HourPane {
   readonly values: Sketch;
   readonly errors: ErrorBuckets;
@@ -44,36 +58,51 @@ const whyNot = (reason: string): Record<string, string> =>
 class RegressionTrack implements EstimateTrack {
   readonly #setup: TrackSetup;
   readonly #windows: readonly TimedWindow[];
-  readonly #fine: Panes<Sketch>;
+  readonly #fine: Panes<FinePane>;
   readonly #coarse: Panes<HourPane>;
+  readonly #delays: DelayPanes;
 
   constructor(setup: TrackSetup) {
     this.#setup = setup;
     this.#windows = estimatedWindows(setup.spec);
     this.#fine = new Panes({
       ...FINE,
-      create: () => this.#values(FINE_BUCKETS),
-      drop: (pane) => pane.release(),
+      create: () => ({
+        values: this.#values(FINE_BUCKETS),
+        labelled: { rows: 0, absolute: new ExactSum(), squared: new ExactSum() },
+      }),
+      drop: (pane) => pane.values.release(),
     });
+    const keepMs = coarseKeepMs(setup.spec);
+    this.#delays = new DelayPanes({ probability: false, keepMs });
     this.#coarse = new Panes({
       stepMs: HOUR_MS,
-      keepMs: coarseKeepMs(setup.spec),
+      keepMs,
       create: () => ({ values: this.#values(COARSE_BUCKETS), errors: new ErrorBuckets() }),
       drop: (pane) => pane.values.release(),
     });
   }
 
-  count(row: { readonly prediction: Prediction; readonly truth: Value | null }, sign: 1 | -1): boolean {
+  count(row: CountedRow, sign: 1 | -1): boolean {
     const { value, ts } = row.prediction;
     if (typeof value !== "number" || !Number.isFinite(value)) return false;
-    this.#fine.at(ts)?.add(value, 0, sign);
-    const pane = this.#coarse.at(ts);
-    if (pane === null) return true;
-    pane.values.add(value, 0, sign);
-    if (typeof row.truth !== "number") return true;
-    const error = value - row.truth;
-    // Beyond the doubles: such a row cannot be summed.
-    if (Number.isFinite(error * error)) pane.errors.add(value, error, sign);
+    const truth = row.truth?.value;
+    const error = typeof truth === "number" ? value - truth : Number.NaN;
+    // Beyond the doubles: such a row cannot be summed, and counts as open.
+    const usable = Number.isFinite(error * error);
+    const side = usable ? LABELLED : OPEN;
+    const fine = this.#fine.at(ts);
+    fine?.values.add(value, side, sign);
+    const coarse = this.#coarse.at(ts);
+    coarse?.values.add(value, side, sign);
+    if (!usable) return true;
+    if (fine !== null) {
+      fine.labelled.rows += sign;
+      fine.labelled.absolute.add(sign * Math.abs(error));
+      fine.labelled.squared.add(sign * error * error);
+    }
+    coarse?.errors.add(value, error, sign);
+    this.#delays.count(ts, { score: 0, positive: false, delayMs: delayOf(row) ?? 0 }, sign);
     return true;
   }
 
@@ -81,6 +110,8 @@ class RegressionTrack implements EstimateTrack {
     const { at, matured } = moment;
     this.#fine.advance(at);
     this.#coarse.advance(at);
+    this.#delays.advance(at);
+    const basis = this.#nowcastBasis(spanTo(moment.complete, LONG_SPAN_MS));
     const long = this.#learn(spanTo(matured, LONG_SPAN_MS));
     const short = this.#learn(spanTo(matured, SHORT_SPAN_MS));
     const then = this.#learn(calibrationThen(moment));
@@ -90,7 +121,14 @@ class RegressionTrack implements EstimateTrack {
         const errors = then.model === null ? [] : this.#errors(spanTo(matured, window.lengthMs), then.model);
         const now = this.#predicted(spanTo(at, window.lengthMs), window.tier);
         const models = { long: long.model, short: short.model };
-        return { window: window.name, predictions: totalOf(now), ...estimateNow(now, models), errors };
+        const nowcast = this.#nowcast(spanTo(at, window.lengthMs), window.tier, basis);
+        return {
+          window: window.name,
+          predictions: totalOf(now),
+          ...estimateNow(now, models),
+          errors,
+          nowcast,
+        };
       }),
     };
   }
@@ -98,22 +136,55 @@ class RegressionTrack implements EstimateTrack {
   release(): void {
     this.#fine.clear();
     this.#coarse.clear();
+    this.#delays.clear();
   }
 
   #values(buckets: number): Sketch {
-    return new Sketch({ sides: 1, mirrored: false, buckets, purse: this.#setup.purse });
+    return new Sketch({ sides: 2, mirrored: false, buckets, purse: this.#setup.purse });
+  }
+
+  *#panes(span: Span, tier: TimedWindow["tier"]) {
+    yield* tier === "fine" ? this.#fine.timed(span.from, span.to) : this.#coarse.timed(span.from, span.to);
   }
 
   #predicted(span: Span, tier: TimedWindow["tier"]): PredictedValues {
     const purse = { left: MERGED_BUCKETS };
-    const merged = new Sketch({ sides: 1, mirrored: false, buckets: MERGED_BUCKETS, purse });
-    if (tier === "fine") for (const pane of this.#fine.between(span.from, span.to)) merged.merge(pane);
-    else for (const pane of this.#coarse.between(span.from, span.to)) merged.merge(pane.values);
-    const size = { length: merged.size };
-    return {
-      values: Float64Array.from(size, (_, i) => merged.key(i)),
-      counts: Float64Array.from(size, (_, i) => merged.count(i, 0)),
+    const merged = new Sketch({ sides: 2, mirrored: false, buckets: MERGED_BUCKETS, purse });
+    for (const { pane } of this.#panes(span, tier)) merged.merge(pane.values);
+    return valuesOf(merged, [OPEN, LABELLED]);
+  }
+
+  /** Learnt from rows of `span`, all of them complete; null when their labels are too few. */
+  #nowcastBasis(span: Span): ErrorBasis | null {
+    const { model, labels } = this.#learn(span);
+    const delays = this.#delays.learn(span);
+    if (model === null || delays === null) return null;
+    const rows = totalOf(this.#predicted(span, "coarse"));
+    return { model, delays, coverage: rows === 0 ? 1 : Math.min(1, labels / rows) };
+  }
+
+  #nowcast(span: Span, tier: TimedWindow["tier"], basis: ErrorBasis | null): Nowcast {
+    if (basis === null) return { expected: 0, metrics: [], undefined: whyNot("calibration") };
+    const sums = { rows: 0, absolute: new ExactSum(), squared: new ExactSum() };
+    const waiting: WaitingValues[] = [];
+    for (const { pane, fromTs, toTs } of this.#panes(span, tier)) {
+      for (const { rows, absolute, squared } of "errors" in pane ? pane.errors.sums() : [pane.labelled]) {
+        sums.rows += rows;
+        sums.absolute.merge(absolute, 1);
+        sums.squared.merge(squared, 1);
+      }
+      const ages = { youngest: Math.max(0, span.to - toTs), oldest: Math.max(0, span.to - fromTs) };
+      waiting.push({ ...ages, predicted: valuesOf(pane.values, [OPEN]) });
+    }
+    const labelled = {
+      rows: sums.rows,
+      absolute: sums.absolute.value(),
+      squared: sums.squared.value(),
     };
+    const found = nowcastErrors(labelled, waiting, basis);
+    return found.ok
+      ? { expected: found.expected, metrics: found.metrics, undefined: {} }
+      : { expected: 0, metrics: [], undefined: whyNot(found.reason) };
   }
 
   #labelled(span: Span): ErrorBuckets {
@@ -142,6 +213,14 @@ class RegressionTrack implements EstimateTrack {
       { metric: "rmse", estimated: Math.sqrt(verdict.estimates.mse), realised: Math.sqrt(mse) },
     ];
   }
+}
+
+function valuesOf(sketch: Sketch, sides: readonly number[]): PredictedValues {
+  const size = { length: sketch.size };
+  return {
+    values: Float64Array.from(size, (_, i) => sketch.key(i)),
+    counts: Float64Array.from(size, (_, i) => sides.reduce((sum, side) => sum + sketch.count(i, side), 0)),
+  };
 }
 
 function totalOf({ counts }: PredictedValues): number {

@@ -1,7 +1,8 @@
 // What an estimating track is asked and what it answers, and the spans of time it looks at.
 
 import type { ModelSpec } from "../../facts/model.ts";
-import type { Prediction, Value } from "../../facts/prediction.ts";
+import type { Truth } from "../../facts/pair.ts";
+import type { Prediction } from "../../facts/prediction.ts";
 import { parseWindow } from "../windows.ts";
 import type { BucketPurse } from "./sketch.ts";
 
@@ -45,6 +46,8 @@ export interface Moment {
   readonly at: number;
   /** Rows up to here are matured: nearly all labels they will ever get are in. A whole hour. */
   readonly matured: number;
+  /** Rows up to here have all labels they will ever get, as nearly as can be told. A whole hour. */
+  readonly complete: number;
 }
 
 /** Spans (from, to] of one question. */
@@ -87,12 +90,22 @@ export interface EstimateError {
   readonly realised: number;
 }
 
+/** What the metrics of the window will be when the labels still expected are in: those that are in, and the chance of each other. */
+export interface Nowcast {
+  /** Labels that are expected to come, beside those that are in. */
+  readonly expected: number;
+  readonly metrics: readonly MetricEstimate[];
+  /** Metric -> why it has none. */
+  readonly undefined: Readonly<Record<string, string>>;
+}
+
 export interface WindowEstimates {
   readonly window: string;
   readonly predictions: number;
   readonly metrics: readonly MetricEstimate[];
   readonly gaps: readonly CalibrationGap[];
   readonly errors: readonly EstimateError[];
+  readonly nowcast: Nowcast;
   /** Metric -> why it has no estimate. */
   readonly undefined: Readonly<Record<string, string>>;
 }
@@ -103,9 +116,20 @@ export interface TrackAnswer {
   readonly windows: readonly WindowEstimates[];
 }
 
+/** A row as it is: null is unlabelled. */
+export interface CountedRow {
+  readonly prediction: Prediction;
+  readonly truth: Truth | null;
+}
+
+/** How long the first label took. */
+export function delayOf({ prediction, truth }: CountedRow): number | null {
+  return truth === null ? null : Math.max(0, truth.firstReceivedAt - prediction.ts);
+}
+
 export interface EstimateTrack {
-  /** Counts the row as it is with this truth (null: unlabelled), or takes it back. False: the task cannot use it. */
-  count(row: { readonly prediction: Prediction; readonly truth: Value | null }, sign: 1 | -1): boolean;
+  /** Counts the row as it is, or takes it back. False: the task cannot use it. */
+  count(row: CountedRow, sign: 1 | -1): boolean;
   answer(moment: Moment): TrackAnswer;
   release(): void;
 }

@@ -41,7 +41,11 @@ export function overconfident(random: () => number, shift = 0): MadeRow {
 export function decisionsOf(rows: readonly MadeRow[], labelled: boolean): Decisions {
   const decisions = new Decisions({ probability: true, keepMs: 3_600_000, purse: { left: 1e6 } });
   for (const { score, positive } of rows) {
-    decisions.count(1, { score, decided: score >= 0.5, actual: labelled ? positive : null }, 1);
+    decisions.count(
+      1,
+      { score, decided: score >= 0.5, actual: labelled ? positive : null, delayMs: null },
+      1,
+    );
   }
   return decisions;
 }
@@ -78,11 +82,13 @@ export function worldOf(spec: ModelSpec, over: Partial<EstimatesNeeds> = {}) {
     tell({ kind: "predicted", row, prediction });
     return row;
   };
-  const label = (row: number, value: Value | null): void => {
+  /** `firstReceivedAt` (Unix ms): at once unless said otherwise. */
+  const label = (row: number, value: Value | null, firstReceivedAt?: number): void => {
     const found = rows[row];
     if (found === undefined) throw new Error(`no row ${row}`);
     const { prediction, truth: before } = found;
-    const after = value === null ? null : { value, ts: prediction.ts, firstReceivedAt: prediction.ts };
+    const after =
+      value === null ? null : { value, ts: prediction.ts, firstReceivedAt: firstReceivedAt ?? prediction.ts };
     found.truth = after;
     tell({ kind: "truth", row, prediction, before, after });
   };
