@@ -136,6 +136,7 @@ class HttpProxy implements Proxy, Road {
       this.#clientErrors++;
     };
     this.#sessions = new Sessions({
+      clock: needs.clock,
       onStream: (stream, fields) => this.#onStream(stream, fields),
       onClientError,
     });

@@ -394,3 +394,31 @@ test("a drain lets streams in flight finish and tells the client to go", async (
   assert.equal(goaways[0], 0);
   assert.ok(session.closed || session.destroyed);
 });
+
+test("a drain waits for no idle connection, and a client that closes its own leaves none behind", async (t) => {
+  const origin = await httpOrigin(t, (_request, response) => response.end("ok"));
+  const { port, proxy } = await startProxy(t, origin.url);
+  const leaving = await connectStreams(t, port);
+  await ask(leaving);
+  leaving.close();
+  await eventually(() => proxy.stats().openConnections === 0);
+  await ask(await connectStreams(t, port));
+  const stoppedWithin = performance.now();
+  await proxy.stop(20_000);
+  assert.ok(performance.now() - stoppedWithin < 15_000);
+});
+
+test("a client that waits for 100-continue is told to go on", async (t) => {
+  const origin = await httpOrigin(t, (request, response) => {
+    let body = "";
+    request.on("data", (chunk: Buffer) => (body += chunk.toString()));
+    request.on("end", () => response.end(body));
+  });
+  const { port } = await startProxy(t, origin.url);
+  const session = await connectStreams(t, port);
+  const stream = session.request({ ":method": "POST", expect: "100-continue" });
+  const answering = wholeAnswer(stream);
+  await once(stream, "continue");
+  stream.end("body");
+  assert.equal((await answering).body.toString(), "body");
+});
