@@ -1,4 +1,4 @@
-// Load over raw keep-alive sockets: a fixed number of connections, closed loop or at a rate, for a fixed time. Runs as a process of its own.
+// Load over raw keep-alive sockets for a fixed time: closed loop on a fixed number of connections, or open loop at a rate. A process of its own.
 
 import { connect, type Socket } from "node:net";
 
@@ -18,8 +18,6 @@ const [
   secondsText = "3",
   rateText = "0",
   path = "/v2/models/bench/infer",
-  // "sent": a stall slows the sending down. "due": nothing is let off; what is late is late from when it was due.
-  clock = "sent",
 ] = process.argv;
 const port = Number(portText);
 const connections = Number(connectionsText);
@@ -35,51 +33,36 @@ const latencies: number[] = [];
 let errors = 0;
 const startedAt = performance.now();
 const endsAt = startedAt + seconds * 1000;
-let due = startedAt;
 
-/** One connection: send, wait for the whole answer (by content-length), send again. */
+/** One connection: send, wait for the whole answer (by its length), then `onFree`. */
 class Client {
-  #socket: Socket;
-  #sentAt = 0;
+  readonly #socket: Socket;
+  #since = 0;
   #need = -1;
   #have = 0;
 
   constructor() {
-    this.#socket = connect(port, "127.0.0.1", () => this.send());
+    this.#socket = connect(port, "127.0.0.1", () => onFree(this));
     this.#socket.setNoDelay(true);
-    this.#socket.on("data", (chunk: Buffer | string) =>
-      this.onData(typeof chunk === "string" ? Buffer.from(chunk) : chunk),
-    );
+    this.#socket.on("data", (chunk: Buffer) => this.#onData(chunk));
     this.#socket.on("error", () => {
       errors += 1;
     });
   }
 
-  send(): void {
-    const now = performance.now();
-    if (now >= endsAt) {
-      this.#socket.end();
-      return;
-    }
-    if (rate > 0) {
-      due = clock === "due" ? due + 1000 / rate : Math.max(due + 1000 / rate, now - 50);
-      const mine = due;
-      if (due > now + 0.3) {
-        setTimeout(() => this.#write(mine), due - now);
-        return;
-      }
-    }
-    this.#write(due);
+  end(): void {
+    this.#socket.end();
   }
 
-  #write(dueAt: number): void {
-    this.#sentAt = clock === "due" && rate > 0 ? dueAt : performance.now();
+  /** `since`: from when its latency counts. */
+  send(since: number): void {
+    this.#since = since;
     this.#need = -1;
     this.#have = 0;
     this.#socket.write(request);
   }
 
-  onData(chunk: Buffer): void {
+  #onData(chunk: Buffer): void {
     if (this.#need < 0) {
       const head = chunk.indexOf("\r\n\r\n");
       const text = chunk.toString("latin1", 0, head);
@@ -93,11 +76,44 @@ class Client {
       this.#have = chunk.length - head - 4;
     } else this.#have += chunk.length;
     if (this.#have < this.#need) return;
-    latencies.push(performance.now() - this.#sentAt);
-    this.send();
+    latencies.push(performance.now() - this.#since);
+    onFree(this);
   }
 }
 
+const free: Client[] = [];
+const due: number[] = [];
+
+function onFree(client: Client): void {
+  const now = performance.now();
+  if (now >= endsAt) client.end();
+  else if (rate === 0) client.send(now);
+  else {
+    const since = due.shift();
+    if (since === undefined) free.push(client);
+    else client.send(since);
+  }
+}
+
+/** Open loop: requests fall due by the clock whether or not earlier ones were answered; what waits for a connection has begun to count. */
+function pace(): void {
+  let issued = 0;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    if (now >= endsAt) {
+      clearInterval(timer);
+      for (const client of free) client.end();
+      return;
+    }
+    for (; issued < ((now - startedAt) / 1000) * rate; issued++) {
+      const client = free.shift();
+      if (client === undefined) due.push(now);
+      else client.send(now);
+    }
+  }, 1);
+}
+
+if (rate > 0) pace();
 for (let i = 0; i < connections; i++) new Client();
 process.on("exit", () => {
   latencies.sort((a, b) => a - b);

@@ -1,17 +1,19 @@
-// Relay: CPU per request and latency of Outrider with everything on, against nginx, Go's ReverseProxy and no proxy, in rounds of one run.
+// Relay: CPU per request and latency of Outrider with everything on, against nginx, haproxy, Go's ReverseProxy, http-proxy and no proxy, in rounds of one run.
 
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { spawn, type ChildProcess } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { LoadResult } from "./load.ts";
+import { Stage, freePort, goBuild, listening, type Ports } from "./peers/stage.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const ROUNDS = 5;
 const SECONDS = 2;
 const CONNECTIONS = 16;
+export const RATE = 4000;
+/** Open loop needs room for what is late. */
+const PACED_CONNECTIONS = 64;
 
 interface Peer {
   readonly name: string;
@@ -24,34 +26,13 @@ export interface RelayRow {
   readonly cpuMicros: readonly number[];
   /** Outrider only: the traffic process alone. */
   readonly trafficMicros: readonly number[];
+  /** At `RATE` requests a second. */
   readonly p50Ms: readonly number[];
   readonly p99Ms: readonly number[];
+  /** Answers of 100 KB. */
+  readonly largeMicros: readonly number[];
   readonly perSecond: readonly number[];
   errors: number;
-}
-
-async function freePort(): Promise<number> {
-  return await new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
-}
-
-async function listening(port: number): Promise<void> {
-  for (let i = 0; i < 200; i++) {
-    const open = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, "127.0.0.1", () => {
-        socket.destroy();
-        resolve(true);
-      });
-      socket.on("error", () => resolve(false));
-    });
-    if (open) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`nothing listens on ${port}`);
 }
 
 /** The process and all its descendants. */
@@ -89,9 +70,10 @@ function cpuMicros(pid: number): number {
 
 function runLoad(
   port: number,
-  options: { seconds: number; rate: number; connections: number },
+  options: { seconds: number; rate: number; connections: number; path?: string },
 ): Promise<LoadResult> {
-  const args = [join(here, "load.ts"), port, options.connections, options.seconds, options.rate].map(String);
+  const { connections, seconds, rate, path = "/v2/models/bench/infer" } = options;
+  const args = [join(here, "load.ts"), port, connections, seconds, rate, path].map(String);
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   let text = "";
   child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
@@ -106,110 +88,53 @@ function runLoad(
   });
 }
 
-function goBuild(source: string, out: string): string | null {
-  const built = spawnSync("go", ["build", "-o", out, join(here, "peers", source)], {
-    encoding: "utf8",
-    env: { ...process.env, GO111MODULE: "off" },
-  });
-  return built.status === 0 ? null : (built.error?.message ?? built.stderr);
-}
-
-function nginxConfig(folder: string, ports: { listen: number; upstream: number }): string {
-  return `daemon off; master_process on; worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
-events { worker_connections 1024; }
-http { access_log off; client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
- keepalive_requests 1000000;
- upstream model { server 127.0.0.1:${ports.upstream}; keepalive 64; }
- server { listen 127.0.0.1:${ports.listen}; location / { proxy_pass http://model; proxy_http_version 1.1; proxy_set_header Connection ""; } } }`;
-}
-
-class Stage {
-  readonly #children: ChildProcess[] = [];
-  readonly folder = mkdtempSync(join(tmpdir(), "outrider-bench-"));
-
-  spawn(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
-    const child = spawn(command, args, { stdio: ["ignore", "ignore", "ignore"], env });
-    this.#children.push(child);
-    return child;
-  }
-
-  async end(): Promise<void> {
-    for (const child of this.#children.toReversed()) {
-      if (child.exitCode !== null) continue;
-      const gone = new Promise((resolve) => child.once("close", resolve));
-      child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), 15_000);
-      await gone;
-      clearTimeout(timer);
-    }
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-}
-
 async function startPeers(stage: Stage, say: (line: string) => void): Promise<Peer[]> {
   const upstream = await freePort();
-  const failed = goBuild("upstream.go", join(stage.folder, "upstream"));
-  if (failed !== null) throw new Error(`the model server of the benchmark needs Go: ${failed}`);
+  goBuild("upstream.go", join(stage.folder, "upstream"));
   stage.spawn(join(stage.folder, "upstream"), [`127.0.0.1:${upstream}`]);
   await listening(upstream);
   const peers: Peer[] = [{ name: "direct", port: upstream, root: null }];
-  if (spawnSync("nginx", ["-v"]).status !== 0)
-    spawnSync("apt-get", ["install", "-y", "-q", "nginx-light"], { stdio: "ignore" });
-  if (spawnSync("nginx", ["-v"]).status === 0) {
+  const starts: readonly [string, (ports: Ports) => Promise<ChildProcess>][] = [
+    ["nginx", (ports) => stage.nginx(ports, "bare")],
+    ["haproxy", (ports) => stage.haproxy(ports)],
+    ["go", (ports) => stage.go(ports)],
+    ["http-proxy", (ports) => stage.httpProxy(ports)],
+    ["outrider", (ports) => stage.outrider(ports)],
+  ];
+  for (const [name, start] of starts) {
     const port = await freePort();
-    writeFileSync(join(stage.folder, "nginx.conf"), nginxConfig(stage.folder, { listen: port, upstream }));
-    peers.push({
-      name: "nginx",
-      port,
-      root: stage.spawn("nginx", ["-c", join(stage.folder, "nginx.conf"), "-p", stage.folder]),
-    });
-    await listening(port);
-  } else say("nginx could not be installed: left out");
-  if (goBuild("reverseproxy.go", join(stage.folder, "reverseproxy")) === null) {
-    const port = await freePort();
-    const root = stage.spawn(join(stage.folder, "reverseproxy"), [
-      `127.0.0.1:${port}`,
-      `http://127.0.0.1:${upstream}`,
-    ]);
-    peers.push({ name: "go", port, root });
-    await listening(port);
+    try {
+      peers.push({ name, port, root: await start({ listen: port, upstream }) });
+    } catch (thrown) {
+      say(`${name}: left out: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    }
   }
-  peers.push(await startOutrider(stage, upstream));
   return peers;
 }
 
-async function startOutrider(stage: Stage, upstream: number): Promise<Peer> {
-  const port = await freePort();
-  const main = join(here, "..", "src", "main.ts");
-  const args = ["run", "--upstream", `http://127.0.0.1:${upstream}`, "--listen", `127.0.0.1:${port}`];
-  args.push(
-    "--telemetry-listen",
-    "127.0.0.1:0",
-    "--api-listen",
-    "127.0.0.1:0",
-    "--store",
-    join(stage.folder, "store"),
-  );
-  const root = stage.spawn(process.execPath, [main, ...args]);
-  await listening(port);
-  return { name: "outrider", port, root };
+/** CPU of the peer's processes per request of one load, the first process alone, and the load's own figures. */
+async function loaded(peer: Peer, path: string): Promise<{ all: number; first: number; result: LoadResult }> {
+  const pids = peer.root?.pid === undefined ? [] : tree(peer.root.pid);
+  const before = pids.map((pid) => cpuMicros(pid));
+  const result = await runLoad(peer.port, { seconds: SECONDS, rate: 0, connections: CONNECTIONS, path });
+  // What was queued is still being observed: it belongs to these requests.
+  if (peer.name === "outrider") await new Promise((resolve) => setTimeout(resolve, 500));
+  const used = pids.map((pid, i) => (cpuMicros(pid) - (before[i] ?? 0)) / result.requests);
+  return { all: used.reduce((sum, micros) => sum + micros, 0), first: used[0] ?? 0, result };
 }
 
 async function measure(peer: Peer, row: RelayRow): Promise<void> {
-  const pids = peer.root?.pid === undefined ? [] : tree(peer.root.pid);
-  const before = pids.map((pid) => cpuMicros(pid));
-  const closed = await runLoad(peer.port, { seconds: SECONDS, rate: 0, connections: CONNECTIONS });
-  // What was queued is still being observed: it belongs to these requests.
-  if (peer.name === "outrider") await new Promise((resolve) => setTimeout(resolve, 500));
-  const used = pids.map((pid, i) => cpuMicros(pid) - (before[i] ?? 0));
-  const paced = await runLoad(peer.port, { seconds: SECONDS, rate: 2000, connections: CONNECTIONS });
+  const small = await loaded(peer, "/v2/models/bench/infer");
+  const large = await loaded(peer, "/large");
+  const paced = await runLoad(peer.port, { seconds: SECONDS, rate: RATE, connections: PACED_CONNECTIONS });
   const push = (list: readonly number[], value: number): void => void (list as number[]).push(value);
-  push(row.cpuMicros, used.reduce((sum, micros) => sum + micros, 0) / closed.requests);
-  push(row.trafficMicros, (used[0] ?? 0) / closed.requests);
-  push(row.perSecond, closed.requests / closed.seconds);
+  push(row.cpuMicros, small.all);
+  push(row.trafficMicros, small.first);
+  push(row.perSecond, small.result.requests / small.result.seconds);
+  push(row.largeMicros, peer.name === "outrider" ? large.first : large.all);
   push(row.p50Ms, paced.p50Ms);
   push(row.p99Ms, paced.p99Ms);
-  row.errors += closed.errors + paced.errors;
+  row.errors += small.result.errors + large.result.errors + paced.errors;
 }
 
 /** Rounds interleave the peers, so that a machine that slows down slows all of them. */
@@ -224,6 +149,7 @@ export async function benchRelay(say: (line: string) => void): Promise<readonly 
       p50Ms: [],
       p99Ms: [],
       perSecond: [],
+      largeMicros: [],
       errors: 0,
     }));
     for (const peer of peers) await runLoad(peer.port, { seconds: 2, rate: 0, connections: CONNECTIONS });

@@ -65,6 +65,7 @@ class Application implements App {
         connectTimeoutMs: config.proxy.connectTimeoutMs,
         responseTimeoutMs: config.proxy.responseTimeoutMs,
         maxConnections: config.proxy.maxConnections,
+        limits: config.proxy.limits,
       },
       { clock, log, deliver: (exchange) => this.#supervisor.deliver(exchange) },
     );

@@ -33,6 +33,10 @@ function predictionDocument(view: PredictionView, others: readonly PredictionVie
     exchange,
     labels,
     registered: view.registered,
+    links: {
+      version: `/v1/models/${encodeURIComponent(model)}/versions/${encodeURIComponent(version)}`,
+      labels: `/v1/labels/${encodeURIComponent(id)}`,
+    },
     others: others.map((other) => ({ version: other.version, ts: rfc3339(other.ts) })),
   };
 }
@@ -96,6 +100,7 @@ function versionDocument(view: ModelVersionView): Json {
     registered: view.registered,
     stage: view.stage,
     metadata: view.metadata,
+    registries: view.registries.map((known) => ({ ...known, checkedAt: rfc3339(known.checkedAt) })),
   };
 }
 

@@ -62,7 +62,7 @@ function createRouter(handlers: Readonly<Record<string, Handler>>, guard: Guard)
     const handler = handlers[route.operation];
     if (handler === undefined) continue;
     router[route.method](expressPath(route.path), (request: Request, response: Response) => {
-      guard.admit(request, route.scope);
+      response.locals["via"] = guard.admit(request, route.scope);
       return handler(request, response);
     });
   }

@@ -90,6 +90,14 @@ export interface ModelVersionView {
   readonly stage: Stage | null;
   /** What was registered with it; null: it never was. */
   readonly metadata: Registration | null;
+  /** What the registries say of it, as of their last list. `checkedAt` in Unix ms. */
+  readonly registries: readonly {
+    readonly registry: string;
+    readonly status: string | null;
+    readonly description: string | null;
+    readonly tags: Readonly<Record<string, string>>;
+    readonly checkedAt: number;
+  }[];
 }
 
 export interface ModelView {
@@ -139,7 +147,37 @@ export type LabelsKept =
 
 interface Asked {
   readonly model: string;
+  /** Who decides, as the caller says. */
   readonly actor: string;
+  /** `api`, or `token:<name>` of the token that was shown. */
+  readonly via: string;
+}
+
+/** A delivery of a registry's webhook: its headers ("" when absent) and its body as it came. */
+export interface WebhookDelivery {
+  readonly id: string;
+  readonly timestamp: string;
+  readonly signature: string;
+  readonly body: Uint8Array;
+}
+
+/** What one registry is about one model. Times in Unix ms. */
+export interface RegistryView {
+  readonly registry: string;
+  readonly declared: string | null;
+  readonly checkedAt: number | null;
+  readonly trouble: string | null;
+  /** What it holds of the live quality of each version, in its own names. */
+  readonly quality: {
+    readonly state: "ok" | "none" | "unsupported" | "failed";
+    readonly message: string | null;
+    readonly rows: readonly {
+      readonly version: string;
+      readonly name: string;
+      readonly value: number;
+      readonly count: number;
+    }[];
+  };
 }
 
 interface Decided extends Asked {
@@ -159,6 +197,13 @@ export interface VersionDesk {
   history(model: string): readonly VersionEvent[];
   /** `at` in Unix ms; null: now. */
   productionAt(model: string, at: number | null): { readonly version: string; readonly since: number } | null;
+  /** The registries that watch the model, with what they hold of it. */
+  registries(model: string): Promise<readonly RegistryView[]>;
+  /** null: no registry of this name takes deliveries. */
+  webhook(
+    registry: string,
+    delivery: WebhookDelivery,
+  ): { readonly kind: "genuine" } | { readonly kind: "refused"; readonly why: string } | null;
 }
 
 export interface ApiNeeds {

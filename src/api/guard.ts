@@ -9,10 +9,12 @@ import { ApiProblem } from "./problems.ts";
 
 export interface Guard {
   /** Throws an ApiProblem when `request` may not do what `scope` names (null: open to everybody who may connect). */
-  admit(request: IncomingMessage, scope: Scope | null): void;
+  /** Answers how it was let in: "api", or "token:<name>". */
+  admit(request: IncomingMessage, scope: Scope | null): string;
 }
 
 interface KnownToken {
+  readonly name: string;
   readonly digest: Buffer;
   readonly scopes: ReadonlySet<Scope>;
 }
@@ -38,23 +40,20 @@ function parseTokens(options: ApiOptions): readonly KnownToken[] {
       const message = `token "${name}" needs sha256: the SHA-256 of the token as 64 hex digits`;
       throw new Problem("invalid_token_digest", message, `api.tokens[${index}].sha256`);
     }
-    return { digest: Buffer.from(sha256, "hex"), scopes: new Set(scopes) };
+    return { name, digest: Buffer.from(sha256, "hex"), scopes: new Set(scopes) };
   });
 }
 
-/** The scopes of the presented token, or null when it is none of ours. Every digest is compared, whichever fits. */
-function scopesOf(
-  tokens: readonly KnownToken[],
-  authorization: string | undefined,
-): ReadonlySet<Scope> | null {
+/** The presented token, or null when it is none of ours. Every digest is compared, whichever fits. */
+function tokenOf(tokens: readonly KnownToken[], authorization: string | undefined): KnownToken | null {
   const presented = /^bearer +([^\s]+) *$/i.exec(authorization ?? "")?.[1];
   if (presented === undefined) return null;
   const digest = createHash("sha256").update(presented).digest();
-  let scopes: ReadonlySet<Scope> | null = null;
+  let known: KnownToken | null = null;
   for (const token of tokens) {
-    if (timingSafeEqual(token.digest, digest)) scopes = token.scopes;
+    if (timingSafeEqual(token.digest, digest)) known = token;
   }
-  return scopes;
+  return known;
 }
 
 function refuseForeignHost(request: IncomingMessage): void {
@@ -91,8 +90,8 @@ export function createGuard(options: ApiOptions): Guard {
     admit(request, scope) {
       if (tokens.length === 0) refuseForeignHost(request);
       if (request.method !== "GET" && request.method !== "HEAD") refuseCrossSite(request);
-      if (scope === null || tokens.length === 0) return;
-      const granted = scopesOf(tokens, request.headers.authorization);
+      if (scope === null || tokens.length === 0) return "api";
+      const granted = tokenOf(tokens, request.headers.authorization);
       if (granted === null) {
         throw new ApiProblem(
           "unauthorized",
@@ -102,7 +101,7 @@ export function createGuard(options: ApiOptions): Guard {
           },
         );
       }
-      if (granted.has(scope)) return;
+      if (granted.scopes.has(scope)) return `token:${granted.name}`;
       throw new ApiProblem("insufficient_scope", `this token lacks the scope ${scope}`, {
         headers: {
           "www-authenticate": `Bearer realm="outrider", error="insufficient_scope", scope="${scope}"`,

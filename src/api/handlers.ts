@@ -18,6 +18,7 @@ import { param, parseQuery } from "./request.ts";
 import type { Operation } from "./routes.ts";
 import { comparisonQuery, narrowing, ofModel, qualityQuery, statusQuery } from "./schemas.ts";
 import { rfc3339 } from "./timestamp.ts";
+import { registryHandlers } from "./registry-calls.ts";
 import { versionHandlers } from "./version-calls.ts";
 
 export type Handler = (request: Request, response: Response) => void | Promise<void>;
@@ -103,6 +104,7 @@ export function createHandlers(
   return {
     ...readHandlers(needs),
     ...versionHandlers(needs),
+    ...registryHandlers(needs),
     postLabels: (request, response) => labels.handle(request, response),
     getStatus: (request, response) => {
       sendJson(response, needs.status(parseQuery(statusQuery, request).window));

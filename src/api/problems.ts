@@ -14,6 +14,7 @@ export const PROBLEM_STATUS = Object.freeze({
   invalid_body: 400,
   unauthorized: 401,
   insufficient_scope: 403,
+  invalid_signature: 403,
   host_not_allowed: 403,
   cross_site: 403,
   not_found: 404,

@@ -175,6 +175,29 @@ export const ROUTES = [
     refusals: [400, 404],
   },
   {
+    operation: "getRegistries",
+    method: "get",
+    path: "/v1/models/{model}/registries",
+    scope: "read",
+    summary:
+      "What each registry declares of a model, and what it holds of its versions' live quality, read back from there " +
+      "(asked at most once a minute).",
+    answer: json(versions.registriesAnswer),
+    refusals: [400, 404],
+  },
+  {
+    operation: "postWebhook",
+    method: "post",
+    path: "/v1/registries/{registry}/webhook",
+    scope: null,
+    summary:
+      "Deliveries of an MLflow webhook: signed with the registry's webhookSecret, at most 5 minutes old. The registry is then " +
+      "asked at once; nothing that the delivery says is taken over.",
+    body: { types: { "application/json": null } },
+    answer: json(null),
+    refusals: [400, 404, 408, 413, 415, 429],
+  },
+  {
     operation: "getStatus",
     method: "get",
     path: "/v1/status",

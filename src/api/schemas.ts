@@ -66,6 +66,7 @@ export const predictionAnswer = z.object({
     .nullable(),
   labels: z.array(z.object({ label, ts: time, receivedAt: time, state, absent })),
   registered: z.boolean(),
+  links: z.object({ version: z.string(), labels: z.string() }).describe("paths of what belongs to it"),
   others: z
     .array(z.object({ version: z.string(), ts: time }))
     .describe("other versions of the same model that know the id; ask with ?version="),
@@ -165,6 +166,17 @@ const modelVersion = z.object({
   registered: z.boolean().describe("false: seen in traffic only"),
   stage: z.enum(["none", "staging", "production", "archived"]).nullable(),
   metadata: z.unknown().describe("what was registered; null: nothing"),
+  registries: z
+    .array(
+      z.object({
+        registry: z.string(),
+        status: z.string().nullable(),
+        description: z.string().nullable(),
+        tags: z.record(z.string(), z.string()),
+        checkedAt: time,
+      }),
+    )
+    .describe("what the registries know of it, as of their last list"),
 });
 const measuredVersion = modelVersion.extend({ quality: z.array(group) });
 

@@ -70,14 +70,24 @@ function checked<T extends z.ZodType>(shape: T, body: unknown): z.infer<T> {
 
 function modelOf(request: Request): string {
   const model = param(request, "model");
-  if (model.length > NAME_MAX)
-    throw new ApiProblem("invalid_path", `a model's name has at most ${NAME_MAX} characters`);
+  if (model.length > NAME_MAX || /\p{Cc}/u.test(model))
+    throw new ApiProblem(
+      "invalid_path",
+      `a model's name has at most ${NAME_MAX} characters, and no control characters`,
+    );
   return model;
 }
 
+/** Who decides: as the caller says, else the name of its token; and how it was let in, as the guard noted it. */
+function callerOf(response: Response, actor: string | undefined): { actor: string; via: string } {
+  const noted: unknown = response.locals["via"];
+  const via = typeof noted === "string" ? noted : "api";
+  return { actor: actor ?? via.replace(/^token:/, ""), via };
+}
+
 function eventDocument(event: VersionEvent): Record<string, unknown> {
-  const { seq, at, actor, action, version, from, to, reason, quality } = event;
-  return { seq, at: rfc3339(at), actor, action, version, from, to, reason, quality };
+  const { seq, at, actor, via, action, version, from, to, reason, quality } = event;
+  return { seq, at: rfc3339(at), actor, via, action, version, from, to, reason, quality };
 }
 
 class VersionCalls {
@@ -126,7 +136,8 @@ class VersionCalls {
   async register(request: Request, response: Response): Promise<void> {
     const model = modelOf(request);
     const { version, actor, ...registration } = await this.#body(registerBody, request, response);
-    this.#answer(response, model, this.#needs.versions.register({ model, version, registration, actor }));
+    const who = callerOf(response, actor);
+    this.#answer(response, model, this.#needs.versions.register({ model, version, registration, ...who }));
   }
 
   async promote(request: Request, response: Response): Promise<void> {
@@ -136,7 +147,13 @@ class VersionCalls {
     this.#answer(
       response,
       model,
-      this.#needs.versions.promote({ ...asked, ifCurrent: asked.ifCurrent, model, version }),
+      this.#needs.versions.promote({
+        ...asked,
+        ...callerOf(response, asked.actor),
+        ifCurrent: asked.ifCurrent,
+        model,
+        version,
+      }),
     );
   }
 
@@ -146,7 +163,12 @@ class VersionCalls {
     this.#answer(
       response,
       model,
-      this.#needs.versions.rollBack({ ...asked, ifCurrent: asked.ifCurrent, model }),
+      this.#needs.versions.rollBack({
+        ...asked,
+        ...callerOf(response, asked.actor),
+        ifCurrent: asked.ifCurrent,
+        model,
+      }),
     );
   }
 

@@ -4,12 +4,20 @@ import { z } from "zod";
 
 const time = z.iso.datetime().describe("RFC 3339, UTC");
 const stage = z.enum(["none", "staging", "production", "archived"]);
-const actor = z.string().min(1).max(256).default("api").describe("who decides; default: api");
+const plain = (text: string): boolean => text.isWellFormed() && !/\p{Cc}/u.test(text);
+const actor = z
+  .string()
+  .min(1)
+  .max(256)
+  .refine(plain, { error: "must not hold control characters" })
+  .optional()
+  .describe("who decides; default: the name of the token, else api");
 const reason = z.string().max(4096).nullable().default(null);
 const versionName = z
   .string()
   .min(1)
   .max(128)
+  .refine(plain, { error: "must not hold control characters" })
   .describe("semver, a timestamp, any text: unique within the model");
 const ifCurrent = versionName
   .nullable()
@@ -82,6 +90,7 @@ export const decisionAnswer = z.object({
 const qualityThen = z.array(
   z.object({
     window: z.string(),
+    basis: z.enum(["all", "matured"]),
     n_predictions: z.number(),
     n_labeled: z.number(),
     coverage: z.number().nullable(),
@@ -96,8 +105,12 @@ export const historyAnswer = z.object({
       z.object({
         seq: z.int(),
         at: time,
-        actor: z.string(),
-        action: z.enum(["registered", "seen", "promoted", "archived", "rolled_back"]),
+        actor: z.string().describe("who decided, as told by the caller"),
+        via: z
+          .string()
+          .nullable()
+          .describe("how it came: api, token:<name of the token that was shown>, registry, traffic"),
+        action: z.enum(["registered", "unregistered", "promoted", "archived", "rolled_back"]),
         version: z.string(),
         from: stage,
         to: stage,
@@ -121,4 +134,23 @@ export const productionAnswer = z.object({
 
 export const productionQuery = z.strictObject({
   at: z.iso.datetime({ offset: true }).optional().describe("RFC 3339; default: now"),
+});
+
+export const registriesAnswer = z.object({
+  model: z.string(),
+  registries: z.array(
+    z.object({
+      registry: z.string(),
+      declared: z.string().nullable(),
+      checkedAt: time.nullable(),
+      trouble: z.string().nullable().describe("why the last look, or the last write, failed"),
+      quality: z.object({
+        state: z.enum(["ok", "none", "unsupported", "failed"]),
+        message: z.string().nullable(),
+        rows: z
+          .array(z.object({ version: z.string(), name: z.string(), value: z.number(), count: z.number() }))
+          .describe("means of what it was sent, by version"),
+      }),
+    }),
+  ),
 });

@@ -10,10 +10,14 @@ const COPIES_BYTES_MAX = 16 * 1024 * 1024;
 
 type Model = Config["models"][number];
 
-/** The version a model announces before its answer is read: configured, or polled from outside. */
+/**
+ * The version a model announces before its answer is read: configured, polled, or declared by a registry. Without a source of its
+ * own the answer may name another one, so nothing is announced.
+ */
 function knownVersion(model: Model, external: Readonly<Record<string, string>>): string | null {
   const rule = model.version;
-  if (rule !== null && "static" in rule) return rule.static;
+  if (rule === null) return null;
+  if ("static" in rule) return rule.static;
   return external[model.name] ?? null;
 }
 

@@ -56,6 +56,7 @@ export interface RelayFigures {
   readonly openConnections: number;
   readonly refusedConnections: number;
   readonly clientErrors: number;
+  readonly limited: Readonly<Record<string, number>>;
 }
 
 export interface Supervisor extends Part {

@@ -132,6 +132,13 @@ export const trafficFamilies: readonly Descriptor[] = [
     help: "Connections on which the client sent something that is not HTTP.",
   },
   {
+    name: "outrider_proxy_limited_total",
+    otel: { name: "outrider.proxy.limited", unit: "{connection}" },
+    type: "counter",
+    labels: ["limit"],
+    help: "Client connections ended by a limit of `proxy.limits`: head_size, head_timeout, body_timeout, send_timeout, idle_timeout or request_timeout.",
+  },
+  {
     name: "outrider_proxy_loop_delay_seconds",
     otel: { name: "outrider.proxy.loop_delay", unit: "s" },
     type: "gauge",

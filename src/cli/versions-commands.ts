@@ -51,6 +51,12 @@ function addReading(versions: Command, { io, end, withApi, client }: VersionsWor
       const { versionsShow } = await import("./versions.ts");
       end(await versionsShow({ ...client(options), model, version }, io));
     });
+  withApi(versions.command("registries <model>"))
+    .description("What each registry declares, and the live quality that it holds by version.")
+    .action(async (model: string, options: Flags) => {
+      const { versionsRegistries } = await import("./versions.ts");
+      end(await versionsRegistries({ ...client(options), model }, io));
+    });
   withApi(versions.command("export <model>"))
     .description("Print all registrations as JSON.")
     .action(async (model: string, options: Flags) => {

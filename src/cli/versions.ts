@@ -154,6 +154,13 @@ export async function versionsRollback(
   return EXIT.ok;
 }
 
+/** What the registries declare and hold, as the API tells it. */
+export async function versionsRegistries(target: Target, io: CliIo): Promise<number> {
+  const text = await getText(`${baseOf(target)}/registries`, readToken(target.tokenFile, io.env));
+  io.stdout.write(target.json ? `${text.trimEnd()}\n` : `${JSON.stringify(JSON.parse(text), null, 2)}\n`);
+  return EXIT.ok;
+}
+
 /** Registrations as one JSON array, oldest first: what `versions import` reads. */
 export async function versionsExport(target: Target, io: CliIo): Promise<number> {
   const text = await getText(`${baseOf(target)}/versions`, readToken(target.tokenFile, io.env));
@@ -175,7 +182,17 @@ export async function versionsImport(
   for (const [index, item] of given.entries()) {
     if (!isObject(item)) throw new Problem("bad_file", `${target.file}: item ${index + 1} is no object`);
     const body = { actor: actorOf(target.actor, io.env), ...item };
-    const text = await postText(`${baseOf(target)}/versions`, body, readToken(target.tokenFile, io.env));
+    const text = await postText(
+      `${baseOf(target)}/versions`,
+      body,
+      readToken(target.tokenFile, io.env),
+    ).catch((thrown: unknown) => {
+      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      throw new Problem(
+        "import_stopped",
+        `item ${index + 1} of ${given.length} (${changed} new so far): ${why}`,
+      );
+    });
     const answer: unknown = JSON.parse(text);
     if (isObject(answer) && answer["changed"] === true) changed++;
   }

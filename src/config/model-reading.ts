@@ -73,9 +73,9 @@ export const version = z
       .optional()
       .describe("It stands in the path: /versions/<version>."),
     poll: poll.optional().describe("Ask a metadata endpoint of the model server for it."),
-    registry: oneOf(["mlflow", "databricks", "unity-catalog", "langfuse"])
+    registry: oneOf(["mlflow", "databricks"])
       .optional()
-      .describe("The version a registry's alias names; needs an entry in `registries`."),
+      .describe("The version a registry declares; needs an entry in `registries`. The others declare none."),
   })
   .transform((given, context) => {
     const sources: VersionSource[] = [];
@@ -103,4 +103,4 @@ export type VersionSource =
   | { readonly body: string }
   | { readonly path: true }
   | { readonly poll: { readonly path: string; readonly everyMs: number; readonly at: string } }
-  | { readonly registry: "mlflow" | "databricks" | "unity-catalog" | "langfuse" };
+  | { readonly registry: "mlflow" | "databricks" };

@@ -84,9 +84,12 @@ export function redactedConfig(config: Config): unknown {
     probes: config.probes.map(({ tls: _tls, ...probe }) => probe),
     target: targetText(config.target),
     otlp: otlpText(config.otlp),
-    registries: config.registries.map(({ token, ...rest }) => ({
+    registries: config.registries.map(({ token, tokenFile, headers, webhookSecret, ...rest }) => ({
       ...rest,
-      token: token === null ? null : HIDDEN,
+      headers: hideValues(headers),
+      token: token === null || tokenFile !== null ? null : HIDDEN,
+      tokenFile,
+      webhookSecret: webhookSecret === null ? null : HIDDEN,
     })),
     slo: config.slo,
     alerts: config.alerts,

@@ -57,6 +57,25 @@ export const otlp = z
   .default(null)
   .describe("Export by OTLP. Absent: nothing is sent, unless the standard OTEL_* variables say so.");
 
+const WORDS = [
+  "metrics",
+  "tags",
+  "comment",
+  "traces",
+  "inputs",
+  "labels",
+  "promotion",
+  "registration",
+] as const;
+
+/** What can be written to each registry; anything else is refused when the configuration is read. */
+const WRITABLE: Readonly<Record<string, readonly (typeof WORDS)[number][]>> = {
+  mlflow: ["metrics", "tags", "traces", "inputs", "labels", "promotion", "registration"],
+  databricks: ["metrics", "tags", "comment", "traces", "inputs", "promotion"],
+  "unity-catalog": ["metrics", "comment"],
+  langfuse: ["metrics", "traces", "inputs", "labels"],
+};
+
 const registry = z
   .strictObject({
     type: oneOf(["mlflow", "databricks", "unity-catalog", "langfuse"]).describe(
@@ -70,7 +89,12 @@ const registry = z
         ...secret,
         description: "Its access token; better in `tokenFile`. Langfuse: public key:secret key.",
       }),
-    tokenFile: file().nullable().default(null).describe("File that holds the token."),
+    tokenFile: file()
+      .nullable()
+      .default(null)
+      .describe(
+        "File that holds the token. It is read again while running, so that the token can be renewed there.",
+      ),
     model: name()
       .nullable()
       .default(null)
@@ -80,6 +104,28 @@ const registry = z
       .default(null)
       .describe("The model's name there. Default: `model`."),
     alias: text("an alias", 256).default("champion").describe("The alias that says what is in production."),
+    stage: text("a stage", 64)
+      .nullable()
+      .default(null)
+      .describe("MLflow stage that says it instead, e.g. Production. Default: the alias decides."),
+    headers: z
+      .record(headerName(), text("a header value", 8192), {
+        error: "must be a map of header names and values",
+      })
+      .prefault({})
+      .meta({
+        ...secret,
+        description: "Headers sent with every call, e.g. { x-mlflow-workspace: ... } or a gateway's own key.",
+      }),
+    webhookSecret: text("a secret", 1024)
+      .nullable()
+      .default(null)
+      .meta({
+        ...secret,
+        description:
+          "Secret of an MLflow webhook; better in `webhookSecretFile`. Deliveries go to POST /v1/registries/<type>/webhook of the API.",
+      }),
+    webhookSecretFile: file().nullable().default(null).describe("File that holds the webhook's secret."),
     every: duration({ min: 1000, max: DAY_MS }).prefault("30s").describe("Time between two looks."),
     writeEvery: duration({ min: 1000, max: DAY_MS })
       .prefault("5m")
@@ -101,27 +147,38 @@ const registry = z
       .default(null)
       .describe("Databricks table (catalog.schema.table) that traces go to; needed to write traces there."),
     write: z
-      .array(oneOf(["metrics", "traces", "labels", "promotion"]))
+      .array(oneOf(WORDS))
       .prefault([])
-      .describe("What is written there: metrics, traces, labels, promotion. Default: nothing."),
+      .describe(
+        "What is written there: metrics, tags, comment (live quality, in these places), traces, inputs (bodies on the traces), " +
+          "labels, promotion, registration. Default: nothing.",
+      ),
   })
   .refine((given) => given.token === null || given.tokenFile === null, {
     error: "needs only one of token and tokenFile",
   })
-  .superRefine(({ type, write, experimentId, tracesTable, clientId }, context) => {
+  .refine((given) => given.webhookSecret === null || given.webhookSecretFile === null, {
+    error: "needs only one of webhookSecret and webhookSecretFile",
+  })
+  .superRefine((given, context) => {
+    const { type, write, experimentId, tracesTable, endpoint, stage } = given;
     const say = (path: string, message: string): void =>
       context.addIssue({ code: "custom", path: [path], message });
+    for (const word of write) {
+      if (!(WRITABLE[type] ?? []).includes(word)) say("write", `cannot be ${word}: unsupported by ${type}`);
+    }
     const traces = write.includes("traces");
-    if (traces && type === "unity-catalog") say("write", "cannot be traces: unsupported by unity-catalog");
+    if (write.includes("inputs") && !traces) say("write", "has inputs, which go on traces: add traces");
     if (traces && type === "mlflow" && experimentId === null)
       say("experimentId", "is needed to write traces to MLflow");
     if (traces && type === "databricks" && tracesTable === null)
       say("tracesTable", "is needed to write traces to Databricks");
-    if (traces && clientId !== null) say("clientId", "cannot be used with traces: give a token instead");
-    const labels = write.includes("labels") && type !== "mlflow" && type !== "langfuse";
-    if (labels) say("write", `cannot be labels: unsupported by ${type}`);
-    const promotion = write.includes("promotion") && type !== "mlflow" && type !== "databricks";
-    if (promotion) say("write", `cannot be promotion: unsupported by ${type}`);
+    if (endpoint !== null && type !== "databricks") say("endpoint", `is unknown to ${type}`);
+    if (endpoint !== null && write.includes("promotion"))
+      say("write", "cannot be promotion together with endpoint: its traffic is not moved by an alias");
+    if (stage !== null && type !== "mlflow") say("stage", `is unknown to ${type}`);
+    const hooked = given.webhookSecret !== null || given.webhookSecretFile !== null;
+    if (hooked && type !== "mlflow") say("webhookSecret", `cannot be used: unsupported by ${type}`);
   })
   .transform(({ every, writeEvery, ...rest }) => ({ ...rest, everyMs: every, writeEveryMs: writeEvery }));
 

@@ -17,6 +17,7 @@ import {
   oneOf,
   origin,
   secret,
+  size,
   uniqueNames,
 } from "./fields.ts";
 
@@ -60,6 +61,44 @@ export const upstream = z
     "The model server. Every byte goes there. http://host:port, https://host:port, h2c://host:port or unix:/path; or an object.",
   );
 
+const limits = z
+  .strictObject({
+    maxHeadSize: size({ min: 1024, max: 1024 * 1024 })
+      .prefault("64KiB")
+      .describe("Longest head of a request, request line and header lines together; beyond it 414 or 431."),
+    maxHeaderLines: integer(16, 100_000)
+      .default(8192)
+      .describe("Header lines of one request; beyond it 431. None is ever cut off."),
+    headTimeout: duration({ min: 1, max: HOUR_MS })
+      .prefault("30s")
+      .describe("Longest time from the first byte of a request's head to its last; then 408."),
+    bodyTimeout: duration({ max: DAY_MS })
+      .prefault("60s")
+      .describe(
+        "Longest time in which less than 64 bytes of a request's body arrive; then 408. 0s: no limit.",
+      ),
+    sendTimeout: duration({ max: DAY_MS })
+      .prefault("60s")
+      .describe("Longest time in which a client takes nothing of an answer that waits for it. 0s: no limit."),
+    idleTimeout: duration({ min: 1, max: DAY_MS })
+      .prefault("75s")
+      .describe("How long a client's connection is kept between requests; announced 5 s shorter."),
+    requestTimeout: duration({ max: DAY_MS })
+      .prefault("0s")
+      .describe("Longest time from a request's head to the end of its answer. 0s: no limit."),
+  })
+  .transform((given) => ({
+    headBytesMax: given.maxHeadSize,
+    headLinesMax: given.maxHeaderLines,
+    headMs: given.headTimeout,
+    bodyMs: given.bodyTimeout,
+    sendMs: given.sendTimeout,
+    idleMs: given.idleTimeout,
+    totalMs: given.requestTimeout,
+  }))
+  .prefault({})
+  .describe("What one client connection may take, over HTTP/1.1.");
+
 export const proxy = z
   .strictObject({
     listen: address()
@@ -86,6 +125,7 @@ export const proxy = z
     maxConnections: integer(1, 1_000_000)
       .default(10_000)
       .describe("Client connections open at one time; further ones are closed at once and counted."),
+    limits,
     tls: z
       .strictObject({
         certFile: file().describe(

@@ -168,10 +168,14 @@ function settleOtlp(otlp: Out<"otlp">, files: SecretFiles, findings: Findings) {
   return { ...rest, headers: settleHeaders(otlp, files, findings), intervalMs: every };
 }
 
-function settleRegistries(registries: Out<"registries">, files: SecretFiles) {
-  return registries.map(({ tokenFile, ...rest }, index) => ({
+function settleRegistries(registries: Out<"registries">, files: SecretFiles, cwd: string) {
+  return registries.map(({ tokenFile, webhookSecretFile, ...rest }, index) => ({
     ...rest,
     token: rest.token ?? files.secret(tokenFile, `registries[${index}].tokenFile`),
+    // Kept: tokens are renewed in their files while we run.
+    tokenFile: tokenFile === null ? null : resolve(cwd, tokenFile),
+    webhookSecret:
+      rest.webhookSecret ?? files.secret(webhookSecretFile, `registries[${index}].webhookSecretFile`),
   }));
 }
 
@@ -253,7 +257,7 @@ export function settleConfig(raw: Raw, findings: Findings) {
   const proxyPem = serverTls(files, proxy?.tls ?? null, findings);
   const tokens = settleTokens(api?.tokens ?? [], files, findings);
   const otlp = settleOtlp(sections.otlp.value, files, findings);
-  const settledRegistries = settleRegistries(registries ?? [], files);
+  const settledRegistries = settleRegistries(registries ?? [], files, findings.cwd);
   const origin = upstream?.http ?? null;
   const context = origin === null ? null : { origin, tls: upstreamPem, findings };
   const probes = context === null ? [] : settleProbes(sections.probes.value, context);

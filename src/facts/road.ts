@@ -54,6 +54,8 @@ export interface TrafficStats {
   readonly openConnections: number;
   readonly refusedConnections: number;
   readonly clientErrors: number;
+  /** Connections and requests ended by a limit, by the value of `limit`. */
+  readonly limited: Readonly<Record<string, number>>;
   readonly observerRestarts: number;
   readonly loopDelayMs: number;
 }
@@ -84,6 +86,8 @@ export interface VersionModel {
     /** With a registry: when it last answered, and why not since then. */
     readonly checkedAt?: string;
     readonly trouble?: string | null;
+    /** Where the registry splits traffic: each version's share in percent. */
+    readonly split?: readonly { readonly version: string; readonly percent: number }[];
   } | null;
   readonly mismatch: boolean;
 }

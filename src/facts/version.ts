@@ -16,12 +16,13 @@ export interface Registration {
   readonly description: string | null;
 }
 
-export type VersionAction = "registered" | "seen" | "promoted" | "archived" | "rolled_back";
+/** unregistered: it appeared in traffic and nobody had registered it. */
+export type VersionAction = "registered" | "unregistered" | "promoted" | "archived" | "rolled_back";
 
-/** The quality of a version when something happened to it, per window. */
+/** The quality of a version when something happened to it, per window and basis. */
 export type QualityThen = readonly Pick<
   Group,
-  "window" | "n_predictions" | "n_labeled" | "coverage" | "metrics"
+  "window" | "basis" | "n_predictions" | "n_labeled" | "coverage" | "metrics"
 >[];
 
 /** One line of the append-only history. `from` and `to` are stages of `version`. */
@@ -31,6 +32,8 @@ export interface VersionEvent {
   /** Unix ms. */
   readonly at: number;
   readonly actor: string;
+  /** How it came to us: `api`, `token:<name>` (who proved it), `registry` or `traffic`; null: an entry of an older version. */
+  readonly via: string | null;
   readonly action: VersionAction;
   readonly model: string;
   readonly version: string;
@@ -52,6 +55,8 @@ export interface VersionRecord {
   /** Unix ms; when it was registered, or first seen when it was not. */
   readonly since: number;
   readonly actor: string;
+  /** The registration is what a registry knew: a registration proper may still replace it. */
+  readonly mirrored: boolean;
 }
 
 export type VersionRefusalCode =

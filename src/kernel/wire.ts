@@ -5,6 +5,8 @@ export const FRAME_HEAD_BYTES = 5;
 /** A longer frame is a bug of the sender; the reader refuses it instead of buffering without end. */
 export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 
+const SHORT_TEXT_MAX = 64;
+
 export class ByteWriter {
   #buffer: Buffer;
   #length = 0;
@@ -53,11 +55,29 @@ export class ByteWriter {
 
   /** Text as UTF-8. Header values are latin-1 on the wire and survive this round trip. */
   text(value: string): void {
+    if (value.length <= SHORT_TEXT_MAX && this.#shortAscii(value)) return;
     const reserve = value.length * 3;
     const at = this.#room(4 + reserve);
     const written = this.#buffer.write(value, at + 4, reserve, "utf8");
     this.#buffer.writeUInt32LE(written, at);
     this.#length = at + 4 + written;
+  }
+
+  /** Most texts are short and ASCII: a loop here is cheaper than a call out of JavaScript. False: nothing was written. */
+  #shortAscii(value: string): boolean {
+    const { length } = value;
+    const at = this.#room(4 + length);
+    const buffer = this.#buffer;
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 127) {
+        this.#length = at;
+        return false;
+      }
+      buffer[at + 4 + i] = code;
+    }
+    buffer.writeUInt32LE(length, at);
+    return true;
   }
 
   /** Overwrites an earlier u32, e.g. a length that is known only now. */

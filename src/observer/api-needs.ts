@@ -12,6 +12,7 @@ import type { Measure } from "../measure/measure.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { version } from "../kernel/version.ts";
 import type { StateBook } from "./state-book.ts";
+import type { KnownVersion } from "../versions/registries.ts";
 import type { StatusDesk } from "./status/status-desk.ts";
 import type { ObserverVersions } from "./version-desk.ts";
 
@@ -69,9 +70,17 @@ interface Listed {
 /** What the version ledger says of a version. */
 function filed(
   record: VersionRecord | null,
-): Pick<ModelView["versions"][number], "registered" | "stage" | "metadata"> {
+  known: readonly KnownVersion[],
+): Pick<ModelView["versions"][number], "registered" | "stage" | "metadata" | "registries"> {
   const metadata = record?.registration ?? null;
-  return { registered: metadata !== null, stage: record?.stage ?? null, metadata };
+  const registries = known.map(({ registry, found: { status, description, tags }, checkedAt }) => ({
+    registry,
+    status,
+    description,
+    tags,
+    checkedAt,
+  }));
+  return { registered: metadata !== null, stage: record?.stage ?? null, metadata, registries };
 }
 
 export function modelViews({
@@ -90,7 +99,10 @@ export function modelViews({
       lastSeen: series.lastTs,
       predictions: series.predictions,
       labels: series.labels,
-      ...filed(versions.record(series.model, series.version)),
+      ...filed(
+        versions.record(series.model, series.version),
+        versions.registries.known(series.model, series.version),
+      ),
     });
   }
   const known = new Set(measure.series().map((series) => `${series.model}\0${series.version}`));
@@ -99,7 +111,11 @@ export function modelViews({
     views.set(record.model, view);
     if (known.has(`${record.model}\0${record.version}`)) continue;
     const unseen = { firstSeen: null, lastSeen: null, predictions: 0, labels: 0 };
-    view.versions.push({ version: record.version, ...unseen, ...filed(record) });
+    view.versions.push({
+      version: record.version,
+      ...unseen,
+      ...filed(record, versions.registries.known(record.model, record.version)),
+    });
   }
   return [...views.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }

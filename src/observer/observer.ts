@@ -258,7 +258,10 @@ class Rooms implements Observer {
     this.#measuring.apply(change);
     this.#telemetry.change(change);
     // Ground truth also goes to the trace of its prediction, where a registry wants it.
-    const note = change.kind === "truth" ? this.#traced.noteOf(change.prediction, change.after) : null;
+    const note =
+      change.kind === "truth"
+        ? this.#traced.noteOf(change.prediction, change.after, this.#needs.clock.wallMs())
+        : null;
     if (note !== null) this.#versions.registries.label(model, note);
   }
 

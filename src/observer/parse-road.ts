@@ -25,15 +25,19 @@ function parseText(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
+function parseCounts(value: unknown, what: string): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const [key, count] of Object.entries(parseFields(value ?? {}, what))) counts[key] = parseNumber(count);
+  return counts;
+}
+
 export function parseStats(value: unknown): TrafficStats {
   const fields = parseFields(value, "stats");
-  const dropped: Record<string, number> = {};
-  for (const [key, count] of Object.entries(parseFields(fields["dropped"] ?? {}, "dropped")))
-    dropped[key] = parseNumber(count);
   return {
     seen: parseNumber(fields["seen"]),
     recorded: parseNumber(fields["recorded"]),
-    dropped,
+    dropped: parseCounts(fields["dropped"], "dropped"),
+    limited: parseCounts(fields["limited"], "limited"),
     queuedFacts: parseNumber(fields["queuedFacts"]),
     queuedBytes: parseNumber(fields["queuedBytes"]),
     activeRequests: parseNumber(fields["activeRequests"]),

@@ -1,14 +1,15 @@
 // The registries beside the version ledger: what they declare is adopted, what we decide is sent to the one that decides.
 
+import type { RegistryView } from "../api/contract.ts";
 import type { Config } from "../config/config.ts";
 import type { Registration, VersionDecision, VersionRefusal } from "../facts/version.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import type { Measure } from "../measure/measure.ts";
 import type { Recorder } from "../telemetry/recorder.ts";
-import { createRegistries, type Registries } from "../versions/registries.ts";
+import { createRegistries, type Decider, type Registries } from "../versions/registries.ts";
 import type { QualityFigure, QualityNote, RegistryVersion, Reply } from "../versions/registry.ts";
-import type { Promoting, RollingBack, VersionLedger } from "../versions/version-ledger.ts";
+import type { Promoting, Registering, RollingBack, VersionLedger } from "../versions/version-ledger.ts";
 import type { StateBook } from "./state-book.ts";
 
 export interface RegistryDeskNeeds {
@@ -18,7 +19,7 @@ export interface RegistryDeskNeeds {
   readonly measure: Measure;
   readonly states: StateBook;
   readonly ledger: VersionLedger;
-  /** The version that the traffic of a model is said to have, when the registry is its source. */
+  /** The version that the traffic of a model is said to have, when a registry may be its source. */
   readonly onExternal: (model: string, version: string) => void;
   readonly onChange: () => void;
 }
@@ -27,18 +28,28 @@ export interface RegistryDeskNeeds {
 interface Pending {
   readonly version: string;
   readonly actor: string;
+  readonly via: string;
   readonly reason: string | null;
   readonly action: "promoted" | "rolled_back";
+  /** The registry took it: the next answer shows whether it holds. */
+  written: boolean;
 }
 
 export interface RegistryDesk {
   readonly registries: Registries;
   /** null: our own ledger decides. */
   decide(asked: Promoting | RollingBack): VersionDecision | null;
+  /** A version was registered with us: told to the registries that take it. Passes `decision` on. */
+  registered(asked: Registering, decision: VersionDecision): VersionDecision;
   /** The version ledger is open: what the registries said before is noted now. */
   opened(): void;
+  views(model: string): Promise<readonly RegistryView[]>;
   collect(recorder: Recorder): void;
 }
+
+/** Read back at most so often: some registries allow a hundred such questions a day. */
+const READ_BACK_MS = 60_000;
+const VIEWS_MAX = 200;
 
 function registrationOf(found: RegistryVersion): Registration {
   return {
@@ -54,15 +65,26 @@ function registrationOf(found: RegistryVersion): Registration {
 class Desk implements RegistryDesk {
   readonly registries: Registries;
   readonly #needs: RegistryDeskNeeds;
-  readonly #externals: ReadonlySet<string>;
+  /** Models whose version block names another source than a registry. */
+  readonly #otherSource: ReadonlySet<string>;
   readonly #pending = new Map<string, Pending>();
-  /** What each registry said last, by model. */
-  readonly #said = new Map<string, { readonly found: RegistryVersion; readonly source: string }>();
+  /** What the decider said last, by model. */
+  readonly #said = new Map<string, { readonly found: RegistryVersion | null; readonly source: string }>();
+  readonly #views = new Map<
+    string,
+    { readonly at: number; readonly reply: ReturnType<Registries["readBack"]> }
+  >();
+  #open = false;
 
   constructor(config: Config, needs: RegistryDeskNeeds) {
     this.#needs = needs;
-    this.#externals = new Set(
-      config.models.flatMap(({ name, version }) => (version !== null && "registry" in version ? [name] : [])),
+    const preferred = new Map(
+      config.models.flatMap(({ name, version }) =>
+        version !== null && "registry" in version ? [[name, version.registry] as const] : [],
+      ),
+    );
+    this.#otherSource = new Set(
+      config.models.flatMap(({ name, version }) => (version !== null && !preferred.has(name) ? [name] : [])),
     );
     const { clock, log } = needs;
     this.registries = createRegistries(config.registries, {
@@ -70,7 +92,9 @@ class Desk implements RegistryDesk {
       log,
       count: (registry, operation, result) =>
         needs.recorder().counter("outrider_registry_calls_total").inc({ registry, operation, result }),
+      preferred: (model) => preferred.get(model) ?? null,
       onDeclared: (model, version, source) => this.#declared(model, version, source),
+      onList: (model, versions, source) => this.#listed(model, versions, source),
       onState: () => this.#tellState(),
       qualityOf: (model) => this.#notesOf(model),
     });
@@ -79,69 +103,124 @@ class Desk implements RegistryDesk {
 
   #tellState(): void {
     const troubled = this.registries.states().filter((state) => state.trouble !== null);
-    const [first] = troubled;
-    const { states } = this.#needs;
-    if (first === undefined) states.set("registries", "ok");
-    else {
+    const { states, onChange } = this.#needs;
+    const why = troubled.slice(0, 5).map(({ registry, model, trouble, checkedAt }) => {
       const since =
-        first.checkedAt === null
-          ? "never answered"
-          : `last answer ${new Date(first.checkedAt).toISOString()}`;
-      states.set(
-        "registries",
-        "degraded",
-        `${first.registry}, ${first.model}: ${first.trouble ?? ""} (${since})`,
-      );
-    }
-    this.#needs.onChange();
+        checkedAt === null ? "never answered" : `last answer ${new Date(checkedAt).toISOString()}`;
+      return `${registry}, ${model}: ${trouble ?? ""} (${since})`;
+    });
+    if (why.length === 0) states.set("registries", "ok");
+    else states.set("registries", "degraded", why.join("; "));
+    onChange();
   }
 
   opened(): void {
+    this.#open = true;
     for (const [model, { found, source }] of this.#said) this.#declared(model, found, source);
   }
 
   /** The registry's word holds: noted with who asked for it, when that was us. */
-  #declared(model: string, found: RegistryVersion, source: string): void {
-    const { ledger, onExternal, onChange, log } = this.#needs;
-    const { version } = found;
+  #declared(model: string, found: RegistryVersion | null, source: string): void {
+    const { ledger, onExternal, log } = this.#needs;
     this.#said.set(model, { found, source });
-    const asked = this.#pending.get(model);
-    const ours = asked?.version === version ? asked : null;
-    if (ours !== null) this.#pending.delete(model);
-    if ((ledger.record(model, version)?.registration ?? null) === null)
-      ledger.register({ model, version, registration: registrationOf(found), actor: source });
+    if (found !== null && !this.#otherSource.has(model)) onExternal(model, found.version);
+    this.#tellState();
+    if (!this.#open) return;
+    const version = found?.version ?? null;
+    const ours = this.#settled(model, version);
+    if (found !== null) this.#mirror(model, found, source);
     const noted = ledger.adopt({
       model,
       version,
       actor: ours?.actor ?? source,
-      reason: ours?.reason ?? `declared by ${source}`,
+      via: ours?.via ?? "registry",
+      reason: ours?.reason ?? (version === null ? `${source} names none` : `declared by ${source}`),
       action: ours?.action ?? "promoted",
     });
-    if (noted.kind === "refused")
+    if (noted?.kind === "refused")
       log.error({ model, version, error: noted.message }, "the declared version could not be noted");
-    if (this.#externals.has(model)) onExternal(model, version);
-    this.#tellState();
-    onChange();
+    if (noted?.kind === "done" && noted.changed) this.#needs.onChange();
+  }
+
+  /** The decision of ours that this answer fulfils; one that was taken and does not show was overtaken by somebody else's. */
+  #settled(model: string, version: string | null): Pending | null {
+    const asked = this.#pending.get(model);
+    if (asked === undefined) return null;
+    if (asked.version === version) {
+      this.#pending.delete(model);
+      return asked;
+    }
+    if (asked.written) {
+      this.#pending.delete(model);
+      const fields = { model, version: asked.version, declared: version };
+      this.#needs.log.warn(fields, "the registry took a promotion, and names another version by now");
+    }
+    return null;
+  }
+
+  /** What a registry knows of a version stands in our ledger until somebody registers it there. */
+  #mirror(model: string, found: RegistryVersion, source: string): void {
+    const { ledger } = this.#needs;
+    if ((ledger.record(model, found.version)?.registration ?? null) !== null) return;
+    const registration = registrationOf(found);
+    ledger.register({ model, version: found.version, registration, actor: source, via: "registry" });
+  }
+
+  /** Versions of the traffic that nobody registered with us, but that the registry knows. */
+  #listed(model: string, versions: ReadonlyMap<string, RegistryVersion>, source: string): void {
+    if (!this.#open) return;
+    for (const { version, registration } of this.#needs.ledger.records(model)) {
+      const found = registration === null ? versions.get(version) : undefined;
+      if (found !== undefined) this.#mirror(model, found, source);
+    }
+    this.#needs.onChange();
+  }
+
+  registered({ model, version, registration, via }: Registering, decision: VersionDecision): VersionDecision {
+    const { artifact, description, tags } = registration;
+    if (decision.kind !== "done" || via === "registry" || artifact === null) return decision;
+    this.registries.model(model);
+    this.registries.register(model, { version, artifactUri: artifact.uri, description, tags });
+    return decision;
   }
 
   decide(asked: Promoting | RollingBack): VersionDecision | null {
-    const decider = this.registries.decider(asked.model);
+    const { model, actor, via, reason } = asked;
+    this.registries.model(model);
+    const decider = this.registries.decider(model);
     if (decider === null || ("stage" in asked && asked.stage !== "production")) return null;
     if (!decider.writes) return this.#refusal(decider.source);
+    if ("stage" in asked) this.#lookUp(asked, decider);
+    const overtaken = this.#overtaken(asked);
+    if (overtaken !== null) return overtaken;
     const weighed = this.#needs.ledger.weigh(asked);
     if (weighed.kind === "refused") return weighed;
     if (weighed.record.stage === "production" && "stage" in asked) return weighed;
     const { version } = weighed.record;
-    const { model, actor, reason } = asked;
-    const pending: Pending = {
-      version,
-      actor,
-      reason,
-      action: "stage" in asked ? "promoted" : "rolled_back",
-    };
+    const action = "stage" in asked ? "promoted" : "rolled_back";
+    const pending: Pending = { version, actor, via, reason, action, written: false };
     this.#pending.set(model, pending);
-    this.registries.promote(model, version, (reply) => this.#promoted(model, pending, reply));
+    this.registries.promote(model, { version, expected: asked.ifCurrent }, (reply) =>
+      this.#promoted(model, pending, reply),
+    );
     return { kind: "done", changed: false, pending: true, record: weighed.record };
+  }
+
+  /** A version that only the registry knows so far may be promoted as well. */
+  #lookUp({ model, version }: Promoting, { source }: Decider): void {
+    if (this.#needs.ledger.record(model, version) !== null) return;
+    const [known] = this.registries.known(model, version);
+    if (known === undefined) this.registries.missing(model);
+    else this.#mirror(model, known.found, source);
+  }
+
+  /** Compare and set while another decision is on its way: what will be current is not what the caller saw. */
+  #overtaken({ model, ifCurrent }: Promoting | RollingBack): VersionRefusal | null {
+    const before = this.#pending.get(model);
+    if (before === undefined || ifCurrent === undefined) return null;
+    const current = this.#needs.ledger.production(model)?.version ?? null;
+    const message = `a change to version "${before.version}" is on its way to the registry`;
+    return { kind: "refused", code: "not_current", message, details: { current, pending: before.version } };
   }
 
   #refusal(source: string): VersionRefusal {
@@ -150,7 +229,10 @@ class Desk implements RegistryDesk {
   }
 
   #promoted(model: string, pending: Pending, reply: Reply<null>): void {
-    if (reply.kind === "ok") return;
+    if (reply.kind === "ok") {
+      pending.written = true;
+      return;
+    }
     if (this.#pending.get(model) === pending) this.#pending.delete(model);
     this.#needs.log.error(
       { model, version: pending.version, actor: pending.actor, error: reply.message },
@@ -171,6 +253,30 @@ class Desk implements RegistryDesk {
       }
     }
     return [...versions].map(([version, figures]) => ({ version, at, figures }));
+  }
+
+  async views(model: string): Promise<readonly RegistryView[]> {
+    const states = this.registries.states().filter((state) => state.model === model);
+    if (states.length === 0) return [];
+    const held = new Map((await this.#readBack(model)).map(({ registry, reply }) => [registry, reply]));
+    return states.map(({ registry, declared, checkedAt, trouble }) => {
+      const reply = held.get(registry) ?? { kind: "none", message: "it was not asked" };
+      const quality =
+        reply.kind === "ok"
+          ? { state: reply.kind, message: null, rows: reply.value }
+          : { state: reply.kind, message: reply.message, rows: [] };
+      return { registry, declared, checkedAt, trouble, quality };
+    });
+  }
+
+  #readBack(model: string): ReturnType<Registries["readBack"]> {
+    const now = this.#needs.clock.monotonicMs();
+    const before = this.#views.get(model);
+    if (before !== undefined && now - before.at < READ_BACK_MS) return before.reply;
+    if (this.#views.size >= VIEWS_MAX) this.#views.clear();
+    const reply = this.registries.readBack(model);
+    this.#views.set(model, { at: now, reply });
+    return reply;
   }
 
   collect(recorder: Recorder): void {

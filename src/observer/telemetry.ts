@@ -97,7 +97,7 @@ class Telemetry implements ObserverTelemetry {
     this.#flow = createFlowCounters(this.recorder);
     this.#exposition = createExposition({ recorder: this.recorder, resource });
     this.otlp = createOtlp({ ...config.otlp, resource, version, env, recorder: this.recorder, clock, log });
-    const destinations = traceDestinations(config, env);
+    const destinations = traceDestinations(config, env, clock);
     this.spans = createSpans({ destinations, resource, version, recorder: this.recorder, clock, log });
     this.#exchanges = createExchangeMetrics(this.recorder, {
       upstream: upstreamOf(config.upstream.http),

@@ -4,7 +4,9 @@ import type { Config } from "../config/config.ts";
 import type { Exchange } from "../facts/exchange.ts";
 import { settleTraces, type TraceSettings } from "../telemetry/otlp-settings.ts";
 import type { Destination, SpanAttributes, SpanReading } from "../telemetry/spans.ts";
-import { fixedHeaders } from "../versions/registry-auth.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { authoriseOf } from "../versions/registry-auth.ts";
+import { spanBodies, type BodiesOptions, type SpanBodies } from "./span-bodies.ts";
 
 type Registry = Config["registries"][number];
 
@@ -41,7 +43,28 @@ function langfuseDialect(exchange: Exchange, { model, version }: SpanReading): S
 interface Receiver {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly dialect: Destination["dialect"];
+  readonly dialect: NonNullable<Destination["dialect"]>;
+  /** How the bodies are told there. */
+  readonly bodies: (bodies: SpanBodies) => SpanAttributes;
+}
+
+function present(attributes: Readonly<Record<string, string | null>>): SpanAttributes {
+  return Object.fromEntries(
+    Object.entries(attributes).flatMap(([key, value]) => (value === null ? [] : [[key, value]])),
+  );
+}
+
+function mlflowBodies({ input, output }: SpanBodies): SpanAttributes {
+  return present({ "mlflow.spanInputs": input, "mlflow.spanOutputs": output });
+}
+
+function langfuseBodies({ input, output }: SpanBodies): SpanAttributes {
+  return present({
+    "langfuse.observation.input": input,
+    "langfuse.observation.output": output,
+    "langfuse.trace.input": input,
+    "langfuse.trace.output": output,
+  });
 }
 
 function receiverOf({ type, experimentId, tracesTable }: Registry): Receiver | null {
@@ -51,18 +74,21 @@ function receiverOf({ type, experimentId, tracesTable }: Registry): Receiver | n
         path: "/v1/traces",
         headers: { "x-mlflow-experiment-id": experimentId ?? "0" },
         dialect: mlflowDialect,
+        bodies: mlflowBodies,
       };
     case "databricks":
       return {
         path: "/api/2.0/otel/v1/traces",
         headers: { "x-databricks-uc-table-name": tracesTable ?? "" },
         dialect: mlflowDialect,
+        bodies: mlflowBodies,
       };
     case "langfuse":
       return {
         path: "/api/public/otel/v1/traces",
         headers: { "x-langfuse-ingestion-version": "4" },
         dialect: langfuseDialect,
+        bodies: langfuseBodies,
       };
     case "unity-catalog":
       return null;
@@ -73,25 +99,43 @@ function receiverOf({ type, experimentId, tracesTable }: Registry): Receiver | n
   }
 }
 
-function ofRegistry(registry: Registry): Destination[] {
+/** Who we are, and what the receiver wants besides. Without the first the receiver refuses, which is counted. */
+function headersOf(registry: Registry, more: Receiver["headers"], clock: Clock): TraceSettings["headers"] {
+  const authorise = authoriseOf(registry, clock);
+  return async () => {
+    const authorised = await authorise(false);
+    return { ...(authorised.kind === "ok" ? authorised.value : {}), ...more };
+  };
+}
+
+function ofRegistry(registry: Registry, options: BodiesOptions, clock: Clock): Destination[] {
   const receiver = receiverOf(registry);
   if (!registry.write.includes("traces") || receiver === null) return [];
   const settings: TraceSettings = {
     url: `${registry.url.replace(/\/+$/, "")}${receiver.path}`,
     protocol: "http/protobuf",
-    headers: { ...fixedHeaders(registry), ...receiver.headers },
+    headers: headersOf(registry, receiver.headers, clock),
     timeoutMs: TIMEOUT_MS,
   };
-  return [{ name: registry.type, settings, ...(receiver.dialect ? { dialect: receiver.dialect } : {}) }];
+  const { dialect, bodies } = receiver;
+  const whole: Destination["dialect"] = (exchange, reading) => ({
+    ...dialect(exchange, reading),
+    ...bodies(spanBodies(exchange, options)),
+  });
+  return [{ name: registry.type, settings, dialect: registry.write.includes("inputs") ? whole : dialect }];
 }
 
 export function traceDestinations(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
+  clock: Clock,
 ): Destination[] {
   const own = config.otlp === null || config.otlp.traces === null ? null : settleTraces(config.otlp, env);
   return [
     ...(own === null ? [] : [{ name: "otlp", settings: own }]),
-    ...config.registries.flatMap(ofRegistry),
+    ...config.registries.flatMap((registry) => {
+      const { maxBodySizeBytes: bytesMax, redact } = config.capture;
+      return ofRegistry(registry, { bytesMax, redact }, clock);
+    }),
   ];
 }

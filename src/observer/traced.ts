@@ -28,11 +28,11 @@ export class TracedPredictions {
     if (oldest !== undefined) this.#traces.delete(oldest);
   }
 
-  /** What to tell of a truth; null: nothing holds, or the trace was not sent. */
-  noteOf({ id }: Prediction, truth: Truth | null): LabelNote | null {
-    const traceId = truth === null ? null : this.#traceOf(id);
-    if (truth === null || traceId === null) return null;
-    return { predictionId: id, traceId, value: truth.value, at: truth.ts };
+  /** What to tell of a truth, or (null) of one that was taken back at `nowMs`; null: the trace was not sent. */
+  noteOf({ id }: Prediction, truth: Truth | null, nowMs: number): LabelNote | null {
+    const traceId = this.#traceOf(id);
+    if (traceId === null) return null;
+    return { predictionId: id, traceId, value: truth?.value ?? null, at: truth?.ts ?? nowMs };
   }
 
   /** By prediction id, `<exchange id>` or `<exchange id>:<row>`. */

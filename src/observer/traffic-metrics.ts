@@ -23,6 +23,8 @@ export function recordTrafficStats(recorder: Recorder, stats: TrafficStats): voi
   recorder.gauge("outrider_proxy_connections").set({}, stats.openConnections);
   recorder.counter("outrider_proxy_connections_refused_total").set({}, stats.refusedConnections);
   recorder.counter("outrider_proxy_client_errors_total").set({}, stats.clientErrors);
+  for (const [limit, count] of Object.entries(stats.limited))
+    recorder.counter("outrider_proxy_limited_total").set({ limit }, count);
   recorder.gauge("outrider_proxy_loop_delay_seconds").set({}, stats.loopDelayMs / 1000);
   recorder
     .gauge("http_server_active_requests")

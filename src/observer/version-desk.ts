@@ -73,11 +73,13 @@ class Desk implements ObserverVersions {
     this.#registryDesk = createRegistryDesk(needs.config, { ...needs, ledger });
     const registryDesk = this.#registryDesk;
     this.desk = {
-      register: (asked) => this.#told(ledger.register(asked)),
+      register: (asked) => this.#told(registryDesk.registered(asked, ledger.register(asked))),
       promote: (asked) => this.#told(registryDesk.decide(asked) ?? ledger.promote(asked)),
       rollBack: (asked) => this.#told(registryDesk.decide(asked) ?? ledger.rollBack(asked)),
       history: (model) => ledger.history(model),
       productionAt: (model, at) => (at === null ? ledger.production(model) : ledger.productionAt(model, at)),
+      registries: (model) => registryDesk.views(model),
+      webhook: (registry, delivery) => registryDesk.registries.webhook(registry, delivery),
     };
   }
 
@@ -118,10 +120,14 @@ class Desk implements ObserverVersions {
   }
 
   #qualityOf(model: string, version: string): QualityThen | null {
-    const groups = this.#needs.measure.groups(this.#needs.clock.wallMs(), { model, version, slice: "" });
+    const at = this.#needs.clock.wallMs();
+    const groups = (["all", "matured"] as const).flatMap((basis) =>
+      this.#needs.measure.groups(at, { model, version, slice: "", basis }),
+    );
     if (groups.length === 0) return null;
-    return groups.map(({ window, n_predictions, n_labeled, coverage, metrics }) => ({
+    return groups.map(({ window, basis, n_predictions, n_labeled, coverage, metrics }) => ({
       window,
+      basis: basis ?? "all",
       n_predictions,
       n_labeled,
       coverage,
@@ -155,7 +161,8 @@ class Desk implements ObserverVersions {
   seen(model: string, version: string): void {
     this.registries.model(model);
     if (!this.#open || this.#ledger.seen(model, version) !== "new") return;
-    this.#needs.log.info({ model, version }, "a version that was never registered appeared in traffic");
+    this.registries.missing(model);
+    this.#needs.log.warn({ model, version }, "a version that was never registered appeared in traffic");
   }
 
   record(model: string, version: string): VersionRecord | null {
@@ -182,18 +189,29 @@ class Desk implements ObserverVersions {
 
   /** The registry that decides speaks for itself, also when it is silent; without one our ledger does. */
   declared(name: string): VersionModel["declared"] {
-    if (this.registries.decider(name) !== null) {
-      const declared = this.registries.declared(name);
-      if (declared !== null) {
-        const { version, source, trouble } = declared;
-        const since = new Date(declared.since).toISOString();
-        return { version, source, since, checkedAt: new Date(declared.checkedAt).toISOString(), trouble };
-      }
+    const decider = this.registries.decider(name);
+    const declared = decider?.declared ?? null;
+    if (decider !== null && declared !== null) {
+      const { version, source, split } = declared;
+      return {
+        version,
+        source,
+        since: new Date(declared.since).toISOString(),
+        checkedAt: new Date(decider.answeredAt ?? declared.since).toISOString(),
+        trouble: decider.trouble,
+        ...(split === null ? {} : { split }),
+      };
     }
+    // It has answered that nothing is declared.
+    if (decider !== null && decider.answeredAt !== null) return null;
     const production = this.#ledger.production(name);
-    return production === null
-      ? null
-      : { version: production.version, source: "ledger", since: new Date(production.since).toISOString() };
+    if (production === null) return null;
+    const since = new Date(production.since).toISOString();
+    const { version } = production;
+    if (decider === null) return { version, source: "ledger", since };
+    // Not heard since the start: what it said last, as our ledger noted it.
+    const trouble = decider.trouble ?? "it has not answered yet";
+    return { version, source: `ledger, before ${decider.source}`, since, trouble };
   }
 
   close(): void {

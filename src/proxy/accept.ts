@@ -9,6 +9,8 @@ import type { Log } from "../kernel/log.ts";
 export interface AcceptorOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly maxConnections: number;
+  /** How long a connection may say nothing at first; 0: no limit. */
+  readonly firstBytesMs: number;
   /** PEM texts; null: clients connect in cleartext. */
   readonly tls: Certificate | null;
 }
@@ -25,14 +27,14 @@ export interface AcceptorNeeds {
   readonly acceptHttp1: (socket: Socket, first: Buffer | null) => void;
   /** The same for a connection that begins with the preface of HTTP/2; `first` has been put back into it. */
   readonly acceptHttp2: (socket: Socket) => void;
-  /** A TLS handshake failed, or nothing came of a connection in time. */
+  /** A TLS handshake failed. */
   readonly onClientError: () => void;
+  /** A connection said nothing for too long. */
+  readonly onSilent: () => void;
 }
 
 /** RFC 9113 §3.4: no HTTP/1.1 request begins so. */
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
-/** Longest wait for the first bytes of a connection, and for its TLS handshake. */
-const FIRST_BYTES_MS = 60_000;
 const HANDSHAKE_MS = 10_000;
 
 /** What the first bytes of a connection say. */
@@ -131,7 +133,7 @@ export class Acceptor {
     let first: Buffer | null = null;
     this.#silent.add(socket);
     const stop = (): void => {
-      late.cancel();
+      late?.cancel();
       this.#silent.delete(socket);
       socket.off("readable", onReadable);
       socket.off("end", giveUp);
@@ -155,10 +157,12 @@ export class Acceptor {
         this.#needs.acceptHttp2(socket);
       }
     };
-    const late = this.#needs.clock.after(FIRST_BYTES_MS, () => {
-      this.#needs.onClientError();
+    const { firstBytesMs } = this.#options;
+    const onLate = (): void => {
+      this.#needs.onSilent();
       giveUp();
-    });
+    };
+    const late = firstBytesMs > 0 ? this.#needs.clock.after(firstBytesMs, onLate) : null;
     socket.on("readable", onReadable);
     socket.on("end", giveUp);
     socket.on("close", giveUp);

@@ -1,8 +1,8 @@
 // The upstream's answer, byte by byte off its connection: heads, interim heads, and the body by its framing. Strict: a doubt is a defect.
 
 import type { RawHeaders } from "../facts/exchange.ts";
-import { ChunkReader } from "./answer-chunks.ts";
-import { hasStrayBytes, readFieldLines } from "./answer-lines.ts";
+import { ChunkReader } from "./chunk-reader.ts";
+import { hasStrayBytes, readFieldLines } from "./field-lines.ts";
 import { FIELD, fieldOf } from "./field-names.ts";
 
 export interface AnswerSink {

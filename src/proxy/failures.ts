@@ -10,6 +10,8 @@ export interface Failure {
   readonly detail: string;
   /** HTTP/2: the code with which the upstream reset the stream. */
   readonly resetCode?: number | null;
+  /** Where the code's own does not say it. */
+  readonly status?: number;
 }
 
 interface Consequence {

@@ -3,7 +3,7 @@
 import type { RawHeaders } from "../facts/exchange.ts";
 import { Draft } from "./draft.ts";
 import { carriesPredictions, isGrpc } from "./grpc.ts";
-import { peerOf, type RelayRequest } from "./messages.ts";
+import type { RelayRequest } from "./client-request.ts";
 import { readRequestHead, type RequestHead } from "./request-head.ts";
 import type { Road, Way } from "./road.ts";
 import { ANY_ROUTE, copyBytesMax, routeOf, type Route } from "./rules.ts";
@@ -33,11 +33,11 @@ export interface Opened {
 
 export function openExchange(road: Road, request: RelayRequest): Opened {
   return openIncoming(road, {
-    method: request.method ?? "",
-    target: request.url ?? "",
+    method: request.method,
+    target: request.url,
     httpVersion: request.httpVersion,
     rawHeaders: request.rawHeaders,
-    peer: peerOf(request.socket.remoteAddress),
+    peer: request.peer,
     bodyFollows: null,
   });
 }

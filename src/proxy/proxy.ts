@@ -1,27 +1,26 @@
 // The relay of the traffic process: the listener, the exchanges under way, and how both end.
 
-import { createServer, type Server } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
-import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { Exchange, RawHeaders } from "../facts/exchange.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
-import { codeOf, messageOf } from "../kernel/problem.ts";
 import { Acceptor, type Certificate } from "./accept.ts";
+import type { RelayResponse } from "./client-answer.ts";
+import type { ConnectionLimits } from "./client-connection.ts";
+import { ClientConnections } from "./client-connections.ts";
+import type { RelayRequest } from "./client-request.ts";
 import { parseUpstreamUrl, type UpstreamTls } from "./dial.ts";
-import { problemMessage, type Failure } from "./failures.ts";
 import { StreamExchange } from "./http2/exchange.ts";
 import { createStreamUpstream } from "./http2/pool.ts";
 import { Sessions } from "./http2/sessions.ts";
-import { RelayRequest, RelayResponse } from "./messages.ts";
 import { createUpstream } from "./pool.ts";
 import { Relay } from "./relay.ts";
 import { AfterTurn, Complaints, Roll, type Road, type Underway, type Way } from "./road.ts";
 import { OPENING_SNAPSHOT, compileRules, type RelaySnapshot, type Rules } from "./rules.ts";
 import { CopyBudget } from "./tap.ts";
-import { Tunnel, isTunnelRequest } from "./upgrade.ts";
+import { isTunnelRequest } from "./tunnel-request.ts";
+import { Tunnel, type TunnelEnds } from "./upgrade.ts";
 import type { Upstream, UpstreamOptions } from "./upstream.ts";
 
 export type { RelaySnapshot } from "./rules.ts";
@@ -43,6 +42,7 @@ export interface ProxyOptions {
   /** From the request's last byte to the response's head; 0: no limit. */
   readonly responseTimeoutMs: number;
   readonly maxConnections: number;
+  readonly limits: ConnectionLimits;
 }
 
 export interface ProxyStats {
@@ -52,6 +52,8 @@ export interface ProxyStats {
   readonly refusedConnections: number;
   /** Messages that were no HTTP, or too slow, and never became a request. */
   readonly clientErrors: number;
+  /** Ended by a limit, by which one. */
+  readonly limited: Readonly<Record<string, number>>;
   /** Bodies that were not copied because all copies together held `capture.totalBytesMax`. */
   readonly uncapturedBodies: number;
   /** Requests whose head was read. Each is delivered once, when it ends. */
@@ -79,21 +81,10 @@ export function createProxy(options: ProxyOptions, needs: ProxyNeeds): Proxy {
   return new HttpProxy(options, needs);
 }
 
-const HEAD_BYTES_MAX = 64 * 1024;
-const HEAD_MS_MAX = 60_000;
-const IDLE_MS = 75_000;
-/** Requests that one client connection may have sent ahead of the answer it is waiting for. */
-const PIPELINED_MAX = 100;
-/** How long a client may take to read the answer to something that was no HTTP. */
-const GOODBYE_MS = 5000;
-
-type RelayServer = Server<typeof RelayRequest, typeof RelayResponse>;
-
 class HttpProxy implements Proxy, Road {
   readonly #needs: ProxyNeeds;
   readonly #upstreamOptions: UpstreamOptions;
-  readonly #underway = new Roll();
-  readonly #pipelined = new WeakMap<Duplex, number>();
+  readonly #underway = new Roll<Underway>();
   readonly upstream: Upstream;
   readonly upstreamName: string;
   readonly upstreamHost: string | null;
@@ -108,11 +99,12 @@ class HttpProxy implements Proxy, Road {
   rules: Rules = compileRules(OPENING_SNAPSHOT);
   draining = false;
   readonly #acceptor: Acceptor;
-  readonly #server: RelayServer;
+  readonly #connections: ClientConnections;
   readonly #sessions: Sessions;
   #stopping: Promise<void> | null = null;
-  #clientErrors = 0;
   #seen = 0;
+  /** Connections that ended before they spoke HTTP/1.1, and those of HTTP/2. */
+  #clientErrors = 0;
 
   constructor(options: ProxyOptions, needs: ProxyNeeds) {
     this.#needs = needs;
@@ -131,7 +123,13 @@ class HttpProxy implements Proxy, Road {
     this.scheme = options.tls == null ? "http" : "https";
     this.clock = needs.clock;
     this.complaints = new Complaints(needs.log);
-    this.#server = this.#createServer();
+    this.#connections = new ClientConnections({
+      clock: needs.clock,
+      limits: options.limits,
+      onRequest: (request, response) => this.#onRequest(request, response),
+      onSpoiled: (request, failure) => this.#relayOf(request)?.connectionSpoiled(failure),
+      onOverdue: (request, failure) => this.#relayOf(request)?.giveUp(failure),
+    });
     const onClientError = (): void => {
       this.#clientErrors++;
     };
@@ -141,13 +139,16 @@ class HttpProxy implements Proxy, Road {
       onClientError,
     });
     this.#acceptor = new Acceptor(
-      { ...options, tls: options.tls ?? null },
+      { ...options, tls: options.tls ?? null, firstBytesMs: options.limits.headMs },
       {
         log: needs.log,
         clock: needs.clock,
-        acceptHttp1: (socket, first) => this.#acceptHttp1(socket, first),
+        acceptHttp1: (socket, first) => this.#connections.accept(socket, first),
         acceptHttp2: (socket) => this.#sessions.accept(socket),
         onClientError,
+        onSilent: () => {
+          this.#connections.limited.head_timeout++;
+        },
       },
     );
   }
@@ -169,53 +170,15 @@ class HttpProxy implements Proxy, Road {
       openConnections: this.#acceptor.openConnections,
       activeRequests: this.#underway.size,
       refusedConnections: this.#acceptor.refusedConnections,
-      clientErrors: this.#clientErrors,
+      clientErrors: this.#clientErrors + this.#connections.defects + this.#connections.limited.head_timeout,
+      limited: { ...this.#connections.limited },
       uncapturedBodies: this.budget.refused,
       seen: this.#seen,
     });
   }
 
   start(): Promise<void> {
-    // node:http watches over its connections (slow heads, idle ones) once it believes that it listens.
-    this.#server.emit("listening");
     return this.#acceptor.start();
-  }
-
-  #acceptHttp1(socket: Socket, first: Buffer | null): void {
-    if (first !== null) socket.unshift(first);
-    this.#server.emit("connection", socket);
-  }
-
-  #createServer(): RelayServer {
-    const server: RelayServer = createServer({
-      IncomingMessage: RelayRequest,
-      ServerResponse: RelayResponse,
-      maxHeaderSize: HEAD_BYTES_MAX,
-      headersTimeout: HEAD_MS_MAX,
-      // No limit of our own on how long a body may take to come.
-      requestTimeout: 0,
-      keepAliveTimeout: IDLE_MS,
-      noDelay: true,
-      optimizeEmptyRequests: true,
-      // Checked by the relay, which explains it.
-      requireHostHeader: false,
-      // HTTP/2 has no such upgrade: there the request goes on as an ordinary one (RFC 9110 §7.8).
-      shouldUpgradeCallback: (request) => this.speaks === "http/1.1" && isTunnelRequest(request),
-    });
-    server.maxHeadersCount = 0;
-    server.on("request", (request, response) => this.#onRequest(request, response, false));
-    server.on("checkContinue", (request, response) => this.#onRequest(request, response, true));
-    server.on("checkExpectation", (request, response) => this.#onRequest(request, response, false));
-    server.on("upgrade", (request, socket, glued) => {
-      this.#onTunnel({ request, socket, glued }, (tunnel) => tunnel.begin());
-    });
-    server.on("connect", (request, socket, glued) => {
-      this.#onTunnel({ request, socket, glued }, (tunnel) => {
-        tunnel.refuse("CONNECT is not offered: this is the front of one model server, not a forward proxy.");
-      });
-    });
-    server.on("clientError", (error, socket) => this.#onClientError(error, socket));
-    return server;
   }
 
   #onStream(stream: ServerHttp2Stream, fields: RawHeaders): void {
@@ -230,47 +193,36 @@ class HttpProxy implements Proxy, Road {
     }
   }
 
-  #onRequest(request: RelayRequest, response: RelayResponse, expectsContinue: boolean): void {
-    // Without a socket as yet: an earlier answer on this connection has not left.
-    if (response.socket === null && !this.#mayPipeline(request.socket, response)) return;
+  #onRequest(request: RelayRequest, response: RelayResponse): void {
     this.#seen++;
+    // HTTP/2 has no such upgrade: there the request goes on as an ordinary one (RFC 9110 §7.8).
+    if (this.speaks === "http/1.1" && isTunnelRequest(request)) {
+      request.takeOver((glued) => this.#onTunnel({ request, socket: request.socket, glued }));
+      return;
+    }
     try {
       const relay = new Relay(this, request, response);
       this.#underway.add(relay);
-      relay.begin(expectsContinue);
+      relay.begin();
     } catch (thrown) {
       this.complaints.say("a request could not be taken up, by a bug", thrown);
       request.socket.destroy();
     }
   }
 
-  /** Every request is forwarded at once: without a bound one connection could open thousands to the model. Counted as a client error. */
-  #mayPipeline(socket: Duplex, response: RelayResponse): boolean {
-    const ahead = this.#pipelined.get(socket) ?? 0;
-    if (socket.destroyed) return false;
-    if (ahead >= PIPELINED_MAX) {
-      this.#clientErrors++;
-      socket.destroy();
-      return false;
-    }
-    this.#pipelined.set(socket, ahead + 1);
-    response.once("close", () => this.#pipelined.set(socket, (this.#pipelined.get(socket) ?? 1) - 1));
-    return true;
-  }
-
-  #onTunnel(
-    ends: { request: RelayRequest; socket: Duplex; glued: Buffer },
-    begin: (tunnel: Tunnel) => void,
-  ): void {
-    this.#seen++;
+  #onTunnel(ends: TunnelEnds): void {
     try {
       const tunnel = new Tunnel(this, this.#upstreamOptions, ends);
       this.#underway.add(tunnel);
-      begin(tunnel);
+      tunnel.begin();
     } catch (thrown) {
       this.complaints.say("an upgrade could not be taken up, by a bug", thrown);
       ends.socket.destroy();
     }
+  }
+
+  #relayOf(request: RelayRequest): Relay | undefined {
+    return this.#underway.all().find((one): one is Relay => one instanceof Relay && one.request === request);
   }
 
   ended(which: Underway, exchange: Exchange): void {
@@ -280,33 +232,6 @@ class HttpProxy implements Proxy, Road {
     } catch (thrown) {
       this.complaints.say("an exchange could not be delivered", thrown);
     }
-    // A connection whose last answer began before the drain was not told to close.
-    if (this.draining) setImmediate(() => this.#server.closeIdleConnections());
-  }
-
-  #onClientError(error: Error, socket: Duplex): void {
-    const code = codeOf(error) ?? "";
-    const broken = code.startsWith("HPE_") || code === "ERR_HTTP_REQUEST_TIMEOUT";
-    // A connection that ends within a message is a client that left, not one that speaks badly.
-    if (!socket.writable || !broken || code === "HPE_INVALID_EOF_STATE") {
-      socket.destroy();
-      return;
-    }
-    this.#clientErrors++;
-    const failure: Failure = {
-      code: "bad_request",
-      detail: `What came on the connection is not a valid HTTP/1.1 request (${code}: ${messageOf(error).slice(0, 200)}).`,
-    };
-    let answering = false;
-    for (const one of this.#underway.all()) {
-      if (one.socket !== socket || !(one instanceof Relay)) continue;
-      answering = true;
-      one.connectionSpoiled(failure);
-    }
-    if (answering) return;
-    socket.end(problemMessage(failure, null, statusOfParserCode(code)), "latin1");
-    const late = this.clock.after(GOODBYE_MS, () => socket.destroy());
-    socket.once("close", () => late.cancel());
   }
 
   stop(deadlineMs: number): Promise<void> {
@@ -318,7 +243,7 @@ class HttpProxy implements Proxy, Road {
     this.draining = true;
     if (this.address !== null) {
       const closed = this.#acceptor.close();
-      this.#server.closeIdleConnections();
+      this.#connections.drain();
       this.#sessions.drain();
       await this.#untilDeadline(closed, deadlineMs);
       for (const one of this.#underway.all()) one.cut();
@@ -329,7 +254,7 @@ class HttpProxy implements Proxy, Road {
       this.#sessions.destroyAll();
       this.#acceptor.destroyAll();
     }
-    this.#server.close();
+    this.#connections.stop();
     this.upstream.close();
     this.grpc.upstream.close();
   }
@@ -367,10 +292,4 @@ function waysOf(
   if (upstream.grpcUrl != null) return { http, grpc: wayTo(upstream.grpcUrl, true) };
   // Over TLS both versions are spoken at one address, by agreement (ALPN).
   return { http, grpc: upstream.url.startsWith("https:") ? wayTo(upstream.url, true) : http };
-}
-
-function statusOfParserCode(code: string): number {
-  if (code === "HPE_HEADER_OVERFLOW") return 431;
-  if (code === "HPE_CHUNK_EXTENSIONS_OVERFLOW") return 413;
-  return code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400;
 }

@@ -4,6 +4,7 @@
 //       └──────turn over: streamed──────▶│                  │
 //   Every state goes to `over` when the client leaves, the upstream fails, or the drain deadline cuts.
 
+import { STATUS_CODES } from "node:http";
 import type { Outcome, RawHeaders } from "../facts/exchange.ts";
 import { messageOf } from "../kernel/problem.ts";
 import { answerLines } from "./answer-head.ts";
@@ -16,9 +17,11 @@ import {
   statusOf,
   type Failure,
 } from "./failures.ts";
-import { waitForDrain, type ClientSide, type RelayRequest, type RelayResponse } from "./messages.ts";
+import type { RelayRequest } from "./client-request.ts";
+import type { RelayResponse } from "./client-answer.ts";
+import type { ClientSide } from "./messages.ts";
 import { openExchange } from "./opening.ts";
-import { upstreamTarget, type RequestHead } from "./request-head.ts";
+import { hostOfTarget, replaceHost, spendForward, upstreamTarget, type RequestHead } from "./request-head.ts";
 import { plainLines, readResponseHead, reasonPhrase, type WaitingHead } from "./response-head.ts";
 import type { Road, Underway, Way } from "./road.ts";
 import type { Route, Rules } from "./rules.ts";
@@ -27,17 +30,14 @@ import type { UpstreamCall, UpstreamHandler } from "./upstream.ts";
 /** Bytes of a request body gathered within one turn before it is streamed after all. */
 const COLLECT_BYTES_MAX = 256 * 1024;
 
-/** Head and body up to this leave as one string, by a plain write; latin-1 keeps every byte. */
-const ONE_WRITE_BYTES_MAX = 8 * 1024;
-
-const NO_BYTES = Buffer.alloc(0);
+const NO_PATH = "The request target is not a path behind this one model server, so it cannot be forwarded.";
 
 type State = "collecting" | "asked" | "answering" | "over";
 
 export class Relay implements ClientSide, UpstreamHandler, Underway {
   slot = -1;
   readonly #road: Road;
-  readonly #request: RelayRequest;
+  readonly request: RelayRequest;
   readonly #response: RelayResponse;
   readonly #rules: Rules;
   readonly #route: Route | null;
@@ -59,7 +59,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
 
   constructor(road: Road, request: RelayRequest, response: RelayResponse) {
     this.#road = road;
-    this.#request = request;
+    this.request = request;
     this.#response = response;
     this.#rules = road.rules;
     const { route, head, draft, way } = openExchange(road, request);
@@ -69,29 +69,28 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     this.#draft = draft;
   }
 
-  /** The client's connection, to find the exchange that a broken message belongs to. */
-  get socket(): unknown {
-    return this.#request.socket;
-  }
-
-  begin(expectsContinue: boolean): void {
+  begin(): void {
     try {
       this.#response.attach(this);
-      this.#begin(expectsContinue);
+      this.#begin();
     } catch (thrown) {
       this.#bug(thrown);
     }
   }
 
-  #begin(expectsContinue: boolean): void {
+  #begin(): void {
     const head = this.#head;
-    const target = upstreamTarget(this.#request.url ?? "");
-    if (head.refusal !== null || target === null) {
+    const { method, url } = this.request;
+    const target = method === "CONNECT" ? null : upstreamTarget(url);
+    const host = hostOfTarget(url);
+    if (head.refusal !== null || target === null || host === "") {
       this.#lastOnConnection = true;
-      this.#fail({
-        code: "bad_request",
-        detail: head.refusal ?? "The request target is not a path, so it cannot be forwarded.",
-      });
+      this.#fail({ code: "bad_request", detail: head.refusal ?? NO_PATH });
+      return;
+    }
+    if (host !== null && this.#way.upstreamHost === null) replaceHost(head.lines, host);
+    if (!spendForward(method, head.lines)) {
+      this.#answerAsLast(method);
       return;
     }
     if (head.framing === "none") {
@@ -99,9 +98,22 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       this.#send(target, null);
       return;
     }
-    this.#request.attach(this);
-    if (expectsContinue) this.#response.writeContinue();
+    this.request.attach(this, head.framing === "length" ? head.bodyBytes : null);
+    if (head.expectsContinue) this.#response.writeContinue();
     this.#road.afterTurn.streamUnlessWhole(this);
+  }
+
+  /** `Max-Forwards` is used up: we are whom the request was for. */
+  #answerAsLast(method: string): void {
+    const [status, reason] = method === "OPTIONS" ? [200, "OK"] : [405, "Method Not Allowed"];
+    this.#lastOnConnection = this.#head.framing !== "none";
+    this.#draft.status = status;
+    this.#ownOutcome = "rejected";
+    this.#state = "over";
+    const lines = ["x-prediction-id", this.#draft.id, "Allow", "OPTIONS", "Content-Length", "0"];
+    if (this.#lastOnConnection || this.#road.draining) lines.push("Connection", "close");
+    this.#response.writeHead(status, reason, lines);
+    this.#response.end(null);
   }
 
   onRequestData(chunk: Buffer): boolean {
@@ -119,11 +131,11 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     }
   }
 
-  onRequestEnd(): void {
+  onRequestEnd(came: RawHeaders): void {
     try {
       if (this.#state === "over") return;
       this.#draft.requestEnded();
-      const trailers = this.#request.trailersToPass();
+      const trailers = came.length === 0 ? came : plainLines(came).flat();
       // Trailers need the chunked coding.
       if (trailers.length > 0) this.stream();
       if (this.#state !== "collecting") {
@@ -131,11 +143,9 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
         return;
       }
       const [first] = this.#collected;
-      const body =
-        this.#collected.length > 1
-          ? Buffer.concat(this.#collected, this.#collectedBytes)
-          : (first ?? NO_BYTES);
-      this.#send(upstreamTarget(this.#request.url ?? "") ?? "/", body);
+      const alone = this.#collected.length === 1 ? first : undefined;
+      const body = alone ?? Buffer.concat(this.#collected);
+      this.#send(upstreamTarget(this.request.url) ?? "/", body);
     } catch (thrown) {
       this.#bug(thrown);
     }
@@ -146,7 +156,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     if (this.#state !== "collecting") return;
     try {
       const chunks = this.#collected;
-      this.#send(upstreamTarget(this.#request.url ?? "") ?? "/", "streamed");
+      this.#send(upstreamTarget(this.request.url) ?? "/", "streamed");
       for (const chunk of chunks) this.#call?.write(chunk);
     } catch (thrown) {
       this.#bug(thrown);
@@ -158,18 +168,18 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     this.#collected = [];
     const { lines, framing, acceptsTrailers } = this.#head;
     this.#call = this.#way.upstream.send(
-      { method: this.#request.method ?? "", target, headers: lines, framing, body, acceptsTrailers },
+      { method: this.request.method, target, headers: lines, framing, body, acceptsTrailers },
       this,
     );
   }
 
   onDrain(): void {
     // Once it is complete the connection's reading belongs to the next request.
-    if (!this.#request.complete) this.#request.readMore();
+    if (!this.request.complete) this.request.readMore();
   }
 
   onInformation(status: number, headers: RawHeaders): void {
-    if (this.#state !== "asked" || this.#request.httpVersion !== "1.1") return;
+    if (this.#state !== "asked" || this.request.httpVersion !== "1.1") return;
     try {
       this.#response.writeInformation(status, plainLines(headers).flat());
     } catch (thrown) {
@@ -184,8 +194,8 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       draft.headArrived();
       const head = readResponseHead(headers, {
         status,
-        headOnly: this.#request.method === "HEAD",
-        httpVersion: this.#request.httpVersion,
+        headOnly: this.request.method === "HEAD",
+        httpVersion: this.request.httpVersion,
         receivedVersion: this.#way.speaks === "h2" ? "2" : "1.1",
         versionHeader: this.#route?.versionHeader ?? null,
       });
@@ -197,8 +207,8 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       this.#state = "answering";
       draft.status = status;
       draft.responseHeaders = headers;
-      this.#framed = head.hasLength || this.#request.httpVersion === "1.1";
-      const clues = { rules: this.#rules, route: this.#route, target: this.#request.url ?? "" };
+      this.#framed = head.hasLength || this.request.httpVersion === "1.1";
+      const clues = { rules: this.#rules, route: this.#route, target: this.request.url };
       const lines = answerLines(head, draft, clues);
       this.#waitingHead = { status, reason: reasonPhrase(reason), lines };
       this.#road.afterTurn.flush(this);
@@ -226,7 +236,6 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
   #write(chunk: Buffer): void {
     if (this.#response.destroyed || this.#response.write(chunk)) return;
     this.#call?.pause();
-    waitForDrain(this.#response);
   }
 
   onClientDrained(): void {
@@ -240,9 +249,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       this.#draft.responseTrailers = trailers;
       const chunk = this.#takeFirstChunk();
       if (trailers.length > 0) this.#response.addTrailers(plainLines(trailers));
-      if (chunk === null) this.#response.end();
-      else if (chunk.length <= ONE_WRITE_BYTES_MAX) this.#response.end(chunk.toString("latin1"), "latin1");
-      else this.#response.end(chunk);
+      this.#response.end(chunk);
     } catch (thrown) {
       this.#bug(thrown);
     }
@@ -253,8 +260,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     if (this.#waitingHead === null || this.#state !== "answering") return;
     try {
       const chunk = this.#takeFirstChunk();
-      // Not flushHeaders: that writes the lines as UTF-8, and bytes beyond ASCII would double.
-      if (chunk === null) this.#response.write("", "latin1");
+      if (chunk === null) this.#response.flushHeaders();
       else this.#write(chunk);
     } catch (thrown) {
       this.#bug(thrown);
@@ -301,19 +307,18 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     }
     this.#state = "over";
     this.#collected = [];
-    const status = statusOf(failure.code);
+    const status = failure.status ?? statusOf(failure.code);
     this.#draft.status = status;
-    const body = problemBody(failure);
+    const body = problemBody(failure, status);
     const lines = problemHeaders(failure, this.#draft.id, body);
     if (this.#lastOnConnection || this.#road.draining) lines.push("Connection", "close");
-    this.#response.writeHead(status, lines);
-    this.#response.end(body);
+    this.#response.writeHead(status, STATUS_CODES[status] ?? "Error", lines);
+    this.#response.end(Buffer.from(body));
   }
 
   /** What was written still leaves; then the connection closes, so that nobody takes the part for the whole. */
   #breakOff(): void {
-    const { socket } = this.#request;
-    while (this.#response.writableCorked > 0) this.#response.uncork();
+    const { socket } = this.request;
     if (this.#framed) socket.destroySoon();
     else socket.resetAndDestroy();
   }
@@ -322,7 +327,11 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
   connectionSpoiled(failure: Failure): void {
     if (this.#state === "over") return;
     this.#lastOnConnection = true;
-    if (this.#request.complete) return;
+    if (!this.request.complete) this.giveUp(failure);
+  }
+
+  giveUp(failure: Failure): void {
+    if (this.#state === "over") return;
     this.#call?.abort();
     this.#call = null;
     this.#fail(failure);
@@ -332,8 +341,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     try {
       const finished = this.#response.writableFinished;
       if (!finished) this.#call?.abort();
-      if (finished && !this.#request.complete) this.#request.detach();
-      if (finished && this.#lastOnConnection) this.#request.socket.destroySoon();
+      if (finished && !this.request.complete) this.request.detach();
       this.#call = null;
       this.#state = "over";
       if (!finished && this.#ownOutcome === null) this.#draft.abortedBy = "client";
@@ -359,7 +367,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     if (this.#delivered) return;
     this.#delivered = true;
     // node:http keeps the last request of an idle connection: it must not keep the exchange alive.
-    this.#request.release();
+    this.request.release();
     this.#response.release();
     this.#road.ended(this, this.#draft.seal(outcome));
   }
@@ -378,9 +386,9 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       this.#draft.ownError ??= "internal";
       this.#ownOutcome ??= "reset";
       this.#state = "over";
-      this.#request.socket.destroy();
+      this.request.socket.destroy();
     } catch {
-      this.#request.socket.destroy();
+      this.request.socket.destroy();
     }
   }
 }

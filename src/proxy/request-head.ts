@@ -20,6 +20,10 @@ export interface RequestHead {
   readonly framing: Framing;
   /** The client said `TE: trailers`. */
   readonly acceptsTrailers: boolean;
+  /** With framing "length". */
+  readonly bodyBytes: number;
+  /** The client waits for a 100 before it sends its body. */
+  readonly expectsContinue: boolean;
   readonly predictionId: string | null;
   readonly tracing: Tracing;
   /** Why the request cannot be forwarded, or null. */
@@ -44,7 +48,9 @@ export interface HeadContext {
 interface Gathered {
   hosts: number;
   host: string;
+  lengths: number;
   length: string | null;
+  expectsContinue: boolean;
   encodings: number;
   encoding: string;
   acceptsTrailers: boolean;
@@ -75,6 +81,8 @@ export function readRequestHead(raw: RawHeaders, context: HeadContext): RequestH
     lines,
     framing: framingOf(seen, context.bodyFollows),
     acceptsTrailers: seen.acceptsTrailers,
+    bodyBytes: Number(seen.length ?? 0),
+    expectsContinue: seen.expectsContinue && context.httpVersion !== "1.0",
     predictionId: seen.predictionId,
     tracing,
     refusal: refusalOf(seen, context.httpVersion),
@@ -92,7 +100,9 @@ function gather(raw: RawHeaders, lines: string[], upstreamHost: string | null): 
   const seen: Gathered = {
     hosts: 0,
     host: "",
+    lengths: 0,
     length: null,
+    expectsContinue: false,
     encodings: 0,
     encoding: "",
     acceptsTrailers: false,
@@ -134,10 +144,14 @@ function note(seen: Gathered, field: number, line: { name: string; value: string
       seen.encoding = value;
       return false;
     case FIELD.contentLength:
+      seen.lengths++;
       seen.length = value;
       return true;
     case FIELD.te:
       if (ACCEPTS_TRAILERS.test(value)) seen.acceptsTrailers = true;
+      return false;
+    case FIELD.expect:
+      if (value.toLowerCase() === "100-continue") seen.expectsContinue = true;
       return false;
     case FIELD.via:
       seen.via = at;
@@ -165,7 +179,7 @@ function note(seen: Gathered, field: number, line: { name: string; value: string
     case FIELD.modelVersion:
       return true;
     default:
-      // Hop-by-hop fields; Expect (answered here); Trailer (whether they come is seen at the body's end).
+      // Hop-by-hop fields; Trailer (whether they come is seen at the body's end).
       return false;
   }
 }
@@ -185,6 +199,9 @@ function append(lines: string[], at: number, own: readonly [string, string]): vo
 }
 
 const ACCEPTS_TRAILERS = /(?:^|,)[\t ]*trailers[\t ]*(?:$|[,;])/i;
+const DIGITS = /^\d{1,15}$/;
+/** uri-host and port (RFC 9110 §4.2.3): nothing that ends an authority or splits it. */
+const HOST = /^[\w\-.~%!$&'()*+;=:[\]]*$/;
 
 function isZero(length: string): boolean {
   return length === "0" || /^0+$/.test(length);
@@ -196,13 +213,42 @@ function refusalOf(seen: Gathered, httpVersion: string): string | null {
   if (seen.hosts > 1) return "The request has more than one Host header line. Send exactly one.";
   if (seen.hosts === 0 && httpVersion !== "1.0")
     return "The request has no Host header line. Send exactly one.";
+  if (!HOST.test(seen.host)) return "The request's Host is not a host name with or without a port.";
+  if (seen.lengths > 1 || (seen.length !== null && !DIGITS.test(seen.length)))
+    return "The request's Content-Length is not one number. Send exactly one, in digits.";
   if (seen.encodings === 0) return null;
   if (seen.length !== null)
     return "The request has both Content-Length and Transfer-Encoding, so its end is ambiguous. Send one of them.";
-  if (seen.encodings > 1 || seen.encoding.trim().toLowerCase() !== "chunked")
+  if (seen.encodings > 1 || seen.encoding.toLowerCase() !== "chunked")
     return "The request's Transfer-Encoding is not exactly `chunked`. Send `chunked` or a Content-Length.";
   if (httpVersion !== "1.1") return "Transfer-Encoding needs HTTP/1.1. Send a Content-Length, or HTTP/1.1.";
   return null;
+}
+
+/** The host that an absolute target names: it stands in for the Host line (RFC 9112 §3.2.2). Null: the target has none; "": none that is valid. */
+export function hostOfTarget(target: string): string | null {
+  if (target.startsWith("/")) return null;
+  const authority = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(target)?.[1];
+  if (authority === undefined) return null;
+  const host = authority.slice(authority.lastIndexOf("@") + 1);
+  return HOST.test(host) ? host : "";
+}
+
+/** Puts `host` in place of what the Host line says. */
+export function replaceHost(lines: string[], host: string): void {
+  for (let i = 0; i < lines.length; i += 2) if (fieldOf(lines[i] ?? "") === FIELD.host) lines[i + 1] = host;
+}
+
+/** Takes one off `Max-Forwards` of an OPTIONS or TRACE (RFC 9110 §7.6.2); false: it was used up, and the request goes no further. */
+export function spendForward(method: string, lines: string[]): boolean {
+  if (method !== "OPTIONS" && method !== "TRACE") return true;
+  for (let i = 0; i < lines.length; i += 2) {
+    const value = lines[i + 1] ?? "";
+    if (lines[i]?.toLowerCase() !== "max-forwards" || !DIGITS.test(value)) continue;
+    if (Number(value) === 0) return false;
+    lines[i + 1] = String(Number(value) - 1);
+  }
+  return true;
 }
 
 /** What stands on the request line to the upstream; null: it has no path, so nothing can be forwarded. */

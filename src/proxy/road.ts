@@ -12,7 +12,6 @@ import type { Upstream } from "./upstream.ts";
 export interface Underway {
   /** Kept by `Roll`. */
   slot: number;
-  readonly socket: unknown;
   /** Ends it now; it is delivered before this returns. */
   cut(): void;
 }
@@ -48,18 +47,18 @@ export interface Road extends Way {
  * The exchanges under way. An array, because a Set that thousands of short-lived members pass through keeps, in its outgrown
  * tables, half of them alive until the next full collection: that doubled the collector's share of the relay's work.
  */
-export class Roll {
-  readonly #members: Underway[] = [];
+export class Roll<Member extends { slot: number }> {
+  readonly #members: Member[] = [];
 
   get size(): number {
     return this.#members.length;
   }
 
-  add(one: Underway): void {
+  add(one: Member): void {
     one.slot = this.#members.push(one) - 1;
   }
 
-  remove(one: Underway): void {
+  remove(one: Member): void {
     const { slot } = one;
     if (this.#members[slot] !== one) return;
     const last = this.#members.pop();
@@ -69,7 +68,7 @@ export class Roll {
   }
 
   /** As they are now: members may leave while the caller goes through them. */
-  all(): readonly Underway[] {
+  all(): readonly Member[] {
     return this.#members.slice();
   }
 }

@@ -12,8 +12,8 @@ import type { Duplex } from "node:stream";
 import type { Outcome, OwnError, RawHeaders } from "../facts/exchange.ts";
 import type { Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
-import { answerLines } from "./answer-head.ts";
 import { parseUpstreamUrl } from "./dial.ts";
+import { answerLines } from "./answer-head.ts";
 import { Draft, outcomeOfStatus } from "./draft.ts";
 import { FrameMeter } from "./frames.ts";
 import {
@@ -24,7 +24,7 @@ import {
   statusOf,
   type Failure,
 } from "./failures.ts";
-import { peerOf, type RelayRequest } from "./messages.ts";
+import type { RelayRequest } from "./client-request.ts";
 import { readRequestHead, upstreamTarget, type RequestHead } from "./request-head.ts";
 import { readResponseHead } from "./response-head.ts";
 import type { Road, Underway } from "./road.ts";
@@ -35,14 +35,6 @@ import type { UpstreamOptions } from "./upstream.ts";
 /** How long the other side may take to accept what is still to be flushed when one side has closed. */
 const FLUSH_MS = 5000;
 const EARLY_BYTES_MAX = 64 * 1024;
-
-/** Is this a request for a tunnel? h2c is not passed on, and a request with a body is relayed as an ordinary one. */
-export function isTunnelRequest(request: IncomingMessage): boolean {
-  const { headers } = request;
-  if (request.httpVersion !== "1.1" || headers["transfer-encoding"] !== undefined) return false;
-  if (!/^0*$/.test(headers["content-length"] ?? "")) return false;
-  return !/(?:^|,)\s*h2c?\s*(?:,|$)/i.test(headers.upgrade ?? "");
-}
 
 export interface TunnelEnds {
   readonly request: RelayRequest;
@@ -76,7 +68,7 @@ export class Tunnel implements Underway {
     const { request } = ends;
     this.#head = readRequestHead(request.rawHeaders, {
       httpVersion: request.httpVersion,
-      peer: peerOf(request.socket.remoteAddress),
+      peer: request.peer,
       upstreamHost: road.upstreamHost,
       upstreamAuthority: road.upstreamAuthority,
       traceSampleRatio: road.rules.snapshot.traceSampleRatio,
@@ -86,8 +78,8 @@ export class Tunnel implements Underway {
     const nothing = { bodyBytesMax: null, totalBytesMax: 0 };
     this.#draft = new Draft({
       clock: road.clock,
-      method: request.method ?? "",
-      target: request.url ?? "",
+      method: request.method,
+      target: request.url,
       httpVersion: request.httpVersion,
       requestHeaders: request.rawHeaders,
       predictionId: this.#head.predictionId,
@@ -99,18 +91,8 @@ export class Tunnel implements Underway {
     if (ends.glued.length > 0) this.#early.push(ends.glued);
   }
 
-  get socket(): unknown {
-    return this.#ends.socket;
-  }
-
-  /** Answers a CONNECT, or anything else that cannot become a tunnel. */
-  refuse(detail: string): void {
-    this.#watchClient();
-    this.#fail({ code: "bad_request", detail });
-  }
-
   begin(): void {
-    const target = upstreamTarget(this.#ends.request.url ?? "");
+    const target = upstreamTarget(this.#ends.request.url);
     this.#watchClient();
     if (this.#head.refusal !== null || target === null) {
       this.#fail({ code: "bad_request", detail: this.#head.refusal ?? "The request target is not a path." });
@@ -137,7 +119,7 @@ export class Tunnel implements Underway {
     const options: RequestOptions & { servername?: string } = {
       agent: false,
       setHost: false,
-      method: this.#ends.request.method ?? "GET",
+      method: this.#ends.request.method,
       path: target,
       headers: lines,
       ...(socketPath === null ? { host, ...(port === "" ? {} : { port }) } : { socketPath }),
@@ -175,7 +157,7 @@ export class Tunnel implements Underway {
     this.#timer = null;
     const draft = this.#draft;
     const { rules } = this.#road;
-    const target = this.#ends.request.url ?? "";
+    const target = this.#ends.request.url;
     const route = routeOf(rules, target);
     const headMs = draft.headArrived();
     if (response.statusCode === 101 && response.headers.upgrade?.toLowerCase() === "websocket") {

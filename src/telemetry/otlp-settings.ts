@@ -32,7 +32,8 @@ export interface OtlpSettings {
 export interface TraceSettings {
   readonly url: string;
   readonly protocol: OtlpProtocol;
-  readonly headers: Readonly<Record<string, string>>;
+  /** A function is asked before each export: tokens end. */
+  readonly headers: Readonly<Record<string, string>> | (() => Promise<Record<string, string>>);
   /** For one export with its retries. */
   readonly timeoutMs: number;
 }

@@ -135,7 +135,8 @@ class ExporterSink implements SpanSink {
 }
 
 function createExporter({ url, headers, timeoutMs, protocol }: TraceSettings): SpanExporter {
-  const config = { url, headers: { ...headers }, timeoutMillis: timeoutMs, concurrencyLimit: 4 };
+  const lines = typeof headers === "function" ? headers : { ...headers };
+  const config = { url, headers: lines, timeoutMillis: timeoutMs, concurrencyLimit: 4 };
   return protocol === "http/json" ? new JsonExporter(config) : new ProtobufExporter(config);
 }
 

@@ -8,6 +8,7 @@ const stage = z.enum(["none", "staging", "production", "archived"]);
 const quality = z.array(
   z.object({
     window: z.string(),
+    basis: z.enum(["all", "matured"]).default("all"),
     n_predictions: z.number(),
     n_labeled: z.number(),
     coverage: z.number().nullable(),
@@ -28,7 +29,11 @@ const event = z.object({
   seq: z.number(),
   at: z.number(),
   actor: z.string(),
-  action: z.enum(["registered", "seen", "promoted", "archived", "rolled_back"]),
+  via: z.string().nullable().default(null),
+  // "seen" is what the first version of the ledger wrote.
+  action: z
+    .enum(["registered", "unregistered", "seen", "promoted", "archived", "rolled_back"])
+    .transform((action) => (action === "seen" ? "unregistered" : action)),
   model: z.string(),
   version: z.string(),
   from: stage,

@@ -1,43 +1,27 @@
 // All registries that are configured: asked what is declared, told what was decided and how good the versions are.
 
-import type { Clock, Timer } from "../kernel/clock.ts";
 import type { Part } from "../kernel/lifecycle.ts";
-import type { Log } from "../kernel/log.ts";
-import { authoriseOf } from "./registry-auth.ts";
-import { createRegistryHttp } from "./registry-http.ts";
-import { RegistryWatch } from "./registry-watch.ts";
-import { RegistryWrites } from "./registry-writes.ts";
-import type { LabelNote, QualityNote, Registry, RegistryType, RegistryVersion, Reply } from "./registry.ts";
-import { Databricks } from "./registries/databricks.ts";
-import { Langfuse } from "./registries/langfuse.ts";
-import { Mlflow } from "./registries/mlflow.ts";
-import { UnityCatalog } from "./registries/unity-catalog.ts";
+import { BoundRegistry, type BoundNeeds, type RegistryEntry } from "./bound-registry.ts";
+import { verifyWebhook, type Delivery, type DeliveryVerdict } from "./mlflow-webhook.ts";
+import type {
+  LabelNote,
+  ReadBack,
+  RegistrationNote,
+  RegistryType,
+  RegistryVersion,
+  Reply,
+  TrafficShare,
+} from "./registry.ts";
 
-export interface RegistryEntry {
-  readonly type: RegistryType;
-  readonly url: string;
-  readonly token: string | null;
-  readonly clientId: string | null;
-  /** null: every model, under its own name. */
-  readonly model: string | null;
-  readonly registeredName: string | null;
-  readonly alias: string;
-  readonly endpoint: string | null;
-  readonly everyMs: number;
-  readonly writeEveryMs: number;
-  readonly write: readonly string[];
-}
+export type { RegistryEntry } from "./bound-registry.ts";
 
-export interface RegistriesNeeds {
-  readonly clock: Clock;
-  readonly log: Log;
-  /** `result`: ok, none, failed, retried, unsupported, dropped. */
-  readonly count: (registry: string, operation: string, result: string) => void;
-  /** The declared version of a model became another one. */
-  readonly onDeclared: (model: string, version: RegistryVersion, source: string) => void;
-  readonly onState: () => void;
-  /** Live quality of every version of a model, for those who want it written. */
-  readonly qualityOf: (model: string) => readonly QualityNote[];
+export interface RegistriesNeeds extends Omit<BoundNeeds, "onDeclared" | "onList"> {
+  /** The registry that decides said which version of a model is declared (null: none), every time it says so. */
+  readonly onDeclared: (model: string, version: RegistryVersion | null, source: string) => void;
+  /** A registry listed its versions. */
+  readonly onList: (model: string, versions: ReadonlyMap<string, RegistryVersion>, source: string) => void;
+  /** The type of registry that a model's configuration names as its source. */
+  readonly preferred: (model: string) => RegistryType | null;
 }
 
 export interface DeclaredVersion {
@@ -46,8 +30,19 @@ export interface DeclaredVersion {
   readonly source: string;
   /** Unix ms. */
   readonly since: number;
-  readonly checkedAt: number;
+  /** How the registry splits traffic, where it does. */
+  readonly split: readonly TrafficShare[] | null;
+}
+
+export interface Decider {
+  readonly source: string;
+  /** A promotion can be sent there. */
+  readonly writes: boolean;
+  /** Unix ms of its last answer; null: none yet, so that nobody knows what it declares. */
+  readonly answeredAt: number | null;
   readonly trouble: string | null;
+  /** null: it has not answered, or says that nothing is declared. */
+  readonly declared: DeclaredVersion | null;
 }
 
 /** One registry about one model, as it stands. */
@@ -60,126 +55,68 @@ export interface RegistryState {
   readonly trouble: string | null;
 }
 
+/** What one registry knows of a version. */
+export interface KnownVersion {
+  readonly registry: string;
+  readonly found: RegistryVersion;
+  /** Unix ms. */
+  readonly checkedAt: number;
+}
+
+/** What one registry holds of the live quality of a model's versions. */
+export interface RegistryReadBack {
+  readonly registry: string;
+  readonly reply: Reply<readonly ReadBack[]>;
+}
+
 export interface Registries extends Part {
   /** A model became known: registries that speak of every model begin to watch it. */
   model(name: string): void;
-  /** What a registry declares; null: none is bound, or none has answered. */
-  declared(model: string): DeclaredVersion | null;
-  /** Who decides what is in production: null: our own ledger does. `writes`: a promotion can be sent there. */
-  decider(model: string): { readonly source: string; readonly writes: boolean } | null;
+  /** Who decides what is in production: null: our own ledger does. */
+  decider(model: string): Decider | null;
   /** Sends a promotion to the registry that decides; it holds when it is read back. */
-  promote(model: string, version: string, ended: (reply: Reply<null>) => void): void;
+  promote(
+    model: string,
+    asked: { readonly version: string; readonly expected: string | null | undefined },
+    ended: (reply: Reply<null>) => void,
+  ): void;
+  /** A version of ours, to the registries that take registrations. */
+  register(model: string, note: RegistrationNote): void;
   /** Ground truth of a prediction whose trace was sent. */
   label(model: string, note: LabelNote): void;
+  /** What the registries know of a version, as of their last list. */
+  known(model: string, version: string): readonly KnownVersion[];
+  /** A version appeared that is not known: they are listed soon. */
+  missing(model: string): void;
+  readBack(model: string): Promise<readonly RegistryReadBack[]>;
+  /** A delivery of a registry's webhook; null: no such registry takes any. */
+  webhook(registry: string, delivery: Delivery): DeliveryVerdict | null;
   states(): readonly RegistryState[];
   /** Writes that wait, by registry. */
   waiting(): ReadonlyMap<string, number>;
 }
 
-/** Models watched at one registry; further ones are not asked for. */
-const MODELS_MAX = 100;
-
-function createRegistry(entry: RegistryEntry, clock: Clock): Registry {
-  const http = createRegistryHttp(entry.url, authoriseOf(entry, clock));
-  const registeredName = (model: string): string => entry.registeredName ?? model;
-  const { alias, endpoint } = entry;
-  switch (entry.type) {
-    case "mlflow":
-      return new Mlflow(http, { alias, registeredName });
-    case "databricks":
-      return new Databricks(http, { alias, registeredName, endpoint });
-    case "unity-catalog":
-      return new UnityCatalog(http, { registeredName });
-    case "langfuse":
-      return new Langfuse(http);
-    default: {
-      const never: never = entry.type;
-      return never;
-    }
-  }
-}
-
-class Bound {
-  readonly name: string;
-  readonly entry: RegistryEntry;
-  readonly registry: Registry;
-  readonly writes: RegistryWrites;
-  readonly watches = new Map<string, RegistryWatch>();
-  readonly #needs: RegistriesNeeds;
-  /** Figures as they were last written, by model and version. */
-  readonly #written = new Map<string, string>();
-  #timer: Timer | null = null;
-  #started = false;
-
-  constructor(name: string, entry: RegistryEntry, needs: RegistriesNeeds) {
-    this.name = name;
-    this.entry = entry;
-    this.#needs = needs;
-    this.registry = createRegistry(entry, needs.clock);
-    const { clock, log } = needs;
-    const count = (operation: string, result: string): void => needs.count(name, operation, result);
-    this.writes = new RegistryWrites({ clock, log, registry: name, count });
-    if (entry.model !== null) this.add(entry.model);
-  }
-
-  covers(model: string): boolean {
-    return this.entry.model === null || this.entry.model === model;
-  }
-
-  add(model: string): void {
-    if (!this.covers(model) || this.watches.has(model) || this.watches.size >= MODELS_MAX) return;
-    const { clock, log, onState, onDeclared } = this.#needs;
-    const watch = new RegistryWatch(
-      this.registry,
-      { model, everyMs: this.entry.everyMs },
-      {
-        clock,
-        log,
-        onState,
-        count: (operation, result) => this.#needs.count(this.name, operation, result),
-        onVersion: (of, version) => onDeclared(of, version, this.registry.source),
-      },
-    );
-    this.watches.set(model, watch);
-    if (this.#started && this.registry.can.has("current")) watch.start();
-  }
-
-  start(): void {
-    this.#started = true;
-    if (this.registry.can.has("current")) for (const watch of this.watches.values()) watch.start();
-    if (!this.entry.write.includes("metrics")) return;
-    this.#timer = this.#needs.clock.every(this.entry.writeEveryMs, () => this.#writeQuality());
-  }
-
-  stop(): void {
-    this.#timer?.cancel();
-    this.writes.stop();
-    for (const watch of this.watches.values()) watch.stop();
-  }
-
-  #writeQuality(): void {
-    for (const model of this.watches.keys()) {
-      for (const note of this.#needs.qualityOf(model)) {
-        const key = `metrics\0${model}\0${note.version}`;
-        const figures = JSON.stringify(note.figures);
-        if (note.figures.length === 0 || this.#written.get(key) === figures) continue;
-        const ended = (reply: Reply<null>): void => {
-          if (reply.kind === "ok") this.#written.set(key, figures);
-        };
-        const run = (): Promise<Reply<null>> => this.registry.writeQuality(model, note);
-        this.writes.put({ key, operation: "metrics", run, ended });
-      }
-    }
-  }
-}
+/** Ids of deliveries remembered, so that one that is played again does nothing. */
+const DELIVERIES_MAX = 1000;
 
 class AllRegistries implements Registries {
-  readonly #bound: readonly Bound[];
+  readonly #bound: readonly BoundRegistry[];
+  readonly #needs: RegistriesNeeds;
+  readonly #deliveries = new Set<string>();
 
   constructor(entries: readonly RegistryEntry[], needs: RegistriesNeeds) {
+    this.#needs = needs;
+    const boundNeeds: BoundNeeds = {
+      ...needs,
+      onDeclared: (bound, model, version) => {
+        if (this.#decider(model) === bound) needs.onDeclared(model, version, bound.registry.source);
+      },
+      onList: ({ watches, registry }, model) =>
+        needs.onList(model, watches.get(model)?.versions ?? new Map(), registry.source),
+    };
     this.#bound = entries.map((entry, index) => {
       const alone = entries.filter(({ type }) => type === entry.type).length === 1;
-      return new Bound(alone ? entry.type : `${entry.type}-${index}`, entry, needs);
+      return new BoundRegistry(alone ? entry.type : `${entry.type}-${index}`, entry, boundNeeds);
     });
   }
 
@@ -197,65 +134,108 @@ class AllRegistries implements Registries {
     for (const bound of this.#bound) bound.add(name);
   }
 
-  /** The first configured registry that can say what is current, and covers the model. */
-  #decider(model: string): Bound | undefined {
-    return this.#bound.find((bound) => bound.registry.can.has("current") && bound.covers(model));
+  /** The registry that the model names, else the first configured one that can say what is current and covers the model. */
+  #decider(model: string): BoundRegistry | undefined {
+    const wanted = this.#needs.preferred(model);
+    return this.#bound.find(
+      ({ registry, entry }) =>
+        registry.can.has("current") &&
+        (wanted === null || entry.type === wanted) &&
+        (entry.model === null || entry.model === model),
+    );
   }
 
-  declared(model: string): DeclaredVersion | null {
-    const decider = this.#decider(model);
-    const declared = decider?.watches.get(model)?.declared ?? null;
-    if (decider === undefined || declared === null) return null;
-    return { ...declared, source: decider.registry.source };
-  }
-
-  decider(model: string): { readonly source: string; readonly writes: boolean } | null {
+  decider(model: string): Decider | null {
     const decider = this.#decider(model);
     if (decider === undefined) return null;
-    const writes = decider.entry.write.includes("promotion") && decider.registry.can.has("promotion");
-    return { source: decider.registry.source, writes };
+    const { registry, watches } = decider;
+    const watch = watches.get(model);
+    const declared = watch?.declared ?? null;
+    return {
+      source: registry.source,
+      writes: decider.wants("promotion") && registry.can.has("promotion"),
+      answeredAt: watch?.answeredAt ?? null,
+      trouble: watch?.trouble ?? null,
+      declared: declared === null ? null : { ...declared, source: registry.source },
+    };
   }
 
-  promote(model: string, version: string, ended: (reply: Reply<null>) => void): void {
-    const decider = this.#decider(model);
-    if (decider === undefined) return;
-    decider.writes.put({
-      key: `promotion\0${model}`,
-      operation: "promotion",
-      run: () => decider.registry.promote(model, version),
-      ended: (reply) => {
-        ended(reply);
-        decider.watches.get(model)?.soon();
-      },
-    });
+  promote(
+    model: string,
+    asked: { readonly version: string; readonly expected: string | null | undefined },
+    ended: (reply: Reply<null>) => void,
+  ): void {
+    this.#decider(model)?.promote(model, asked, ended);
+  }
+
+  register(model: string, note: RegistrationNote): void {
+    for (const bound of this.#bound) {
+      const takes = bound.registry.can.has("registration") && bound.wants("registration");
+      if (takes && bound.covers(model)) bound.register(model, note);
+    }
   }
 
   label(model: string, note: LabelNote): void {
-    for (const bound of this.#bound) {
-      const { entry, registry, writes } = bound;
-      const wanted = registry.can.has("labels") && entry.write.includes("labels");
-      if (!wanted || !bound.covers(model)) continue;
-      const key = `labels\0${model}\0${note.predictionId}`;
-      writes.put({ key, operation: "labels", run: () => registry.writeLabel(model, note) });
+    for (const bound of this.#bound) bound.label(model, note);
+  }
+
+  known(model: string, version: string): readonly KnownVersion[] {
+    return this.#bound.flatMap(({ name, watches }) => {
+      const watch = watches.get(model);
+      const found = watch?.versions.get(version);
+      return found === undefined ? [] : [{ registry: name, found, checkedAt: watch?.listedAt ?? 0 }];
+    });
+  }
+
+  missing(model: string): void {
+    for (const { watches } of this.#bound) watches.get(model)?.listSoon();
+  }
+
+  async readBack(model: string): Promise<readonly RegistryReadBack[]> {
+    const now = this.#needs.clock.wallMs();
+    return await Promise.all(
+      this.#bound
+        .filter((bound) => bound.covers(model))
+        .map(async ({ name, registry }) => {
+          const reply = await registry.readBack(model, now);
+          this.#needs.count(name, "comparison", reply.kind);
+          return { registry: name, reply };
+        }),
+    );
+  }
+
+  webhook(registry: string, delivery: Delivery): DeliveryVerdict | null {
+    const bound = this.#bound.find(({ name }) => name === registry);
+    const secret = bound?.entry.webhookSecret ?? null;
+    if (bound === undefined || secret === null) return null;
+    const verdict = verifyWebhook(secret, delivery, this.#needs.clock.wallMs());
+    if (verdict.kind !== "genuine") {
+      this.#needs.count(registry, "webhook", "failed");
+      return verdict;
     }
+    // Whatever happened there, it is asked: the message is a hint, not an answer.
+    if (!this.#deliveries.has(verdict.id)) for (const watch of bound.watches.values()) watch.soon();
+    this.#deliveries.add(verdict.id);
+    const [oldest] = this.#deliveries;
+    if (this.#deliveries.size > DELIVERIES_MAX && oldest !== undefined) this.#deliveries.delete(oldest);
+    this.#needs.count(registry, "webhook", "ok");
+    return verdict;
   }
 
   states(): readonly RegistryState[] {
     return this.#bound.flatMap((bound) =>
-      bound.registry.can.has("current")
-        ? [...bound.watches.values()].map((watch) => ({
-            registry: bound.name,
-            model: watch.model,
-            declared: watch.declared?.version ?? null,
-            checkedAt: watch.declared?.checkedAt ?? null,
-            trouble: watch.trouble,
-          }))
-        : [],
+      [...bound.watches.values()].map((watch) => ({
+        registry: bound.name,
+        model: watch.model,
+        declared: watch.declared?.version ?? null,
+        checkedAt: watch.answeredAt,
+        trouble: bound.troubleOf(watch),
+      })),
     );
   }
 
   waiting(): ReadonlyMap<string, number> {
-    return new Map(this.#bound.map((bound) => [bound.name, bound.writes.waiting]));
+    return new Map(this.#bound.map((bound) => [bound.name, bound.waiting]));
   }
 }
 

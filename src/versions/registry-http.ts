@@ -8,9 +8,11 @@ const TIMEOUT_MS = 10_000;
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 /** Longer waits are not obeyed; our own back-off goes on. */
 const RETRY_AFTER_MAX_MS = 3_600_000;
+/** Of a registry's own words about an error. */
+const WORDS_MAX = 300;
 
 export interface Call {
-  readonly method: "GET" | "POST" | "PUT" | "PATCH";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Below the base address, with its leading slash. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
@@ -28,12 +30,15 @@ export interface Answer {
 }
 
 export interface RegistryHttp {
-  /** 2xx is "ok", 404 "none"; anything else has failed. */
+  /** 2xx is "ok", 404 with the registry's own word for it "none"; anything else has failed. */
   call(call: Call): Promise<Reply<Answer>>;
 }
 
-/** Header lines of one call; asked anew each time, because tokens expire. */
-export type Authorise = () => Promise<Reply<Readonly<Record<string, string>>>>;
+/**
+ * Header lines of one call; asked anew each time, because tokens expire. `refused`: the registry answered 401 to the last ones;
+ * the same object again says that there are no others.
+ */
+export type Authorise = (refused: boolean) => Promise<Reply<Readonly<Record<string, string>>>>;
 
 async function bounded(body: Dispatcher.ResponseData["body"]): Promise<string> {
   const chunks: Buffer[] = [];
@@ -55,17 +60,38 @@ function parsed(text: string): unknown {
   }
 }
 
-function retryAfter(header: string | string[] | undefined): number | null {
-  const seconds = typeof header === "string" ? Number(header) : Number.NaN;
-  return Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds * 1000, RETRY_AFTER_MAX_MS) : null;
+/** Seconds or a date (RFC 9110 section 10.2.3), as milliseconds from the answer's own date. */
+function retryAfter(headers: Dispatcher.ResponseData["headers"]): number | null {
+  const { "retry-after": header, date } = headers;
+  if (typeof header !== "string") return null;
+  const ms = /^\d+$/.test(header.trim())
+    ? Number(header) * 1000
+    : Date.parse(header) - Date.parse(String(date));
+  return Number.isNaN(ms) ? null : Math.min(Math.max(ms, 0), RETRY_AFTER_MAX_MS);
 }
 
-/** The registry's own words, cut short; never what we sent. */
-function wordsOf(json: unknown, status: number): string {
-  if (typeof json !== "object" || json === null) return `status ${status}`;
-  const code = "error_code" in json && typeof json.error_code === "string" ? `${json.error_code}: ` : "";
-  const message = "message" in json && typeof json.message === "string" ? json.message : "";
-  return `status ${status} ${code}${message}`.trim().slice(0, 300);
+function textAt(json: object, name: string): string {
+  const value: unknown = Object.hasOwn(json, name) ? Reflect.get(json, name) : undefined;
+  if (typeof value === "string") return value;
+  return typeof value === "object" && value !== null ? JSON.stringify(value).slice(0, WORDS_MAX) : "";
+}
+
+/** The registry's own words, cut short: error_code and message (MLflow, Unity Catalog), message and error (Langfuse, OAuth). */
+function wordsOf(text: string, json: unknown): string {
+  if (typeof json !== "object" || json === null)
+    return text.slice(0, WORDS_MAX).replaceAll(/[^\x20-\x7e]+/g, " ");
+  const names = ["error_code", "message", "error", "error_description"];
+  return names
+    .map((name) => textAt(json, name))
+    .filter((said) => said !== "")
+    .join(": ");
+}
+
+/** A thing that is not there, in the registry's words; an unknown path, or a proxy's own 404, is no such answer. */
+function saysNone(json: unknown): boolean {
+  if (typeof json !== "object" || json === null) return false;
+  const code = textAt(json, "error_code") || textAt(json, "error");
+  return /DOES_NOT_EXIST|NOT_FOUND|NotFoundError/.test(code) && code !== "ENDPOINT_NOT_FOUND";
 }
 
 function contentOf({ body, form }: Call): { headers: Record<string, string>; body: string | null } {
@@ -75,6 +101,17 @@ function contentOf({ body, form }: Call): { headers: Record<string, string>; bod
   }
   if (body === undefined) return { headers: {}, body: null };
   return { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+}
+
+/** A server may echo what it was sent; what we log may not. */
+function withoutSecrets(text: string, authorised: Readonly<Record<string, string>>): string {
+  let clean = text;
+  for (const value of Object.values(authorised)) {
+    for (const secret of [value, value.replace(/^\w+ /, "")]) {
+      if (secret.length >= 4) clean = clean.replaceAll(secret, "***");
+    }
+  }
+  return clean;
 }
 
 class HttpCalls implements RegistryHttp {
@@ -87,22 +124,30 @@ class HttpCalls implements RegistryHttp {
   }
 
   async call(call: Call): Promise<Reply<Answer>> {
-    const authorised = await this.#authorise();
+    const authorised = await this.#authorise(false);
     if (authorised.kind !== "ok") return authorised;
+    const reply = await this.#once(call, authorised.value);
+    if (reply.kind !== "failed" || !reply.message.startsWith("status 401")) return reply;
+    const renewed = await this.#authorise(true);
+    if (renewed.kind !== "ok" || renewed.value === authorised.value) return reply;
+    return await this.#once(call, renewed.value);
+  }
+
+  async #once(call: Call, authorised: Readonly<Record<string, string>>): Promise<Reply<Answer>> {
     try {
-      const { statusCode, headers, body } = await this.#send(call, authorised.value);
-      const json = parsed(await bounded(body));
-      if (statusCode >= 200 && statusCode < 300) return { kind: "ok", value: { status: statusCode, json } };
-      if (statusCode === 404) return { kind: "none", message: wordsOf(json, statusCode) };
-      const retry = statusCode === 408 || statusCode === 429 || statusCode >= 500;
-      return {
-        kind: "failed",
-        message: wordsOf(json, statusCode),
-        retry,
-        retryAfterMs: retryAfter(headers["retry-after"]),
-      };
+      const { statusCode: status, headers, body } = await this.#send(call, authorised);
+      const text = await bounded(body);
+      const json = parsed(text);
+      if (status >= 200 && status < 300) return { kind: "ok", value: { status, json } };
+      const words = status >= 300 && status < 400 ? "redirects are not followed" : wordsOf(text, json);
+      const message = withoutSecrets(`status ${status} ${words}`.trim(), authorised).slice(0, WORDS_MAX);
+      if (status === 404 && saysNone(json)) return { kind: "none", message };
+      // 404 of another kind: the address is wrong, or something in between is being replaced.
+      const retry = status === 404 || status === 408 || status === 429 || status >= 500;
+      return { kind: "failed", message, retry, retryAfterMs: retryAfter(headers) };
     } catch (thrown) {
-      return { kind: "failed", message: messageOf(thrown), retry: true, retryAfterMs: null };
+      const message = withoutSecrets(messageOf(thrown), authorised);
+      return { kind: "failed", message, retry: true, retryAfterMs: null };
     }
   }
 

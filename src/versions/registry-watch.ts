@@ -1,29 +1,35 @@
-// What a registry declares to be in production, asked at intervals; in trouble the last answer stays, with its age, and the
-// pauses grow. Never in the way of a request.
+// What a registry declares to be in production, and which versions it knows; in trouble the last answer stays, with its age.
 
-import type { Clock, Timer } from "../kernel/clock.ts";
+import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
-import { messageOf } from "../kernel/problem.ts";
-import type { Registry, RegistryVersion, Reply } from "./registry.ts";
+import { RegistryPoll } from "./registry-poll.ts";
+import {
+  bounded,
+  failed,
+  type Registry,
+  type RegistryVersion,
+  type Reply,
+  type TrafficShare,
+} from "./registry.ts";
 
-const LONGEST_PAUSE_MS = 600_000;
+/** Versions change seldom: they are listed once in so many looks. */
+const LOOKS_PER_LIST = 10;
 
 export interface Declared {
   readonly version: string;
   /** Unix ms: when it was first seen to be the declared one. */
   readonly since: number;
-  /** Unix ms of the last answer. */
-  readonly checkedAt: number;
-  /** Why the last look failed; null: it succeeded. */
-  readonly trouble: string | null;
+  readonly split: readonly TrafficShare[] | null;
 }
 
 export interface WatchNeeds {
   readonly clock: Clock;
   readonly log: Log;
   readonly count: (operation: string, result: string) => void;
-  /** The declared version became another one (also the first time). */
-  readonly onVersion: (model: string, version: RegistryVersion) => void;
+  /** The registry said which version is declared: every time it is asked. null: none is. */
+  readonly onVersion: (model: string, version: RegistryVersion | null) => void;
+  /** The list of versions came anew. */
+  readonly onList: (model: string) => void;
   /** State or trouble changed. */
   readonly onState: () => void;
 }
@@ -33,110 +39,137 @@ export interface WatchOptions {
   readonly everyMs: number;
 }
 
+const UNUSABLE = "the registry names a version that cannot be one: 1-128 characters, no control characters";
+
+function checked(reply: Reply<RegistryVersion>): Reply<RegistryVersion> {
+  if (reply.kind !== "ok") return reply;
+  const value = bounded(reply.value);
+  return value === null ? failed(UNUSABLE, true) : { kind: "ok", value };
+}
+
 export class RegistryWatch {
   readonly model: string;
   readonly #registry: Registry;
-  readonly #everyMs: number;
   readonly #needs: WatchNeeds;
+  readonly #looks: RegistryPoll<RegistryVersion> | null;
+  readonly #lists: RegistryPoll<readonly RegistryVersion[]> | null;
   #declared: Declared | null = null;
+  #versions: ReadonlyMap<string, RegistryVersion> = new Map();
   #trouble: string | null = null;
-  #failures = 0;
-  #timer: Timer | null = null;
-  #stopped = false;
-  #looking = false;
+  #listTrouble: string | null = null;
 
   constructor(registry: Registry, { model, everyMs }: WatchOptions, needs: WatchNeeds) {
     this.model = model;
     this.#registry = registry;
-    this.#everyMs = everyMs;
     this.#needs = needs;
+    const { clock } = needs;
+    this.#looks = registry.can.has("current")
+      ? new RegistryPoll({ clock, everyMs, ask: () => this.#current(), took: (reply) => this.#took(reply) })
+      : null;
+    this.#lists = registry.can.has("versions")
+      ? new RegistryPoll({
+          clock,
+          everyMs: everyMs * LOOKS_PER_LIST,
+          ask: () => registry.versions(model),
+          took: (reply) => this.#listed(reply),
+        })
+      : null;
   }
 
+  /** null: nothing is declared, or it is not known yet. */
   get declared(): Declared | null {
-    return this.#declared === null ? null : { ...this.#declared, trouble: this.#trouble };
+    return this.#declared;
   }
 
+  /** Unix ms of the last answer. */
+  get answeredAt(): number | null {
+    return (this.#looks ?? this.#lists)?.answeredAt ?? null;
+  }
+
+  /** Unix ms at which the list of versions was last got. */
+  get listedAt(): number | null {
+    return this.#lists?.answeredAt ?? null;
+  }
+
+  /** What the registry knows of each version, as of the last list. */
+  get versions(): ReadonlyMap<string, RegistryVersion> {
+    return this.#versions;
+  }
+
+  /** Why the last look failed; null: it did not. */
   get trouble(): string | null {
-    return this.#trouble;
+    return this.#trouble ?? this.#listTrouble;
   }
 
   start(): void {
-    this.#look();
+    this.#looks?.start();
+    this.#lists?.start();
   }
 
   stop(): void {
-    this.#stopped = true;
-    this.#timer?.cancel();
+    this.#looks?.stop();
+    this.#lists?.stop();
   }
 
   /** Looks now, e.g. because a promotion was written. */
   soon(): void {
-    if (this.#stopped || this.#looking) return;
-    this.#timer?.cancel();
-    this.#look();
+    this.#looks?.soon();
   }
 
-  #look(): void {
-    this.#looking = true;
-    void this.#registry
-      .current(this.model)
-      .catch((thrown: unknown): Reply<RegistryVersion> => ({
-        kind: "failed",
-        message: messageOf(thrown),
-        retry: true,
-        retryAfterMs: null,
-      }))
-      .then((reply) => {
-        this.#looking = false;
-        if (this.#stopped) return;
-        const pause = this.#take(reply);
-        this.#timer = this.#needs.clock.after(pause, () => this.#look());
-      });
+  /** Lists now, e.g. because a version appeared that is not known. */
+  listSoon(): void {
+    this.#lists?.soon();
   }
 
-  #take(reply: Reply<RegistryVersion>): number {
-    this.#needs.count("current", reply.kind);
+  /** The declared version; one that was not declared before with all that is known of it. */
+  async #current(): Promise<Reply<RegistryVersion>> {
+    const reply = checked(await this.#registry.current(this.model));
+    if (reply.kind !== "ok" || reply.value.version === this.#declared?.version) return reply;
+    const whole = checked(await this.#registry.version(this.model, reply.value.version));
+    return whole.kind === "ok" ? { kind: "ok", value: { ...reply.value, ...whole.value } } : reply;
+  }
+
+  #took(reply: Reply<RegistryVersion>): void {
+    const { count, clock, onVersion } = this.#needs;
+    count("current", reply.kind);
     if (reply.kind === "ok") {
-      this.#failures = 0;
-      this.#answered(reply.value);
-      return this.#everyMs;
+      const { version, split } = reply.value;
+      const before = this.#declared;
+      const since = before?.version === version ? before.since : clock.wallMs();
+      this.#declared = { version, since, split: split ?? null };
+      this.#setTrouble(null, this.#listTrouble);
+      onVersion(this.model, reply.value);
+      return;
     }
-    // "none" is an answer: nothing is declared.
     if (reply.kind === "none") {
-      this.#failures = 0;
       this.#declared = null;
-      this.#setTrouble(reply.message);
-      return this.#everyMs;
+      onVersion(this.model, null);
     }
-    this.#failures++;
-    this.#setTrouble(reply.message);
-    const pause = this.#everyMs * 2 ** Math.min(this.#failures - 1, 10);
-    const retryAfterMs = reply.kind === "failed" ? (reply.retryAfterMs ?? 0) : 0;
-    return Math.max(this.#everyMs, retryAfterMs, Math.min(LONGEST_PAUSE_MS, pause));
+    this.#setTrouble(reply.message, this.#listTrouble);
   }
 
-  #answered(found: RegistryVersion): void {
-    const now = this.#needs.clock.wallMs();
-    const before = this.#declared;
-    const same = before?.version === found.version;
-    this.#declared = {
-      version: found.version,
-      since: same ? before.since : now,
-      checkedAt: now,
-      trouble: null,
-    };
-    this.#setTrouble(null);
-    if (!same) this.#needs.onVersion(this.model, found);
+  #listed(reply: Reply<readonly RegistryVersion[]>): void {
+    this.#needs.count("versions", reply.kind);
+    if (reply.kind !== "ok") {
+      this.#setTrouble(this.#trouble, reply.message);
+      return;
+    }
+    const known = reply.value.map(bounded).filter((version) => version !== null);
+    this.#versions = new Map(known.map((version) => [version.version, version]));
+    this.#setTrouble(this.#trouble, null);
+    this.#needs.onList(this.model);
   }
 
-  #setTrouble(why: string | null): void {
-    if (this.#trouble === why) return;
-    this.#trouble = why;
-    const { log } = this.#needs;
+  #setTrouble(look: string | null, list: string | null): void {
+    const before = this.trouble;
+    this.#trouble = look;
+    this.#listTrouble = list;
+    const why = this.trouble;
+    if (before === why) return;
+    const { log, onState } = this.#needs;
     const fields = { registry: this.#registry.type, model: this.model };
     if (why === null) log.info(fields, "the registry answers again");
-    else
-      log.warn({ ...fields, error: why }, "the registry could not be asked; the last declared version stays");
-    this.#needs.onState();
+    else log.warn({ ...fields, error: why }, "the registry could not be asked; the last answer stays");
+    onState();
   }
 }

@@ -4,7 +4,7 @@
 import type { Clock, Timer } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import { messageOf } from "../kernel/problem.ts";
-import type { Reply } from "./registry.ts";
+import { failed, type Reply } from "./registry.ts";
 
 /** Writes that wait; beyond it the oldest is dropped and counted. */
 const WAITING_MAX = 1000;
@@ -12,11 +12,13 @@ const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 300_000;
 /** After so many failures of an outage kind a write is given up. */
 const TRIES_MAX = 12;
+/** A write that waits for something of its own (a trace that has not arrived) is given up sooner. */
+const ALONE_TRIES_MAX = 6;
 
 export interface Write {
   /** A later write of the same key replaces one that waits. */
   readonly key: string;
-  readonly operation: "metrics" | "labels" | "promotion";
+  readonly operation: "metrics" | "labels" | "promotion" | "registration";
   readonly run: () => Promise<Reply<null>>;
   /** Told when the write is over, for good or not. */
   readonly ended?: (reply: Reply<null>) => void;
@@ -27,17 +29,28 @@ export interface WriteNeeds {
   readonly log: Log;
   readonly registry: string;
   readonly count: (operation: string, result: string) => void;
+  /** The trouble came, or went. */
+  readonly onState: () => void;
+}
+
+interface Waiting {
+  readonly write: Write;
+  tries: number;
+  /** Monotonic ms. */
+  notBefore: number;
 }
 
 export class RegistryWrites {
   readonly #needs: WriteNeeds;
-  readonly #waiting = new Map<string, { readonly write: Write; tries: number }>();
+  readonly #waiting = new Map<string, Waiting>();
   #running = false;
   #stopped = false;
   /** Failures since the last success. */
   #failures = 0;
+  /** Monotonic ms: until then the registry is left alone. */
+  #pausedUntil = 0;
   #timer: Timer | null = null;
-  #saidTrouble = false;
+  #trouble: string | null = null;
 
   constructor(needs: WriteNeeds) {
     this.#needs = needs;
@@ -47,10 +60,15 @@ export class RegistryWrites {
     return this.#waiting.size;
   }
 
+  /** Why the last write failed; null: it did not. */
+  get trouble(): string | null {
+    return this.#trouble;
+  }
+
   put(write: Write): void {
     if (this.#stopped) return;
     this.#waiting.delete(write.key);
-    this.#waiting.set(write.key, { write, tries: 0 });
+    this.#waiting.set(write.key, { write, tries: 0, notBefore: 0 });
     if (this.#waiting.size > WAITING_MAX) this.#dropOldest();
     this.#next();
   }
@@ -65,69 +83,73 @@ export class RegistryWrites {
     if (oldest === undefined) return;
     this.#waiting.delete(oldest.write.key);
     this.#needs.count(oldest.write.operation, "dropped");
-    oldest.write.ended?.({
-      kind: "failed",
-      message: "too many writes waited",
-      retry: false,
-      retryAfterMs: null,
-    });
+    oldest.write.ended?.(failed("too many writes waited", false));
   }
 
   #next(): void {
-    if (this.#running || this.#stopped || this.#timer !== null) return;
-    const [next] = this.#waiting.values();
-    if (next === undefined) return;
-    this.#running = true;
-    void this.#run(next).then((pauseMs) => {
-      this.#running = false;
-      if (pauseMs === null) this.#next();
-      else this.#pause(pauseMs);
-    });
+    if (this.#running || this.#stopped) return;
+    this.#timer?.cancel();
+    this.#timer = null;
+    const now = this.#needs.clock.monotonicMs();
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const waiting of this.#waiting.values()) {
+      const at = Math.max(waiting.notBefore, this.#pausedUntil);
+      if (at <= now) {
+        this.#start(waiting);
+        return;
+      }
+      earliest = Math.min(earliest, at);
+    }
+    if (earliest === Number.POSITIVE_INFINITY) return;
+    this.#timer = this.#needs.clock.after(earliest - now, () => this.#next());
   }
 
-  #pause(ms: number): void {
-    if (this.#stopped) return;
-    this.#timer = this.#needs.clock.after(ms, () => {
-      this.#timer = null;
+  #start(waiting: Waiting): void {
+    this.#running = true;
+    void this.#run(waiting).then(() => {
+      this.#running = false;
       this.#next();
     });
   }
 
-  /** How long to wait before the next try; null: go on at once. */
-  async #run(waiting: { readonly write: Write; tries: number }): Promise<number | null> {
+  async #run(waiting: Waiting): Promise<void> {
     const { write } = waiting;
-    const reply = await write.run().catch((thrown: unknown): Reply<null> => ({
-      kind: "failed",
-      message: messageOf(thrown),
-      retry: false,
-      retryAfterMs: null,
-    }));
+    const reply = await write.run().catch((thrown: unknown): Reply<null> => failed(messageOf(thrown), false));
     // A newer write of this key may have come meanwhile; that one stays.
     const newest = this.#waiting.get(write.key) === waiting;
     if (newest) this.#waiting.delete(write.key);
-    if (reply.kind === "failed" && reply.retry && ++waiting.tries < TRIES_MAX) {
+    const alone = reply.kind === "failed" && reply.alone === true;
+    if (reply.kind === "failed" && reply.retry && ++waiting.tries < (alone ? ALONE_TRIES_MAX : TRIES_MAX)) {
+      const pause = Math.max(
+        reply.retryAfterMs ?? 0,
+        this.#pauseOf(alone ? waiting.tries - 1 : this.#failures++),
+      );
+      const until = this.#needs.clock.monotonicMs() + pause;
+      if (alone) waiting.notBefore = until;
+      else this.#pausedUntil = until;
       if (newest) this.#waiting.set(write.key, waiting);
       this.#needs.count(write.operation, "retried");
-      this.#say(write, reply.message);
-      return reply.retryAfterMs ?? this.#growingPause();
+      if (!alone) this.#tell(write, reply.message);
+      return;
     }
     if (reply.kind !== "failed") this.#failures = 0;
     this.#needs.count(write.operation, reply.kind);
-    if (reply.kind === "ok") this.#saidTrouble = false;
-    else this.#say(write, reply.message);
+    this.#tell(write, reply.kind === "failed" && !alone ? reply.message : null);
     write.ended?.(reply);
-    return null;
   }
 
-  #growingPause(): number {
-    return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 16));
+  #pauseOf(failures: number): number {
+    return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 16));
   }
 
-  /** Once per spell of trouble. */
-  #say(write: Write, message: string): void {
-    if (this.#saidTrouble) return;
-    this.#saidTrouble = true;
-    const { log, registry } = this.#needs;
-    log.warn({ registry, operation: write.operation, error: message }, "a write to the registry failed");
+  /** Logged once per spell of trouble. */
+  #tell({ operation }: Write, trouble: string | null): void {
+    const before = this.#trouble;
+    this.#trouble = trouble;
+    if ((before === null) === (trouble === null)) return;
+    const { log, registry, onState } = this.#needs;
+    if (trouble === null) log.info({ registry, operation }, "writes to the registry succeed again");
+    else log.warn({ registry, operation, error: trouble }, "a write to the registry failed");
+    onState();
   }
 }

@@ -8,6 +8,7 @@ interface Held {
   registration: Registration | null;
   since: number;
   actor: string;
+  mirrored: boolean;
 }
 
 interface Model {
@@ -25,9 +26,15 @@ export class Shelf {
   #versions = 0;
   #bytes = 0;
   #seq = 0;
+  #lastAt = 0;
 
   get nextSeq(): number {
     return this.#seq + 1;
+  }
+
+  /** Unix ms of the latest event; 0: none. */
+  get lastAt(): number {
+    return this.#lastAt;
   }
 
   /** Versions held, over all models. */
@@ -46,14 +53,17 @@ export class Shelf {
 
   take(event: VersionEvent): void {
     this.#seq = Math.max(this.#seq, event.seq);
+    this.#lastAt = Math.max(this.#lastAt, event.at);
     const model = this.#modelOf(event.model);
     model.events.push(event);
     const held = this.#heldOf(model, event);
     if (event.registration !== null) {
-      this.#bytes += JSON.stringify(event.registration).length;
+      const before = held.registration === null ? 0 : JSON.stringify(held.registration).length;
+      this.#bytes += JSON.stringify(event.registration).length - before;
       held.registration = event.registration;
       held.since = event.at;
       held.actor = event.actor;
+      held.mirrored = event.via === "registry";
     }
     held.stage = event.to;
     this.#reign(model, event);
@@ -71,7 +81,7 @@ export class Shelf {
   #heldOf(model: Model, { version, at, actor }: VersionEvent): Held {
     let held = model.versions.get(version);
     if (held === undefined) {
-      held = { version, stage: "none", registration: null, since: at, actor };
+      held = { version, stage: "none", registration: null, since: at, actor, mirrored: false };
       model.versions.set(version, held);
       this.#versions++;
     }

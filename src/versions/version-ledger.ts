@@ -12,8 +12,8 @@ import type {
 } from "../facts/version.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
-import { isLoss } from "../kernel/metric-sense.ts";
 import { canonicalJson } from "./canonical.ts";
+import { wasGood } from "./good-quality.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { parseEntry } from "./parse-event.ts";
 import { Shelf } from "./shelf.ts";
@@ -51,6 +51,7 @@ export interface Registering {
   readonly version: string;
   readonly registration: Registration;
   readonly actor: string;
+  readonly via: string;
 }
 
 export interface Promoting {
@@ -58,6 +59,7 @@ export interface Promoting {
   readonly version: string;
   readonly stage: Exclude<Stage, "none">;
   readonly actor: string;
+  readonly via: string;
   readonly reason: string | null;
   /** The version that must be in production now (null: none); undefined: whichever. */
   readonly ifCurrent: string | null | undefined;
@@ -66,15 +68,20 @@ export interface Promoting {
 /** What somebody else has decided, and we take note of: no gate, no compare-and-set. */
 export interface Adopting {
   readonly model: string;
-  readonly version: string;
+  /** null: nothing is in production. */
+  readonly version: string | null;
   readonly actor: string;
+  readonly via: string;
   readonly reason: string | null;
   readonly action: "promoted" | "rolled_back";
 }
 
+type Enthroning = Adopting & { readonly version: string };
+
 export interface RollingBack {
   readonly model: string;
   readonly actor: string;
+  readonly via: string;
   readonly reason: string | null;
   /** "previous": the production version before; "good": the last one before whose quality was good when it was left. */
   readonly to: "previous" | "good";
@@ -89,8 +96,8 @@ export interface VersionLedger {
   rollBack(asked: RollingBack): VersionDecision;
   /** What `promote` or `rollBack` would say and do, without doing it. */
   weigh(asked: Promoting | RollingBack): VersionDecision;
-  /** Notes that the version is in production by another's decision. */
-  adopt(asked: Adopting): VersionDecision;
+  /** Notes that the version is in production by another's decision; null: nothing is, and nothing was. */
+  adopt(asked: Adopting): VersionDecision | null;
   /** A version appeared in traffic: recorded once as not registered. Does nothing when it is known, or there is no room. */
   seen(model: string, version: string): "new" | "known" | "full";
   models(): readonly string[];
@@ -105,9 +112,6 @@ export interface VersionLedger {
 
 type Draft = Omit<VersionEvent, "seq" | "at" | "model" | "quality" | "registration"> &
   Partial<Pick<VersionEvent, "quality" | "registration">>;
-
-/** Relative slack within which live quality counts as good as the registered evaluation. */
-const GOOD_WITHIN = 0.1;
 
 function refuse(
   code: VersionRefusalCode,
@@ -153,24 +157,32 @@ class JournalledLedger implements VersionLedger {
     this.#journal = null;
   }
 
-  register({ model, version, registration, actor }: Registering): VersionDecision {
+  register({ model, version, registration, actor, via }: Registering): VersionDecision {
     const known = this.#shelf.record(model, version);
     if (known !== null && known.registration !== null) {
       if (canonicalJson(known.registration) === canonicalJson(registration))
         return { kind: "done", changed: false, record: known };
+      // What a registry knew stands in until somebody registers it in earnest.
+      if (known.mirrored && via !== "registry")
+        return this.#registered({ model, version, registration, actor, via });
       const message = `version "${version}" is registered with other content; a version never changes: choose a new one`;
       return refuse("version_exists", message, { registered: known.registration });
     }
+    return this.#registered({ model, version, registration, actor, via });
+  }
+
+  #registered({ model, version, registration, actor, via }: Registering): VersionDecision {
     const bytes = this.#shelf.bytes + JSON.stringify(registration).length;
     if (bytes > this.#options.registrationBytesMax)
       return refuse(
         "versions_full",
         `registrations take ${this.#options.registrationBytesMax} bytes together at most`,
       );
-    const stage = known?.stage ?? "none";
+    const stage = this.#shelf.record(model, version)?.stage ?? "none";
     const draft: Draft = {
       version,
       actor,
+      via,
       action: "registered",
       from: stage,
       to: stage,
@@ -201,10 +213,11 @@ class JournalledLedger implements VersionLedger {
   promote(asked: Promoting): VersionDecision {
     const weighed = this.#weighPromotion(asked);
     if (weighed.kind === "refused" || weighed.record.stage === asked.stage) return weighed;
-    const { model, version, stage, actor, reason } = asked;
-    if (stage === "production") return this.#enthrone({ model, version, actor, reason, action: "promoted" });
+    const { model, version, stage, actor, via, reason } = asked;
+    if (stage === "production")
+      return this.#enthrone({ model, version, actor, via, reason, action: "promoted" });
     const action = stage === "archived" ? "archived" : "promoted";
-    const draft: Draft = { version, actor, action, from: weighed.record.stage, to: stage, reason };
+    const draft: Draft = { version, actor, via, action, from: weighed.record.stage, to: stage, reason };
     return this.#write(model, [draft], version);
   }
 
@@ -214,12 +227,15 @@ class JournalledLedger implements VersionLedger {
     const stale = this.#stale(model, ifCurrent);
     if (stale !== null) return stale;
     const before = this.#shelf.predecessors(model);
-    const target = to === "good" ? before.find((version) => this.#wasGood(model, version)) : before[0];
+    const target =
+      to === "good"
+        ? before.find((version) => wasGood(this.#shelf.record(model, version), this.#shelf.history(model)))
+        : before[0];
     const record = target === undefined ? null : this.#shelf.record(model, target);
     if (record !== null) return { kind: "done", changed: false, record };
     const which =
       to === "good"
-        ? "no earlier production version left with good quality"
+        ? "no earlier production version is known to have left with good mature quality"
         : "no version was in production before";
     return refuse("nothing_before", which, { before });
   }
@@ -227,33 +243,43 @@ class JournalledLedger implements VersionLedger {
   rollBack(asked: RollingBack): VersionDecision {
     const weighed = this.#weighRollback(asked);
     if (weighed.kind === "refused") return weighed;
-    const { model, actor, reason } = asked;
+    const { model, actor, via, reason } = asked;
     const { version } = weighed.record;
-    return this.#enthrone({ model, version, actor, reason, action: "rolled_back" });
+    return this.#enthrone({ model, version, actor, via, reason, action: "rolled_back" });
   }
 
-  adopt(asked: Adopting): VersionDecision {
-    const record = this.#shelf.record(asked.model, asked.version);
+  adopt(asked: Adopting): VersionDecision | null {
+    const { version, model, actor, via, reason } = asked;
+    if (version === null) {
+      const current = this.#shelf.production(model)?.version ?? null;
+      return current === null
+        ? null
+        : this.#write(model, [this.#leaving(model, { current, actor, via, reason })], current);
+    }
+    const record = this.#shelf.record(model, version);
     if (record?.stage === "production") return { kind: "done", changed: false, record };
-    return this.#enthrone(asked);
+    return this.#enthrone({ ...asked, version });
   }
 
   /** The version comes into production, the one before it leaves: one entry. */
-  #enthrone({ model, version, actor, reason, action }: Adopting): VersionDecision {
+  #enthrone({ model, version, actor, via, reason, action }: Enthroning): VersionDecision {
     const from = this.#shelf.record(model, version)?.stage ?? "none";
     const current = this.#shelf.production(model)?.version ?? null;
-    const drafts: Draft[] = [{ version, actor, action, from, to: "production", reason }];
+    const drafts: Draft[] = [{ version, actor, via, action, from, to: "production", reason }];
     const why = action === "rolled_back" ? `rolled back to ${version}` : `replaced by ${version}`;
-    if (current !== null) drafts.unshift(this.#leaving(model, { current, actor, reason: why }));
+    if (current !== null) drafts.unshift(this.#leaving(model, { current, actor, via, reason: why }));
     return this.#write(model, drafts, version);
   }
 
   seen(model: string, version: string): "new" | "known" | "full" {
     if (this.#shelf.record(model, version) !== null) return "known";
+    // Names in traffic are anybody's: they never take the room that registrations need.
+    if (this.#shelf.versions >= this.#options.versionsMax / 2) return "full";
     const draft: Draft = {
       version,
       actor: "outrider",
-      action: "seen",
+      via: "traffic",
+      action: "unregistered",
       from: "none",
       to: "none",
       reason: "in traffic, not registered",
@@ -302,35 +328,19 @@ class JournalledLedger implements VersionLedger {
     return refuse("not_current", `${said} is in production now`, { current });
   }
 
-  #leaving(model: string, by: { current: string; actor: string; reason: string }): Draft {
-    const { current, actor, reason } = by;
+  #leaving(model: string, by: { current: string; actor: string; via: string; reason: string | null }): Draft {
+    const { current, actor, via, reason } = by;
     const quality = this.#needs.qualityOf(model, current);
     return {
       version: current,
       actor,
+      via,
       action: "archived",
       from: "production",
       to: "archived",
       reason,
       quality,
     };
-  }
-
-  /** Good: when it last left production, no registered metric was worse than registered by more than a tenth. */
-  #wasGood(model: string, version: string): boolean {
-    const record = this.#shelf.record(model, version);
-    const left = this.#shelf
-      .history(model)
-      .findLast((event) => event.version === version && event.from === "production");
-    const registered = Object.entries(record?.registration?.evaluation ?? {});
-    const then = left?.quality ?? null;
-    if (registered.length === 0 || then === null) return false;
-    return registered.every(([metric, value]) => {
-      const live = then.findLast((group) => typeof group.metrics[metric] === "number")?.metrics[metric];
-      if (live === undefined || live === null) return true;
-      const slack = Math.abs(value) * GOOD_WITHIN;
-      return isLoss(metric) ? live <= value + slack : live >= value - slack;
-    });
   }
 
   /** One entry: all of it happens, or nothing. */
@@ -341,7 +351,8 @@ class JournalledLedger implements VersionLedger {
       return refuse("versions_full", `${versionsMax} versions are kept at most`);
     if (this.#shelf.events + drafts.length > eventsMax)
       return refuse("versions_full", `${eventsMax} lines of history are kept at most`);
-    const at = this.#needs.clock.wallMs();
+    // History is told in order of time, also when the clock was set back.
+    const at = Math.max(this.#needs.clock.wallMs(), this.#shelf.lastAt);
     const seq = this.#shelf.nextSeq;
     const events = drafts.map((draft, i): VersionEvent => ({
       quality: this.#needs.qualityOf(model, draft.version),

@@ -74,6 +74,8 @@ export const noVersions: VersionDesk = {
   rollBack: () => nothingKnown,
   history: () => [],
   productionAt: () => null,
+  registries: () => Promise.resolve([]),
+  webhook: () => null,
 };
 
 export const noStatus = (): Status => ({

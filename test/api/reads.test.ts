@@ -53,6 +53,7 @@ const credit: ModelView = {
       registered: false,
       stage: null,
       metadata: null,
+      registries: [],
     },
     {
       version: "2/rc",
@@ -70,6 +71,7 @@ const credit: ModelView = {
         tags: {},
         description: null,
       },
+      registries: [],
     },
   ],
 };

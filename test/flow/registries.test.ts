@@ -32,7 +32,9 @@ const TROUBLES: readonly (readonly [name: string, said: Said])[] = [
 test("a registry that refuses, limits, fails, babbles or hangs costs no request and doubles no write", async (t) => {
   const model = await startModelServer(({ x }) => ({ predictions: [Number(x) + 0.5] }));
   const good = ({ path }: { readonly path: string }): Said =>
-    path.endsWith("/log-batch") ? {} : { json: { model_version: { version: "4", run_id: "r" } } };
+    path.endsWith("/log-batch")
+      ? {}
+      : { json: { model_version: { version: "4", run_id: "r" }, run: { data: {} }, model_versions: [] } };
   const registry = await registryServer(t, good);
   const folder = mkdtempSync(join(tmpdir(), "outrider-flow-"));
   const config = join(folder, "outrider.yaml");

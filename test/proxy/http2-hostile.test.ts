@@ -14,7 +14,16 @@ import {
   type Frame,
   type RawStreams,
 } from "./http2-support.ts";
-import { ask as askRaw, eventually, get, httpOrigin, pause, startProxy, type Running } from "./support.ts";
+import {
+  ask as askRaw,
+  eventually,
+  get,
+  httpOrigin,
+  pause,
+  rawClient,
+  startProxy,
+  type Running,
+} from "./support.ts";
 
 const END_STREAM = 1;
 const END_HEADERS = 4;
@@ -73,8 +82,9 @@ test("the preface is known in whatever pieces it comes, and what only begins lik
     await pause(1);
   }
   await eventually(() => answers(raw.frames, 1) === 1);
-  const answer = await askRaw(t, port, "PRI /model HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-  assert.match(answer, /^HTTP\/1\.1 /);
+  const client = await rawClient(t, port);
+  client.send("PRI /model HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  assert.match(await client.closed(), /^HTTP\/1\.1 /);
 });
 
 const MALFORMED: Readonly<Record<string, readonly (readonly [string, string])[]>> = {

@@ -13,6 +13,7 @@ import { silentLog } from "../../src/kernel/log.ts";
 import { createProxy } from "../../src/proxy/proxy.ts";
 import { certificate } from "../support/certificates.ts";
 import {
+  LIMITS,
   OK,
   ask,
   eventually,
@@ -140,6 +141,7 @@ test("stop is safe before start, and twice", async (t) => {
       connectTimeoutMs: 1000,
       responseTimeoutMs: 0,
       maxConnections: 10,
+      limits: LIMITS,
     },
     { clock: systemClock, log: silentLog, deliver: () => {} },
   );

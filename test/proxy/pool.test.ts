@@ -131,31 +131,35 @@ test("a burst of requests while the model restarts ends with each of them answer
   await eventually(() => proxy.stats().activeRequests === 0);
 });
 
-test("a client that pipelines and leaves ends all of its exchanges", async (t) => {
+test("pipelined requests are asked one after the other; when the client leaves, what it was waiting for ends", async (t) => {
   const origin = await rawOrigin(t, (socket) => socket.resume());
   const { port, proxy, delivered } = await startProxy(t, origin.url);
   const client = await rawClient(t, port);
   client.send(get("/1") + get("/2") + get("/3"));
-  await eventually(() => proxy.stats().activeRequests === 3);
-  await eventually(() => origin.connections() === 3);
+  await eventually(() => proxy.stats().activeRequests === 1);
+  await pause(50);
   client.socket.destroy();
-  const exchanges = await delivered(3);
+  const exchanges = await delivered(1);
   assert.deepEqual(
-    exchanges.map((one) => one.outcome),
-    ["client_abort", "client_abort", "client_abort"],
+    exchanges.map(({ target, outcome }) => [target, outcome]),
+    [["/1", "client_abort"]],
   );
+  await pause(20);
+  assert.equal(origin.connections(), 1, "the others never reached the model");
   assert.equal(proxy.stats().activeRequests, 0);
 });
 
-test("one client connection cannot open hundreds of connections to the model", async (t) => {
+test("one client connection takes one connection to the model, and a bounded number of bytes, however much it sends ahead", async (t) => {
   const origin = await rawOrigin(t, (socket) => socket.resume());
   const { port, proxy } = await startProxy(t, origin.url);
   const client = await rawClient(t, port);
-  client.send(get("/").repeat(1000));
-  await client.closed();
-  assert.ok(origin.connections() <= 110, `${origin.connections()} connections`);
-  assert.equal(proxy.stats().clientErrors, 1);
-  await eventually(() => proxy.stats().activeRequests === 0);
+  let taken = 0;
+  const block = get("/").repeat(2000);
+  while (taken < 64 * 1024 * 1024 && client.socket.write(block)) taken += block.length;
+  await pause(300);
+  assert.ok(client.socket.writableLength > 0, "the rest waits at the client");
+  assert.equal(origin.connections(), 1);
+  assert.equal(proxy.stats().activeRequests, 1);
 });
 
 test("only HTTP/1.1 and HTTP/1.0 are forwarded, and what is forwarded names a host", async (t) => {
@@ -164,7 +168,7 @@ test("only HTTP/1.1 and HTTP/1.0 are forwarded, and what is forwarded names a ho
   for (const line of ["GET / HTTP/2.0", "GET / HTTP/0.9", "GET /"]) {
     const client = await rawClient(t, port);
     client.send(`${line}\r\nHost: a\r\n\r\n`);
-    assert.match(await client.closed(), /^HTTP\/1\.1 400 /, line);
+    assert.match(await client.closed(), /^HTTP\/1\.1 (400|505) /, line);
   }
   assert.equal(origin.requests.length, 0);
   const old = await rawClient(t, port);

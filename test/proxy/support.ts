@@ -29,6 +29,16 @@ export async function eventually(holds: () => boolean, withinMs = 3000): Promise
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+export const LIMITS: ProxyOptions["limits"] = Object.freeze({
+  headBytesMax: 64 * 1024,
+  headLinesMax: 8192,
+  headMs: 30_000,
+  bodyMs: 60_000,
+  sendMs: 60_000,
+  idleMs: 75_000,
+  totalMs: 0,
+});
+
 /** A proxy in front of `url`, stopped at the end of the test. */
 export async function startProxy(
   t: TestContext,
@@ -58,6 +68,7 @@ export async function startProxy(
       connectTimeoutMs: 2000,
       responseTimeoutMs: 0,
       maxConnections: 1000,
+      limits: LIMITS,
       ...rest,
       upstream: { url, grpcUrl, tls },
       tls: certificate,

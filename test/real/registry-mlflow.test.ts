@@ -8,6 +8,9 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
 import { request } from "undici";
+import { createRegistryHttp } from "../../src/versions/registry-http.ts";
+import { Mlflow } from "../../src/versions/registries/mlflow.ts";
+import { startModelServer } from "../support/model-server.ts";
 import { getJson, postJson, startSidecar, until, type Sidecar } from "../support/sidecar.ts";
 import { ensurePython } from "./support/install.ts";
 import { invocationsBody, startMlflowScoring, startMlflowTracking } from "./support/mlflow.ts";
@@ -27,6 +30,7 @@ interface Read {
   readonly runs: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly traces: readonly {
     readonly tags: Readonly<Record<string, string>>;
+    readonly inputs: unknown;
     readonly assessments: readonly {
       readonly name: string;
       readonly value: unknown;
@@ -50,9 +54,9 @@ interface Declared {
   }[];
 }
 
-async function declared(sidecar: Sidecar): Promise<string | undefined> {
+async function declared(sidecar: Sidecar, of = "diabetes"): Promise<string | undefined> {
   const { body } = await getJson(`${sidecar.telemetry}/version`);
-  const model = (body as unknown as Declared).models.find(({ name }) => name === "diabetes");
+  const model = (body as unknown as Declared).models.find(({ name }) => name === of);
   return model?.declared === null ? undefined : `${model?.declared?.version} by ${model?.declared?.source}`;
 }
 
@@ -106,13 +110,9 @@ otlp: { traces: { sampleRatio: 1 } }
     const versions = `${sidecar.api}/v1/models/diabetes/versions`;
     const registered = await getJson(`${versions}/1`);
     assert.deepEqual((registered.body["metadata"] as { evaluation: unknown }).evaluation, { rmse: 55 });
-    const asked = await postJson(`${versions}/2/promote`, {
-      stage: "production",
-      actor: "ada",
-      reason: "test",
-    });
-    assert.equal(asked.status, 404, "a version that nobody knows yet cannot be promoted");
-    await postJson(versions, { version: "2", actor: "ci" });
+    const asked = await postJson(`${versions}/9/promote`, { stage: "production", actor: "ada" });
+    assert.equal(asked.status, 404, "a version that nobody knows cannot be promoted");
+    // Version 2 is known to MLflow alone.
     const pending = await postJson(`${versions}/2/promote`, {
       stage: "production",
       actor: "ada",
@@ -166,7 +166,116 @@ otlp: { traces: { sampleRatio: 1 } }
       const assessed = again.traces.flatMap(({ assessments }) => assessments);
       return assessed.some(({ value, valid }) => value === truth && valid !== false);
     }, 60_000);
+    // Taken back: nothing holds for that row any more.
+    await postJson(`${sidecar.api}/v1/labels`, { id: `${first}:1`, label: null });
+    await until(async () => {
+      const again = await python<Read>("registry_read.py", [tracking.url, made.name, made.experiment]);
+      const assessed = again.traces.flatMap(({ assessments }) => assessments);
+      return assessed.every(({ value, valid }) => value !== truth || valid === false);
+    }, 60_000);
   } finally {
     await sidecar.stop();
+  }
+});
+
+test("versions are registered under our names, a signed webhook tells of a moved alias, stages and bodies work", async () => {
+  const tracking = await startMlflowTracking(owner, {
+    MLFLOW_WEBHOOK_ALLOWED_SCHEMES: "http,https",
+    // Else a webhook is heeded a minute after it was made.
+    MLFLOW_WEBHOOK_CACHE_TTL: "1",
+    MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS: "true",
+  });
+  const mlflow = async (path: string, body: unknown): Promise<Record<string, unknown>> => {
+    const answer = await postJson(`${tracking.url}/api/2.0/mlflow/${path}`, body);
+    assert.equal(answer.status, 200, `${path}: ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  };
+  const experiment = String((await mlflow("experiments/create", { name: "outrider" }))["experiment_id"]);
+  const model = await startModelServer(({ x }) => ({ predictions: [Number(x) + 0.5] }));
+  const folder = temporaryFolder(owner, "registry");
+  const config = join(folder, "outrider.yaml");
+  writeFileSync(
+    config,
+    `models: [{ name: churn, match: { path: /invocations }, task: regression, version: { registry: mlflow } }]
+registries:
+  - type: mlflow
+    url: ${tracking.url}
+    model: churn
+    registeredName: risk-churn
+    every: 1h
+    writeEvery: 1s
+    experimentId: "${experiment}"
+    webhookSecret: a-shared-secret-of-this-test
+    write: [registration, promotion, metrics, traces, inputs]
+otlp: { traces: { sampleRatio: 1 } }
+`,
+  );
+  const sidecar = await startSidecar({ upstream: model.url, args: ["--config", config] });
+  const registry = new Mlflow(
+    createRegistryHttp(tracking.url, () => Promise.resolve({ kind: "ok", value: {} })),
+    { alias: "champion", stage: "Production", writes: new Set(), registeredName: () => "risk-churn" },
+  );
+  try {
+    const versions = `${sidecar.api}/v1/models/churn/versions`;
+    for (const version of ["1.4.2", "1.5.0"]) {
+      const artifact = { uri: `s3://models/churn/${version}`, sha256: null };
+      const sent = await postJson(versions, {
+        version,
+        artifact,
+        tags: { git: "4f2" },
+        description: "of CI",
+      });
+      assert.equal(sent.status, 200);
+      await until(async () => (await registry.version("churn", version)).kind === "ok", 30_000);
+    }
+    const there = await registry.versions("churn");
+    assert.deepEqual(
+      there.kind === "ok" && there.value.map(({ version, tags }) => `${version} ${tags["git"]}`),
+      ["1.4.2 4f2", "1.5.0 4f2"],
+    );
+    const asked = await postJson(`${versions}/1.4.2/promote`, { stage: "production", ifCurrent: null });
+    assert.deepEqual([asked.status, asked.body["pending"]], [200, true], JSON.stringify(asked.body));
+    await until(async () => (await declared(sidecar, "churn")) === "1.4.2 by mlflow alias champion", 30_000);
+    await mlflow("webhooks", {
+      name: "outrider",
+      url: `${sidecar.api}/v1/registries/mlflow/webhook`,
+      events: [
+        { entity: "MODEL_VERSION_ALIAS", action: "CREATED" },
+        { entity: "MODEL_VERSION_ALIAS", action: "DELETED" },
+      ],
+      secret: "a-shared-secret-of-this-test",
+      status: "ACTIVE",
+    });
+    // Looks are an hour apart: only the webhook can tell.
+    await mlflow("registered-models/alias", { name: "risk-churn", alias: "champion", version: "2" });
+    await until(async () => (await declared(sidecar, "churn")) === "1.5.0 by mlflow alias champion", 60_000);
+    const hooked = { registry: "mlflow", operation: "webhook", result: "ok" };
+    assert.ok((await sidecar.metric("outrider_registry_calls_total", hooked)) >= 1);
+    const predict = async (): Promise<Record<string, unknown>> =>
+      (await postJson(`${sidecar.traffic}/invocations`, { x: 41 })).headers;
+    await until(async () => (await predict())["x-model-version"] === "1.5.0", 20_000);
+    const id = String((await predict())["x-prediction-id"]);
+    await until(async () => (await getJson(`${sidecar.api}/v1/predictions/${id}`)).status === 200);
+    await postJson(`${sidecar.api}/v1/labels`, { id, label: 41 });
+    // No run made these versions: figures become tags.
+    await until(async () => {
+      const found = await registry.version("churn", "1.5.0");
+      return found.kind === "ok" && "outrider.all.rmse" in found.value.tags;
+    }, 30_000);
+    let read: Read | null = null;
+    await until(async () => {
+      read = await python<Read>("registry_read.py", [tracking.url, "risk-churn", experiment]);
+      return read.traces.length > 0;
+    }, 60_000);
+    assert.deepEqual((read as Read | null)?.traces[0]?.inputs, { x: 41 });
+    // Stages, which MLflow keeps: by our name for the version.
+    assert.equal((await registry.current("churn")).kind, "none");
+    assert.equal((await registry.promote("churn", "1.4.2")).kind, "ok");
+    const inStage = await registry.current("churn");
+    assert.equal(inStage.kind === "ok" && inStage.value.version, "1.4.2");
+    assert.equal((await registry.promote("churn", "9.9.9")).kind, "none");
+  } finally {
+    await sidecar.stop();
+    await model.close();
   }
 });

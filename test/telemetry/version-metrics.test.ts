@@ -16,7 +16,7 @@ function record(version: string, evaluation: Record<string, number> | null): Ver
     evaluation === null
       ? null
       : { artifact: null, trainingData: null, parameters: {}, evaluation, tags: {}, description: null };
-  return { model: "m", version, stage: "none", registration, since: 0, actor: "ci" };
+  return { model: "m", version, stage: "none", registration, since: 0, actor: "ci", mirrored: false };
 }
 
 function group(version: string, over: Partial<Group>): Group {

@@ -63,7 +63,7 @@ export function registration(parts: Partial<Registration> = {}): Registration {
 }
 
 export function register(ledger: VersionLedger, version: string, parts: Partial<Registration> = {}): void {
-  ledger.register({ model: "credit", version, registration: registration(parts), actor: "ci" });
+  ledger.register({ model: "credit", version, registration: registration(parts), actor: "ci", via: "api" });
 }
 
 export function promote(ledger: VersionLedger, version: string): void {
@@ -72,11 +72,14 @@ export function promote(ledger: VersionLedger, version: string): void {
     version,
     stage: "production",
     actor: "ada",
+    via: "api",
     reason: null,
     ifCurrent: undefined,
   });
 }
 
 export function rmseThen(rmse: number): QualityThen {
-  return [{ window: "24h", n_predictions: 10, n_labeled: 10, coverage: 1, metrics: { rmse } }];
+  return [
+    { window: "24h", basis: "matured", n_predictions: 10, n_labeled: 10, coverage: 1, metrics: { rmse } },
+  ];
 }

@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bench, promote, register, registration, reopen, rmseThen } from "./support.ts";
 
-const ASK = { model: "credit", actor: "ada", reason: null, ifCurrent: undefined } as const;
+const ASK = { model: "credit", actor: "ada", via: "api", reason: null, ifCurrent: undefined } as const;
 
 test("a version is registered once; the same content again changes nothing, other content is refused", (t) => {
   const { ledger } = bench(t);
-  const asked = { model: "credit", version: "1", registration: registration(), actor: "ci" };
+  const asked = { model: "credit", version: "1", registration: registration(), actor: "ci", via: "api" };
   const first = ledger.register(asked);
   assert.equal(first.kind === "done" && first.changed, true);
   const again = ledger.register({ ...asked, registration: registration({ parameters: { alpha: 0.1 } }) });
@@ -109,14 +109,20 @@ test("a version seen in traffic is recorded once as unregistered, and can be reg
   assert.notEqual(ledger.record("credit", "9")?.registration, null);
   assert.deepEqual(
     ledger.history("credit").map((event) => event.action),
-    ["seen", "registered"],
+    ["unregistered", "registered"],
   );
 });
 
 test("versions beyond the cap are refused, those known go on", (t) => {
   const { ledger } = bench(t, { versionsMax: 1 });
   register(ledger, "1");
-  const full = ledger.register({ model: "credit", version: "2", registration: registration(), actor: "ci" });
+  const full = ledger.register({
+    model: "credit",
+    version: "2",
+    registration: registration(),
+    actor: "ci",
+    via: "api",
+  });
   assert.equal(full.kind === "refused" && full.code, "versions_full");
   assert.equal(ledger.seen("credit", "3"), "full");
   promote(ledger, "1");
@@ -146,8 +152,83 @@ test("names like __proto__ are names like any other", (t) => {
     version: "constructor",
     registration: registration(),
     actor: "ci",
+    via: "api",
   });
   assert.equal(done.kind, "done");
   assert.equal(ledger.record("__proto__", "constructor")?.version, "constructor");
   assert.equal(ledger.record("__proto__", "toString"), null);
+});
+
+test("what was never measured, or not maturely, is not known to have been good", (t) => {
+  const { ledger, quality } = bench(t);
+  quality.set("credit/2", [
+    { window: "24h", basis: "all", n_predictions: 9, n_labeled: 9, coverage: 1, metrics: { rmse: 50 } },
+  ]);
+  for (const version of ["1", "2", "3"]) {
+    register(ledger, version);
+    promote(ledger, version);
+  }
+  const none = ledger.rollBack({ ...ASK, to: "good" });
+  assert.equal(none.kind === "refused" && none.code, "nothing_before");
+});
+
+test("history is in order of time, also when the clock was set back", (t) => {
+  const { ledger, clock } = bench(t);
+  register(ledger, "1");
+  register(ledger, "2");
+  clock.advance(10_000);
+  promote(ledger, "1");
+  const [first] = ledger.history("credit").slice(-1);
+  clock.advance(-5000);
+  promote(ledger, "2");
+  const [last] = ledger.history("credit").slice(-1);
+  assert.ok((last?.at ?? 0) >= (first?.at ?? 0));
+  assert.equal(ledger.productionAt("credit", last?.at ?? 0)?.version, "2");
+});
+
+test("what a registry knew stands in until somebody registers the version in earnest, once", (t) => {
+  const { ledger } = bench(t);
+  const asked = { model: "credit", version: "1", actor: "mlflow alias champion" };
+  ledger.register({ ...asked, registration: registration({ parameters: {} }), via: "registry" });
+  const earnest = ledger.register({ ...asked, registration: registration(), actor: "ci", via: "token:ci" });
+  assert.equal(earnest.kind === "done" && earnest.changed, true);
+  const mirrored = ledger.register({
+    ...asked,
+    registration: registration({ parameters: {} }),
+    via: "registry",
+  });
+  assert.equal(mirrored.kind, "refused");
+  const other = ledger.register({ ...asked, registration: registration({ tags: { a: "b" } }), via: "api" });
+  assert.equal(other.kind, "refused");
+  assert.deepEqual(ledger.record("credit", "1")?.registration, registration());
+});
+
+test("when nothing is declared any more, production is empty and history says since when and by whom", (t) => {
+  const { ledger } = bench(t);
+  register(ledger, "1");
+  const by = {
+    model: "credit",
+    actor: "mlflow alias champion",
+    via: "registry",
+    reason: "names none",
+    action: "promoted",
+  } as const;
+  assert.equal(ledger.adopt({ ...by, version: null }), null);
+  ledger.adopt({ ...by, version: "1" });
+  assert.equal(ledger.adopt({ ...by, version: null })?.kind, "done");
+  assert.equal(ledger.production("credit"), null);
+  const [last] = ledger.history("credit").slice(-1);
+  assert.deepEqual([last?.action, last?.via, last?.reason], ["archived", "registry", "names none"]);
+  assert.equal(ledger.rollBack({ ...ASK, to: "previous" }).kind, "done");
+});
+
+test("names in traffic take at most half of the room", (t) => {
+  const { ledger } = bench(t, { versionsMax: 4 });
+  assert.deepEqual(
+    ["a", "b", "c"].map((version) => ledger.seen("credit", version)),
+    ["new", "new", "full"],
+  );
+  register(ledger, "1");
+  register(ledger, "2");
+  assert.equal(ledger.records("credit").length, 4);
 });

@@ -111,16 +111,9 @@ export class StreamExchange implements UpstreamHandler, Underway {
       this.#draft.requestWasHead();
       this.#send(null);
     } else {
-      if (this.#expectsContinue()) this.#answer.inform(100, NO_LINES);
+      if (head.expectsContinue) this.#answer.inform(100, NO_LINES);
       this.#road.afterTurn.streamUnlessWhole(this);
     }
-  }
-
-  /** The client waits with its body; whether it is wanted is not asked of the model, as in HTTP/1.1. */
-  #expectsContinue(): boolean {
-    const { lines } = this.#request;
-    const at = lines.findIndex((name, i) => i % 2 === 0 && name === "expect");
-    return at >= 0 && lines[at + 1]?.toLowerCase() === "100-continue";
   }
 
   #refusal(): string | null {

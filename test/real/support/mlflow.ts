@@ -42,7 +42,10 @@ export interface MlflowTracking {
 }
 
 /** Tracking server and model registry over SQLite in a temporary folder. */
-export async function startMlflowTracking(owner: Owner): Promise<MlflowTracking> {
+export async function startMlflowTracking(
+  owner: Owner,
+  env: Readonly<Record<string, string>> = {},
+): Promise<MlflowTracking> {
   const { bin } = await ensurePython();
   const folder = temporaryFolder(owner, "mlflow-tracking");
   const port = await freePort();
@@ -53,7 +56,7 @@ export async function startMlflowTracking(owner: Owner): Promise<MlflowTracking>
     name: "mlflow server",
     command: join(bin, "mlflow"),
     args: ["server", ...store, ...artifacts, "--host", "127.0.0.1", "--port", String(port), "--workers", "1"],
-    env: await pythonEnvironment(),
+    env: { ...(await pythonEnvironment()), ...env },
     cwd: folder,
     readyUrl: `${url}/health`,
     readyWithinMs: 180_000,

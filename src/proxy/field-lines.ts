@@ -1,4 +1,4 @@
-// Header and trailer lines of the upstream's answers, read strictly (RFC 9112 §5): what is not exactly a field line is refused, never repaired.
+// Header and trailer lines, read strictly (RFC 9112 §5): what is not exactly a field line is refused, never repaired.
 
 /** 1 for each byte that may stand in a field name (RFC 9110 §5.6.2, tchar). */
 const TOKEN = new Uint8Array(256);
@@ -8,6 +8,12 @@ for (const char of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi
 
 /** A control byte, a CR without its LF, or an LF without its CR. */
 const STRAY = /[^\t\r\n -~\x80-\xff]|\r[^\n]|[^\r]\n/;
+
+/** Are the first `length` bytes of this text a token (RFC 9110 §5.6.2)? */
+export function isToken(text: string, length: number): boolean {
+  for (let at = 0; at < length; at++) if (TOKEN[text.charCodeAt(at)] !== 1) return false;
+  return length > 0;
+}
 
 const COLON = 58;
 const SPACE = 32;

@@ -1,9 +1,9 @@
-// The chunked coding of the upstream's answers (RFC 9112 §7.1), read strictly and across any cut of the bytes.
+// The chunked coding (RFC 9112 §7.1) of requests and answers, read strictly and across any cut of the bytes.
 //
 //   size ──digits, extension, CRLF──▶ data ──CRLF──▶ size ... size 0 ──▶ trailers ──empty line──▶ done
 
 import type { RawHeaders } from "../facts/exchange.ts";
-import { hasStrayBytes, readFieldLines } from "./answer-lines.ts";
+import { hasStrayBytes, readFieldLines } from "./field-lines.ts";
 
 /** 13 hex digits stay exact in a number. */
 const SIZE_DIGITS_MAX = 13;

@@ -1,0 +1,165 @@
+// One answer on a client's connection: its framing (RFC 9112 §6), and as few writes as it takes.
+//
+//   nothing ──writeHead──▶ head waits ──first bytes, end or flush──▶ body ──end──▶ ended ──handed to the system──▶ finished
+
+import type { Socket } from "node:net";
+import type { ClientConnection } from "./client-connection.ts";
+import { FIELD, fieldOf } from "./field-names.ts";
+import type { ClientSide } from "./messages.ts";
+import type { RelayRequest } from "./client-request.ts";
+import { STATUS_CODES } from "node:http";
+
+/** Head and body up to this leave as one string, by a plain write; latin-1 keeps every byte. */
+const ONE_WRITE_BYTES_MAX = 16 * 1024;
+
+type Framing = "length" | "chunked" | "none" | "until-close";
+
+export class RelayResponse {
+  readonly #connection: ClientConnection;
+  readonly #request: RelayRequest;
+  #receiver: ClientSide | null = null;
+  #head = "";
+  #framing: Framing = "none";
+  #trailers = "";
+  headersSent = false;
+  ended = false;
+  /** All of it has been handed to the system. */
+  writableFinished = false;
+  /** Another request may follow on this connection. */
+  keepsConnection = true;
+
+  constructor(connection: ClientConnection, request: RelayRequest) {
+    this.#connection = connection;
+    this.#request = request;
+  }
+
+  get #socket(): Socket {
+    return this.#connection.socket;
+  }
+
+  get destroyed(): boolean {
+    return this.#socket.destroyed;
+  }
+
+  get receiver(): ClientSide | null {
+    return this.#receiver;
+  }
+
+  attach(receiver: ClientSide): void {
+    this.#receiver = receiver;
+  }
+
+  release(): void {
+    this.#receiver = null;
+  }
+
+  writeContinue(): void {
+    if (!this.headersSent) this.#socket.write("HTTP/1.1 100 Continue\r\n\r\n", "latin1");
+  }
+
+  writeInformation(status: number, lines: readonly string[]): void {
+    if (this.headersSent) return;
+    this.#socket.write(`${statusLine(status, STATUS_CODES[status] ?? "")}${linesText(lines)}\r\n`, "latin1");
+  }
+
+  /** `lines` carry no framing but Content-Length, and no `Connection` but `close`. */
+  writeHead(status: number, reason: string, lines: readonly string[]): void {
+    if (this.headersSent) return;
+    this.headersSent = true;
+    const { method, httpVersion } = this.#request;
+    let hasLength = false;
+    let hasDate = false;
+    let closes = false;
+    let text = statusLine(status, reason);
+    for (let i = 0; i < lines.length; i += 2) {
+      const name = lines[i] ?? "";
+      const field = fieldOf(name);
+      if (field === FIELD.contentLength) hasLength = true;
+      else if (field === FIELD.connection) closes = true;
+      else if (name.length === 4 && name.toLowerCase() === "date") hasDate = true;
+      text += `${name}: ${lines[i + 1]}\r\n`;
+    }
+    // RFC 9110 §6.6.1: whoever forwards an answer without one adds it.
+    if (!hasDate) text += `Date: ${this.#connection.date()}\r\n`;
+    if (method === "HEAD" || status === 204 || status === 304) this.#framing = "none";
+    else if (hasLength) this.#framing = "length";
+    else if (httpVersion === "1.1") {
+      this.#framing = "chunked";
+      text += "Transfer-Encoding: chunked\r\n";
+    } else this.#framing = "until-close";
+    if (closes || this.#framing === "until-close" || !this.#connection.mayPersist) {
+      this.keepsConnection = false;
+      if (!closes) text += "Connection: close\r\n";
+    } else text += this.#connection.keepAliveLines;
+    this.#head = `${text}\r\n`;
+  }
+
+  /** Sends the head now, though nothing has followed it. */
+  flushHeaders(): void {
+    if (this.#head === "") return;
+    const head = this.#head;
+    this.#head = "";
+    this.#socket.write(head, "latin1");
+  }
+
+  /** False: wait for the receiver's `onClientDrained`. */
+  write(chunk: Buffer): boolean {
+    const framing = this.#framing;
+    if (this.ended || framing === "none" || chunk.length === 0) return true;
+    const before = this.#head + (framing === "chunked" ? `${chunk.length.toString(16)}\r\n` : "");
+    this.#head = "";
+    return this.#send(before, chunk, framing === "chunked" ? "\r\n" : "");
+  }
+
+  addTrailers(lines: readonly (readonly [string, string])[]): void {
+    for (const [name, value] of lines) this.#trailers += `${name}: ${value}\r\n`;
+  }
+
+  end(chunk: Buffer | null): void {
+    if (this.ended) return;
+    const framing = this.#framing;
+    const body = framing === "none" || chunk === null || chunk.length === 0 ? null : chunk;
+    let before = this.#head;
+    let behind = "";
+    this.#head = "";
+    if (framing === "chunked") {
+      if (body !== null) before += `${body.length.toString(16)}\r\n`;
+      behind = `${body === null ? "" : "\r\n"}0\r\n${this.#trailers}\r\n`;
+    }
+    this.ended = true;
+    if (body !== null) this.#send(before, body, behind);
+    else if (before !== "" || behind !== "") this.#socket.write(before + behind, "latin1");
+    this.#connection.onAnswerEnded(this);
+  }
+
+  #send(before: string, chunk: Buffer, behind: string): boolean {
+    const socket = this.#socket;
+    if (chunk.length <= ONE_WRITE_BYTES_MAX && before !== "")
+      return socket.write(before + chunk.toString("latin1") + behind, "latin1");
+    if (before === "" && behind === "") return socket.write(chunk);
+    socket.cork();
+    if (before !== "") socket.write(before, "latin1");
+    let more = socket.write(chunk);
+    if (behind !== "") more = socket.write(behind, "latin1");
+    socket.uncork();
+    return more;
+  }
+
+  /** The connection tells: every byte has left, or none will any more. */
+  settle(finished: boolean): void {
+    this.writableFinished = finished;
+    const receiver = this.#receiver;
+    this.#receiver = null;
+    receiver?.onClientClosed();
+  }
+}
+
+function statusLine(status: number, reason: string): string {
+  return `HTTP/1.1 ${status} ${reason}\r\n`;
+}
+
+function linesText(lines: readonly string[]): string {
+  let text = "";
+  for (let i = 0; i < lines.length; i += 2) text += `${lines[i]}: ${lines[i + 1]}\r\n`;
+  return text;
+}

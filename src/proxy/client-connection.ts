@@ -1,0 +1,355 @@
+// A client's connection speaking HTTP/1.1: one exchange at a time, in the order of the requests.
+//
+//   waiting ──head read──▶ exchanging ──answer out and request read──▶ waiting
+//   Every state goes to `closed`: the client leaves, the connection may not persist, a defect was answered, or time is up.
+//   exchanging ──takeOver──▶ a tunnel owns the socket
+
+import type { Socket } from "node:net";
+import type { RawHeaders } from "../facts/exchange.ts";
+import { FIELD, fieldOf } from "./field-names.ts";
+import { peerOf } from "./messages.ts";
+import { RelayRequest } from "./client-request.ts";
+import { RelayResponse } from "./client-answer.ts";
+import type { BadHead, ReadHead } from "./request-line.ts";
+import { RequestReader, type RequestSink } from "./request-reader.ts";
+
+export interface ConnectionLimits {
+  readonly headBytesMax: number;
+  readonly headLinesMax: number;
+  /** From a head's first byte to its last. */
+  readonly headMs: number;
+  /** Between two exchanges. */
+  readonly idleMs: number;
+  /** Between two reads of a request's body. */
+  readonly bodyMs: number;
+  /** Between two signs of a client that takes its answer. */
+  readonly sendMs: number;
+  /** From a request's head to the end of its answer. Of these times, 0 is: no limit. */
+  readonly totalMs: number;
+}
+
+/** What ran out of time. */
+export type Late = "head" | "idle" | "body" | "send" | "total";
+
+export interface ConnectionOwner {
+  readonly limits: ConnectionLimits;
+  readonly draining: boolean;
+  /** Milliseconds, of the last sweep or later. */
+  nowMs(): number;
+  /** As it stands in a `Date` line. */
+  date(): string;
+  onRequest(request: RelayRequest, response: RelayResponse): void;
+  /** What came is no HTTP, and no exchange is under way to say so. */
+  onDefect(connection: ClientConnection, defect: BadHead): void;
+  /** The rest of a request that is being relayed is no HTTP. */
+  onSpoiled(request: RelayRequest, defect: BadHead): void;
+  /** `request`: the one that is under way. */
+  onLate(connection: ClientConnection, late: Late, request: RelayRequest | null): void;
+  onClosed(connection: ClientConnection): void;
+}
+
+/** Bytes taken in ahead of the answer that is under way. */
+const AHEAD_BYTES_MAX = 64 * 1024;
+const NO_BYTES = Buffer.alloc(0);
+/** Of a body, within the time it may stand still. */
+const PROGRESS_BYTES = 64;
+const KEEP_ALIVE_MARGIN_MS = 5000;
+
+export class ClientConnection implements RequestSink {
+  /** Kept by `Connections`. */
+  slot = -1;
+  readonly socket: Socket;
+  readonly peer: string;
+  readonly #owner: ConnectionOwner;
+  readonly #reader: RequestReader;
+  #request: RelayRequest | null = null;
+  #response: RelayResponse | null = null;
+  #ahead: Buffer = NO_BYTES;
+  #reading = false;
+  #paused = false;
+  #closing = false;
+  #clientEnded = false;
+  #persists = true;
+  #wantsKeepAlive = false;
+  #movedMs: number;
+  #unsentBytes = 0;
+  #headBegan = false;
+  #headSinceMs = 0;
+  #bodyBytes = 0;
+  #taker: ((glued: Buffer) => void) | null = null;
+
+  constructor(owner: ConnectionOwner, socket: Socket) {
+    this.#owner = owner;
+    this.socket = socket;
+    this.peer = peerOf(socket.remoteAddress);
+    this.#reader = new RequestReader(this, owner.limits);
+    this.#movedMs = owner.nowMs();
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    socket.on("drain", this.#onDrain);
+    socket.on("error", ignore);
+    socket.on("close", this.#onClose);
+  }
+
+  /** `first` was read already. */
+  begin(first: Buffer | null): void {
+    if (first !== null && first.length > 0) this.#onData(first);
+    if (!this.#paused && !this.socket.destroyed) this.socket.resume();
+  }
+
+  /** No exchange is under way. */
+  get idle(): boolean {
+    return this.#request === null;
+  }
+
+  get mayPersist(): boolean {
+    return this.#persists && !this.#owner.draining && !this.#clientEnded;
+  }
+
+  /** What a head says to a client whose connection is kept: when it closes, and, to an old one, that it is. */
+  get keepAliveLines(): string {
+    const seconds = Math.floor((this.#owner.limits.idleMs - KEEP_ALIVE_MARGIN_MS) / 1000);
+    if (seconds > 0) return `Keep-Alive: timeout=${seconds}\r\nConnection: keep-alive\r\n`;
+    return this.#wantsKeepAlive ? "Connection: keep-alive\r\n" : "";
+  }
+
+  date(): string {
+    return this.#owner.date();
+  }
+
+  expectBody(length: number | null): void {
+    this.#reader.expectBody(length);
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    if (this.#closing) return;
+    this.#moved(bytes.length);
+    if (this.#reading || (this.#request !== null && this.#reader.done)) this.#keepAhead(bytes);
+    else this.#read(bytes);
+  };
+
+  /** A trickle is no progress: the bytes of a body count once there are enough of them. */
+  #moved(bytes: number): void {
+    if (this.#reader.inBody) {
+      this.#bodyBytes += bytes;
+      if (this.#bodyBytes < PROGRESS_BYTES) return;
+    }
+    this.#bodyBytes = 0;
+    this.#movedMs = this.#owner.nowMs();
+  }
+
+  #keepAhead(bytes: Buffer): void {
+    this.#ahead = this.#ahead.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.#ahead, bytes]);
+    if (this.#ahead.length > AHEAD_BYTES_MAX) this.#pause();
+  }
+
+  /** Reads up to the end of a request; what lies behind waits until it has been answered. */
+  #read(bytes: Buffer): void {
+    this.#reading = true;
+    let rest = bytes;
+    while (rest.length > 0) {
+      if (!this.#headBegan && this.#request === null) this.#headBegins();
+      const end = this.#reader.read(rest);
+      if (typeof end !== "number") {
+        this.#defect(end);
+        break;
+      }
+      rest = rest.subarray(end);
+      if (this.#taker !== null) return this.#give(this.#taker, rest);
+      if (this.#closing) break;
+      if (this.#request !== null && this.#reader.done && rest.length > 0) {
+        this.#keepAhead(rest);
+        break;
+      }
+    }
+    this.#reading = false;
+    this.#next();
+  }
+
+  #headBegins(): void {
+    this.#headBegan = true;
+    this.#headSinceMs = this.#owner.nowMs();
+  }
+
+  onRequestHead(head: ReadHead): void {
+    this.#headBegan = false;
+    this.#headSinceMs = this.#owner.nowMs();
+    const request = new RelayRequest(this, head);
+    const response = new RelayResponse(this, request);
+    this.#request = request;
+    this.#response = response;
+    this.#readConnection(head);
+    this.#owner.onRequest(request, response);
+  }
+
+  /** RFC 9112 §9.3. */
+  #readConnection(head: ReadHead): void {
+    let close = false;
+    let keep = false;
+    const { lines } = head;
+    for (let i = 0; i < lines.length; i += 2) {
+      if (fieldOf(lines[i] ?? "") !== FIELD.connection) continue;
+      const value = (lines[i + 1] ?? "").toLowerCase();
+      if (/(?:^|,)[\t ]*close[\t ]*(?:,|$)/.test(value)) close = true;
+      if (value.includes("keep-alive")) keep = true;
+    }
+    this.#wantsKeepAlive = keep && head.httpVersion === "1.0";
+    this.#persists = !close && (head.httpVersion === "1.1" || keep);
+  }
+
+  onRequestBody(bytes: Buffer, start: number, end: number): void {
+    const receiver = this.#request?.receiver ?? null;
+    if (receiver === null) return;
+    if (!receiver.onRequestData(bytes.subarray(start, end))) this.#pause();
+  }
+
+  onRequestWhole(trailers: RawHeaders): void {
+    const request = this.#request;
+    if (request === null) return;
+    request.complete = true;
+    request.receiver?.onRequestEnd(trailers);
+  }
+
+  #defect(defect: BadHead): void {
+    const request = this.#request;
+    this.#persists = false;
+    this.#closing = true;
+    this.socket.pause();
+    if (request === null) this.#owner.onDefect(this, defect);
+    else this.#owner.onSpoiled(request, defect);
+  }
+
+  #pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.socket.pause();
+  }
+
+  readMore(): void {
+    if (!this.#paused || this.#ahead.length > AHEAD_BYTES_MAX) return;
+    this.#paused = false;
+    this.#movedMs = this.#owner.nowMs();
+    this.socket.resume();
+  }
+
+  /** The answer's last byte has been written. */
+  onAnswerEnded(response: RelayResponse): void {
+    if (response !== this.#response) return;
+    if (!response.keepsConnection) this.#persists = false;
+    if (this.socket.writableLength === 0) this.#answered(response);
+    else this.socket.write("", () => this.#answered(response));
+  }
+
+  #answered(response: RelayResponse): void {
+    if (response !== this.#response) return;
+    this.#response = null;
+    response.settle(!this.socket.destroyed);
+    this.#next();
+  }
+
+  /** Both halves done: the next request, or the end. */
+  #next(): void {
+    const request = this.#request;
+    if (this.#reading || this.#response !== null || request === null) return;
+    if (!this.#persists || this.#owner.draining) {
+      this.#request = null;
+      this.close();
+      return;
+    }
+    // What is left of a request that was answered early is read, and dropped.
+    if (!request.complete) return;
+    this.#request = null;
+    this.#movedMs = this.#owner.nowMs();
+    this.#reader.next();
+    const ahead = this.#ahead;
+    this.#ahead = NO_BYTES;
+    this.readMore();
+    if (ahead.length > 0) this.#read(ahead);
+  }
+
+  /** Ends it after what is still to be flushed. What the client has still sent is read off, so that its system does not throw our answer away. */
+  close(): void {
+    if (this.socket.destroyed) return;
+    this.#closing = true;
+    this.#persists = false;
+    this.#movedMs = this.#owner.nowMs();
+    if (this.#clientEnded) this.socket.destroySoon();
+    else {
+      this.socket.end();
+      this.socket.resume();
+    }
+  }
+
+  /** Gives the socket away, with the bytes behind the request, as soon as those are known. Only while a head is being handed over. */
+  takeOver(taker: (glued: Buffer) => void): void {
+    this.#taker = taker;
+  }
+
+  #give(taker: (glued: Buffer) => void, glued: Buffer): void {
+    const { socket } = this;
+    socket.off("data", this.#onData);
+    socket.off("end", this.#onEnd);
+    socket.off("drain", this.#onDrain);
+    socket.off("close", this.#onClose);
+    this.#closing = true;
+    this.#request = null;
+    this.#response = null;
+    this.#owner.onClosed(this);
+    taker(glued);
+  }
+
+  readonly #onEnd = (): void => {
+    this.#clientEnded = true;
+    // A client that has closed its side is taken for one that has left: the model is not kept at work for nobody.
+    if (this.#response !== null && !this.#response.ended) this.socket.destroy();
+    else this.socket.destroySoon();
+  };
+
+  readonly #onDrain = (): void => {
+    this.#movedMs = this.#owner.nowMs();
+    this.#response?.receiver?.onClientDrained();
+  };
+
+  readonly #onClose = (): void => {
+    this.#closing = true;
+    const response = this.#response;
+    this.#response = null;
+    response?.settle(response.ended && this.socket.writableLength === 0 && this.socket.errored === null);
+    this.#request = null;
+    this.#owner.onClosed(this);
+  };
+
+  /** Looked at about once a second. */
+  check(nowMs: number): void {
+    const { limits } = this.#owner;
+    const unsent = this.socket.writableLength;
+    if (unsent !== this.#unsentBytes) {
+      this.#unsentBytes = unsent;
+      this.#movedMs = nowMs;
+    }
+    const stillMs = nowMs - this.#movedMs;
+    if (this.#closing) {
+      if (stillMs > GOODBYE_MS) this.socket.destroy();
+    } else if (unsent > 0) this.#limit("send", stillMs, limits.sendMs);
+    else if (this.#headBegan) this.#limit("head", nowMs - this.#headSinceMs, limits.headMs);
+    else if (this.#request === null) this.#limit("idle", stillMs, limits.idleMs);
+    else if (this.#reader.inBody && !this.#paused && this.#response?.headersSent !== true)
+      this.#limit("body", stillMs, limits.bodyMs);
+    if (this.#response !== null) this.#limit("total", nowMs - this.#headSinceMs, limits.totalMs);
+  }
+
+  #limit(late: Late, stillMs: number, limitMs: number): void {
+    if (limitMs > 0 && stillMs > limitMs && !this.#closing) this.#owner.onLate(this, late, this.#request);
+  }
+
+  /** Says a last thing, outside any exchange, and ends. */
+  sayLast(text: string): void {
+    if (!this.socket.destroyed) this.socket.write(text, "latin1");
+    this.close();
+  }
+}
+
+/** How long a client may take to read the answer that ends its connection. */
+const GOODBYE_MS = 5000;
+
+function ignore(): void {}

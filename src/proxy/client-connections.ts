@@ -1,0 +1,160 @@
+// All connections of clients that speak HTTP/1.1: their limits, one sweep a second over them, and what is said to those that break a rule.
+
+import type { Socket } from "node:net";
+import type { Clock, Timer } from "../kernel/clock.ts";
+import type { RelayResponse } from "./client-answer.ts";
+import {
+  ClientConnection,
+  type ConnectionLimits,
+  type ConnectionOwner,
+  type Late,
+} from "./client-connection.ts";
+import type { RelayRequest } from "./client-request.ts";
+import { problemMessage, type Failure } from "./failures.ts";
+import type { BadHead } from "./request-line.ts";
+import { Roll } from "./road.ts";
+
+export interface ConnectionsNeeds {
+  readonly clock: Clock;
+  readonly limits: ConnectionLimits;
+  readonly onRequest: (request: RelayRequest, response: RelayResponse) => void;
+  /** The rest of a request that is being relayed is no HTTP. */
+  readonly onSpoiled: (request: RelayRequest, failure: Failure) => void;
+  /** A request has taken longer than it may. */
+  readonly onOverdue: (request: RelayRequest, failure: Failure) => void;
+}
+
+const SWEEP_MS = 1000;
+
+export class ClientConnections implements ConnectionOwner {
+  readonly limits: ConnectionLimits;
+  readonly #needs: ConnectionsNeeds;
+  readonly #roll = new Roll<ClientConnection>();
+  /** Ended by a limit, by which one: the values of `limit` in `outrider_proxy_limited_total`. */
+  readonly limited = {
+    head_size: 0,
+    head_timeout: 0,
+    body_timeout: 0,
+    send_timeout: 0,
+    idle_timeout: 0,
+    request_timeout: 0,
+  };
+  /** Messages that were no HTTP. */
+  defects = 0;
+  draining = false;
+  #sweeper: Timer | null = null;
+  #nowMs = 0;
+  #date = "";
+  #dateUntilMs = 0;
+
+  constructor(needs: ConnectionsNeeds) {
+    this.#needs = needs;
+    this.limits = needs.limits;
+  }
+
+  accept(socket: Socket, first: Buffer | null): void {
+    if (this.#sweeper === null) {
+      this.#nowMs = this.#needs.clock.monotonicMs();
+      this.#sweeper = this.#needs.clock.every(this.#sweepMs(), () => this.#sweep());
+    }
+    const connection = new ClientConnection(this, socket);
+    this.#roll.add(connection);
+    connection.begin(first);
+  }
+
+  /** Often enough for the shortest limit. */
+  #sweepMs(): number {
+    const { headMs, idleMs, bodyMs, sendMs, totalMs } = this.limits;
+    const set = [headMs, idleMs, bodyMs, sendMs, totalMs].filter((ms) => ms > 0);
+    return Math.max(20, Math.min(SWEEP_MS, ...set.map((ms) => ms / 4)));
+  }
+
+  #sweep(): void {
+    this.#nowMs = this.#needs.clock.monotonicMs();
+    for (const connection of this.#roll.all()) connection.check(this.#nowMs);
+    if (this.#roll.size > 0) return;
+    this.#sweeper?.cancel();
+    this.#sweeper = null;
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  date(): string {
+    const now = this.#needs.clock.wallMs();
+    if (now >= this.#dateUntilMs || now < this.#dateUntilMs - 1000) {
+      this.#date = new Date(now).toUTCString();
+      this.#dateUntilMs = Math.floor(now / 1000) * 1000 + 1000;
+    }
+    return this.#date;
+  }
+
+  onRequest(request: RelayRequest, response: RelayResponse): void {
+    this.#needs.onRequest(request, response);
+  }
+
+  onDefect(connection: ClientConnection, defect: BadHead): void {
+    this.defects++;
+    if (defect.status === 414 || defect.status === 431) this.limited.head_size++;
+    connection.sayLast(problemMessage(failureOf(defect), null, defect.status));
+  }
+
+  onSpoiled(request: RelayRequest, defect: BadHead): void {
+    this.defects++;
+    this.#needs.onSpoiled(request, failureOf(defect));
+  }
+
+  onLate(connection: ClientConnection, late: Late, request: RelayRequest | null): void {
+    this.limited[LIMITS[late]]++;
+    if (late === "idle") connection.close();
+    else if (late === "head") connection.sayLast(problemMessage(SLOW_HEAD, null, 408));
+    else if (late === "body" && request !== null) this.#needs.onSpoiled(request, SLOW_BODY);
+    else if (late === "total" && request !== null) this.#needs.onOverdue(request, OVERDUE);
+    else connection.socket.destroy();
+  }
+
+  onClosed(connection: ClientConnection): void {
+    this.#roll.remove(connection);
+  }
+
+  /** No further requests: idle connections close, the others after their answer. */
+  drain(): void {
+    this.draining = true;
+    for (const connection of this.#roll.all()) if (connection.idle) connection.close();
+  }
+
+  stop(): void {
+    this.#sweeper?.cancel();
+    this.#sweeper = null;
+  }
+}
+
+const LIMITS = Object.freeze({
+  head: "head_timeout",
+  idle: "idle_timeout",
+  body: "body_timeout",
+  send: "send_timeout",
+  total: "request_timeout",
+} as const satisfies Record<Late, string>);
+
+const SLOW_HEAD: Failure = Object.freeze({
+  code: "bad_request",
+  detail: "The request's head did not arrive in time. Send it faster, or raise `proxy.limits.headTimeout`.",
+});
+const SLOW_BODY: Failure = Object.freeze({
+  code: "bad_request",
+  status: 408,
+  detail: "The request's body stood still for too long. Send it faster, or raise `proxy.limits.bodyTimeout`.",
+});
+const OVERDUE: Failure = Object.freeze({
+  code: "response_timeout",
+  detail: "The exchange took longer than `proxy.limits.requestTimeout` allows.",
+});
+
+function failureOf(defect: BadHead): Failure {
+  return {
+    code: "bad_request",
+    detail: `What came on the connection is not a valid HTTP/1.1 request: ${defect.defect}.`,
+  };
+}

@@ -1,0 +1,161 @@
+// A client's requests, byte by byte off its connection: the head, then the body by the framing its receiver has found. Strict: a doubt is a defect.
+//
+//   head ──▶ (receiver decides) ──▶ length | chunked ──▶ done ──next()──▶ head
+
+import type { RawHeaders } from "../facts/exchange.ts";
+import { ChunkReader } from "./chunk-reader.ts";
+import { readRequestLine, type BadHead, type ReadHead } from "./request-line.ts";
+
+export interface RequestSink {
+  /** Calls `RequestReader.expectBody` when one follows, before it returns. */
+  onRequestHead(head: ReadHead): void;
+  /** Valid until this returns. */
+  onRequestBody(bytes: Buffer, start: number, end: number): void;
+  onRequestWhole(trailers: RawHeaders): void;
+}
+
+const FIRST_LOOK_BYTES = 2048;
+const CR = 13;
+const LF = 10;
+/** Empty lines before a request line that are passed over (RFC 9112 §2.2). */
+const EMPTY_LINES_MAX = 4;
+const NO_LINES: RawHeaders = Object.freeze([]);
+const NO_BYTES = Buffer.alloc(0);
+
+type State = "head" | "length" | "chunked" | "done";
+
+export class RequestReader {
+  readonly #sink: RequestSink;
+  readonly #headBytesMax: number;
+  readonly #headLinesMax: number;
+  #state: State = "head";
+  #held: Buffer = NO_BYTES;
+  #emptyLines = 0;
+  #left = 0;
+  #chunks: ChunkReader | null = null;
+
+  constructor(sink: RequestSink, limits: { readonly headBytesMax: number; readonly headLinesMax: number }) {
+    this.#sink = sink;
+    this.#headBytesMax = limits.headBytesMax;
+    this.#headLinesMax = limits.headLinesMax;
+  }
+
+  /** Part of a head has come. */
+  get begun(): boolean {
+    return this.#held.length > 0;
+  }
+
+  /** The request is whole; bytes behind it belong to the next. */
+  get done(): boolean {
+    return this.#state === "done";
+  }
+
+  get inBody(): boolean {
+    return this.#state === "length" || this.#state === "chunked";
+  }
+
+  /** Bytes of the body; null: chunks. */
+  expectBody(length: number | null): void {
+    this.#state = length === null ? "chunked" : "length";
+    this.#left = length ?? 0;
+    if (length === null) this.#chunks = new ChunkReader();
+  }
+
+  /** The next bytes are another request. */
+  next(): void {
+    this.#state = "head";
+    this.#emptyLines = 0;
+  }
+
+  /** Reads `bytes` up to the end of the request and gives where it stopped, or what is wrong. May overwrite what it has read. */
+  read(bytes: Buffer): number | BadHead {
+    if (this.#state === "head") return this.#readFromHead(bytes);
+    return this.#body(bytes, 0);
+  }
+
+  /** The count that comes back is of `bytes`, without what was held from before. */
+  #readFromHead(bytes: Buffer): number | BadHead {
+    const held = this.#held.length;
+    const all = held === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    const at = this.#head(all);
+    if (typeof at !== "number") return at;
+    const end = this.inBody && at < all.length ? this.#body(all, at) : at;
+    return typeof end === "number" ? end - held : end;
+  }
+
+  #head(bytes: Buffer): number | BadHead {
+    const from = this.#skipEmptyLines(bytes);
+    const to = bytes.length;
+    let text = bytes.toString("latin1", from, Math.min(to, from + FIRST_LOOK_BYTES));
+    let blank = text.indexOf("\r\n\r\n");
+    if (blank < 0 && to - from > FIRST_LOOK_BYTES) {
+      text = bytes.toString("latin1", from, Math.min(to, from + this.#headBytesMax));
+      blank = text.indexOf("\r\n\r\n");
+    }
+    if (blank < 0) return this.#hold(bytes, from, text);
+    this.#held = NO_BYTES;
+    if (blank + 4 > this.#headBytesMax) return tooLong(text);
+    const head = readRequestLine(text.slice(0, blank + 2));
+    if ("status" in head) return head;
+    if (head.lines.length > this.#headLinesMax * 2)
+      return { status: 431, defect: `more than ${this.#headLinesMax} header lines` };
+    this.#state = "done";
+    this.#sink.onRequestHead(head);
+    if (this.#state === "done") this.#sink.onRequestWhole(NO_LINES);
+    return from + blank + 4;
+  }
+
+  #hold(bytes: Buffer, from: number, text: string): number | BadHead {
+    if (text.length >= this.#headBytesMax) return tooLong(text);
+    // What can no longer become a request is not waited for: a client that speaks something else hears of it.
+    if (!/^[\r\n]*$|^[!#-'*+\-.^-z|~A-Z\d]+( |$)/.test(text.slice(0, 200))) {
+      if (text.length > 0) return { status: 400, defect: "bytes that begin no request" };
+    }
+    const bareEnd = text.indexOf("\n");
+    if (bareEnd === 0 || (bareEnd > 0 && text[bareEnd - 1] !== "\r"))
+      return { status: 400, defect: "a bare line end in the head" };
+    this.#held = Buffer.from(bytes.subarray(from));
+    return bytes.length;
+  }
+
+  #skipEmptyLines(bytes: Buffer): number {
+    let at = 0;
+    while (bytes[at] === CR && bytes[at + 1] === LF && this.#emptyLines < EMPTY_LINES_MAX) {
+      this.#emptyLines++;
+      at += 2;
+    }
+    return at;
+  }
+
+  #body(bytes: Buffer, at: number): number | BadHead {
+    if (this.#state === "chunked") return this.#chunked(bytes, at);
+    const end = Math.min(bytes.length, at + this.#left);
+    this.#left -= end - at;
+    const whole = this.#left === 0;
+    if (whole) this.#state = "done";
+    if (end > at) this.#sink.onRequestBody(bytes, at, end);
+    if (whole) this.#sink.onRequestWhole(NO_LINES);
+    return end;
+  }
+
+  #chunked(bytes: Buffer, at: number): number | BadHead {
+    const chunks = this.#chunks;
+    if (chunks === null) return at;
+    const end = chunks.read(bytes, at, bytes.length);
+    // Nothing of a read with a defect in it goes on.
+    if (chunks.defect !== null) return { status: 400, defect: chunks.defect };
+    if (chunks.dataEnd > chunks.dataStart) this.#sink.onRequestBody(bytes, chunks.dataStart, chunks.dataEnd);
+    if (!chunks.done) return end;
+    this.#chunks = null;
+    this.#state = "done";
+    this.#sink.onRequestWhole(chunks.trailers);
+    return end;
+  }
+}
+
+function tooLong(text: string): BadHead {
+  const inFirstLine = !text.includes("\r\n");
+  return inFirstLine
+    ? { status: 414, defect: "a request line that is longer than a head may be" }
+    : { status: 431, defect: "a head that is longer than allowed" };
+}

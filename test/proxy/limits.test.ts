@@ -1,0 +1,157 @@
+// What one client connection may take: time for its head, its body and its answer, lines, bytes.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  LIMITS,
+  OK,
+  eventually,
+  get,
+  httpOrigin,
+  pause,
+  rawClient,
+  rawOrigin,
+  scriptedOrigin,
+  startProxy,
+} from "./support.ts";
+
+test("a head that trickles in is answered with 408, however steadily it trickles", async (t) => {
+  const origin = await scriptedOrigin(t, OK);
+  const { port, proxy } = await startProxy(t, origin.url, { limits: { ...LIMITS, headMs: 200 } });
+  const client = await rawClient(t, port);
+  client.send("GET / HTTP/1.1\r\nHost: a\r\nX: ");
+  const drip = setInterval(() => client.send("a"), 20);
+  t.after(() => clearInterval(drip));
+  assert.match(await client.closed(), /^HTTP\/1\.1 408 [^]*x-outrider-error: bad_request/);
+  assert.equal(proxy.stats().limited["head_timeout"], 1);
+  assert.equal(origin.requests.length, 0);
+});
+
+test("a body that stands still or trickles is answered with 408 and never looks whole to the model", async (t) => {
+  const origin = await scriptedOrigin(t, OK);
+  const { port, proxy, delivered } = await startProxy(t, origin.url, { limits: { ...LIMITS, bodyMs: 200 } });
+  const client = await rawClient(t, port);
+  client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+  const drip = setInterval(() => client.send("a"), 20);
+  t.after(() => clearInterval(drip));
+  assert.match(await client.closed(), /^HTTP\/1\.1 408 /);
+  assert.equal(proxy.stats().limited["body_timeout"], 1);
+  assert.equal(origin.requests.length, 0);
+  assert.equal((await delivered(1))[0]?.ownError, "bad_request");
+});
+
+test("a body that comes slowly but comes is not cut off", async (t) => {
+  const origin = await scriptedOrigin(t, OK);
+  const { port, proxy } = await startProxy(t, origin.url, { limits: { ...LIMITS, bodyMs: 400 } });
+  const client = await rawClient(t, port);
+  client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 800\r\n\r\n");
+  for (let i = 0; i < 10; i++) {
+    await pause(100);
+    client.send("a".repeat(80));
+  }
+  await client.until(/^HTTP\/1\.1 200 [^]*ok$/);
+  assert.equal(proxy.stats().limited["body_timeout"], 0);
+});
+
+test("an idle connection is closed after its time, and the time is announced", async (t) => {
+  const origin = await scriptedOrigin(t, OK);
+  const { port, proxy } = await startProxy(t, origin.url, { limits: { ...LIMITS, idleMs: 300 } });
+  const client = await rawClient(t, port);
+  client.send(get("/"));
+  await client.until("ok");
+  await eventually(() => client.state.ended);
+  assert.equal(proxy.stats().limited["idle_timeout"], 1);
+  const { port: other } = await startProxy(t, origin.url);
+  const patient = await rawClient(t, other);
+  patient.send(get("/"));
+  assert.match(await patient.until("ok"), /\r\nKeep-Alive: timeout=70\r\n/);
+});
+
+test("a client that takes nothing of its answer is dropped, and the model hears of it", async (t) => {
+  const block = Buffer.alloc(1024 * 1024, 97);
+  let modelSide = 0;
+  const origin = await rawOrigin(t, (socket) => {
+    modelSide++;
+    socket.on("close", () => modelSide--);
+    socket.once("data", () => {
+      socket.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+      for (let i = 0; i < 16; i++) socket.write(block);
+    });
+  });
+  const { port, proxy, delivered } = await startProxy(t, origin.url, { limits: { ...LIMITS, sendMs: 300 } });
+  const deaf = await rawClient(t, port);
+  deaf.socket.pause();
+  deaf.send(get("/"));
+  const [exchange] = await delivered(1);
+  assert.equal(exchange?.outcome, "client_abort");
+  assert.equal(proxy.stats().limited["send_timeout"], 1);
+  await eventually(() => modelSide === 0);
+});
+
+test("a whole exchange may be given a limit: 504 before its head, a visible break after it", async (t) => {
+  const origin = await rawOrigin(t, (socket) => {
+    socket.once("data", (chunk) => {
+      if (chunk.toString().startsWith("GET /begun"))
+        socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+    });
+  });
+  const { port, proxy, delivered } = await startProxy(t, origin.url, { limits: { ...LIMITS, totalMs: 200 } });
+  const waiting = await rawClient(t, port);
+  waiting.send(get("/silent"));
+  await waiting.until(/^HTTP\/1\.1 504 [^]*x-outrider-error: response_timeout/);
+  const begun = await rawClient(t, port);
+  begun.send(get("/begun"));
+  assert.ok(!(await begun.closed()).endsWith("0\r\n\r\n"));
+  assert.equal(proxy.stats().limited["request_timeout"], 2);
+  assert.deepEqual(
+    (await delivered(2)).map(({ ownError }) => ownError),
+    ["response_timeout", "response_timeout"],
+  );
+});
+
+test("heads beyond their size or number of lines are refused, counted, and not forwarded in part", async (t) => {
+  const origin = await scriptedOrigin(t, OK);
+  const limits = { ...LIMITS, headBytesMax: 4096, headLinesMax: 20 };
+  const { port, proxy } = await startProxy(t, origin.url, { limits });
+  const cases: readonly (readonly [string, string])[] = [
+    ["414", get(`/${"a".repeat(5000)}`)],
+    ["431", get("/", `X: ${"a".repeat(5000)}`)],
+    ["431", get("/", ...Array.from({ length: 30 }, (_, i) => `X-${i}: a`))],
+  ];
+  for (const [status, message] of cases) {
+    const client = await rawClient(t, port);
+    client.send(message);
+    assert.match(await client.closed(), new RegExp(`^HTTP/1\\.1 ${status} `));
+  }
+  assert.equal(proxy.stats().limited["head_size"], 3);
+  assert.equal(origin.requests.length, 0);
+  const client = await rawClient(t, port);
+  client.send(get("/", ...Array.from({ length: 19 }, (_, i) => `X-${i}: a`)));
+  await client.until("ok");
+});
+
+test("a reader that has stalled costs less than 1 MiB", async (t) => {
+  const block = Buffer.alloc(64 * 1024, 97);
+  const readers = 40;
+  const origin = await httpOrigin(t, (_request, response) => {
+    const more = (): void => {
+      while (!response.destroyed) if (!response.write(block)) return void response.once("drain", more);
+    };
+    more();
+  });
+  const { port } = await startProxy(t, origin.url);
+  const held = (): number => {
+    const { arrayBuffers, heapUsed } = process.memoryUsage();
+    return arrayBuffers + heapUsed;
+  };
+  const before = held();
+  for (let i = 0; i < readers; i++) {
+    const client = await rawClient(t, port);
+    client.socket.pause();
+    client.send(get("/"));
+  }
+  await pause(1000);
+  const each = (held() - before) / readers;
+  // Origin and clients live in this process too.
+  assert.ok(each < 1024 * 1024, `${Math.round(each / 1024)} KiB each`);
+});
