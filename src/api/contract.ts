@@ -212,7 +212,8 @@ export interface ApiNeeds {
   /** Durable when it resolves "kept". At most 2,000 events and about 1 MiB at a time; up to three calls of one request overlap and are taken in the order of the calls. */
   labels(events: readonly LabelEvent[]): Promise<LabelsKept>;
   /** Called once for every label that got an answer, refused ones included. */
-  countLabel(outcome: LabelOutcome): void;
+  /** `times`: so many labels had this outcome. */
+  countLabel(outcome: LabelOutcome, times: number): void;
   /** Every prediction that knows `id` as its id, as its exchange's id, or as an alias. */
   prediction(id: string): readonly PredictionView[];
   labelsOf(id: string): readonly LabelRevision[];

@@ -174,7 +174,7 @@ class Intake implements LabelIntake {
     const settled = await flight.settled;
     switch (settled.kind) {
       case "kept":
-        settled.outcomes.forEach((outcome, i) => this.#count(outcome, flight.lines[i] ?? 0, this.#refused));
+        this.#countAll(settled.outcomes, flight.lines);
         return;
       case "refused":
         this.#failure ??= { kind: "refused", cause: settled.cause, message: settled.message };
@@ -187,9 +187,24 @@ class Intake implements LabelIntake {
     }
   }
 
+  /** The ledger says the same of many labels with one object: they are counted together. */
+  #countAll(outcomes: readonly LabelOutcome[], lines: readonly number[]): void {
+    for (let from = 0, at = 1; from < outcomes.length; from = at, at++) {
+      const outcome = outcomes[from];
+      if (outcome === undefined) return;
+      if (outcome.result === "rejected") {
+        this.#count(outcome, lines[from] ?? 0, this.#refused);
+        continue;
+      }
+      while (outcomes[at] === outcome) at++;
+      this.#counts[outcome.result] += at - from;
+      this.#needs.countLabel(outcome, at - from);
+    }
+  }
+
   #count(outcome: LabelOutcome, line: number, errors: LabelError[]): void {
     this.#counts[outcome.result]++;
-    this.#needs.countLabel(outcome);
+    this.#needs.countLabel(outcome, 1);
     if (outcome.result !== "rejected" || errors.length >= ERRORS_MAX) return;
     errors.push({ line, code: outcome.code ?? "rejected", message: outcome.message ?? "refused" });
   }

@@ -6,7 +6,7 @@ import type { ApiLimits } from "./contract.ts";
 import { createCsvReader } from "./csv-rows.ts";
 import type { LabelIntake } from "./intake.ts";
 import { itemSpans, parseItem, withoutBom } from "./json-items.ts";
-import { REFUSED, parseLabelCells, parseLabelEvent } from "./label-event.ts";
+import { REFUSED, parseLabelCells, parseLabelEvent, parsePlainLabel } from "./label-event.ts";
 import { createNdjsonReader } from "./ndjson.ts";
 
 export const LABEL_TYPES = ["application/json", "application/x-ndjson", "text/csv"] as const;
@@ -49,6 +49,11 @@ async function readNdjson(reading: Reading): Promise<Ending> {
   const reader = createNdjsonReader(limits.lineBytesMax, {
     value: (value, line, bytes) => take(intake, parseLabelEvent(value, receivedAt), { line, bytes }),
     broken: (why, line) => intake.reject(REFUSED[why], line),
+    plain: (text, span, line) => {
+      const event = parsePlainLabel(text, span, receivedAt);
+      if (event !== null) intake.add(event, line, span.to - span.from);
+      return event !== null;
+    },
   });
   for await (const slice of bodySlices(watch)) {
     receivedAt = nowMs(reading);

@@ -10,6 +10,13 @@ export interface LineSink {
   /** `bytes` is about how much memory the value was read from. */
   value(value: unknown, line: number, bytes: number): void;
   broken(why: "notJson" | "notUtf8" | "tooLong", line: number): void;
+  /** Offers a line, without its newline, before it is read as JSON; false: it was not taken. */
+  plain?(text: string, span: TextSpan, line: number): boolean;
+}
+
+export interface TextSpan {
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface LineReader {
@@ -87,9 +94,16 @@ class NdjsonReader implements LineReader {
   #textBlock(text: string): void {
     for (let at = 0; at < text.length;) {
       const end = text.indexOf("\n", at);
-      this.#textLine(text.slice(at, end));
+      if (!this.#plainLine(text, at, end)) this.#textLine(text.slice(at, end));
       at = end + 1;
     }
+  }
+
+  #plainLine(text: string, from: number, to: number): boolean {
+    if ((to - from) * 3 > this.#lineBytesMax) return false;
+    if (this.#sink.plain?.(text, { from, to }, this.#line) !== true) return false;
+    this.#line++;
+    return true;
   }
 
   /** In bytes, however the stream was cut; a character takes three at most, so short lines are not measured. */

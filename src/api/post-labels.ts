@@ -107,7 +107,7 @@ class Labels implements LabelsPost {
       clock,
       storeTimeoutMs: limits.storeTimeoutMs,
       labels: (events) => this.#needs.labels(events),
-      countLabel: (outcome) => this.#needs.countLabel(outcome),
+      countLabel: (outcome, times) => this.#needs.countLabel(outcome, times),
     });
     const watch = { request, response, clock, idleMs: limits.bodyIdleMs };
     const refusing = (): boolean => this.#refusing;

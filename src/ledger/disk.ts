@@ -9,12 +9,12 @@ import type { Log } from "../kernel/log.ts";
 import { messageOf } from "../kernel/problem.ts";
 import { FILE_NAME, closeQuietly, connect } from "./file.ts";
 import type { OpenFile } from "./file.ts";
+import { LabelTable } from "./label-table.ts";
 import type { Shelf } from "./lookup.ts";
 import { num, one } from "./sql.ts";
 import { sqliteCodeOf, troubleOf } from "./trouble.ts";
 import type { Trouble } from "./trouble.ts";
 import type { LedgerNeeds } from "./types.ts";
-import { LabelBuffer } from "./work.ts";
 import type { Memory, Work } from "./work.ts";
 
 /** After an I/O error the connection is closed; so often it is tried again, when somebody asks. */
@@ -80,11 +80,12 @@ export class Disk {
     const { normalise, waitingMax } = this.#needs;
     const work: Work = {
       sql: file.sql,
-      labels: new LabelBuffer(file.sql),
+      labels: new LabelTable(file.sql),
       memory: this.#memory,
       normalise,
       waitingMax,
       undo: [],
+      moved: [],
       after: [],
       changes: [],
     };
@@ -128,6 +129,9 @@ export class Disk {
   }
 
   #undo(work: Work, before: Counters): void {
+    // Heads first: a row that was added and labelled is to be gone in the end.
+    for (let at = work.moved.length - 2; at >= 0; at -= 2)
+      this.#memory.rows.setHead(work.moved[at] ?? 0, work.moved[at + 1] ?? 0);
     for (const call of work.undo.toReversed()) call();
     this.#memory.recent.clear();
     this.#memory.nextRow = before.nextRow;

@@ -3,7 +3,8 @@
 import type { LabelEvent, LabelOutcome } from "../facts/label.ts";
 import type { ExchangeRecord } from "../facts/prediction.ts";
 import { applyLabel } from "./join.ts";
-import { readAhead } from "./lookup.ts";
+import { Finder, readAhead } from "./lookup.ts";
+import type { Sighting } from "./lookup.ts";
 import type { Job } from "./queue.ts";
 import { applyExchange } from "./record.ts";
 import type { BatchMark, LabelBatchResult, RecordResult, Refused } from "./types.ts";
@@ -102,15 +103,19 @@ export class LabelJob implements Job {
 
   step(work: Work, room: number): number {
     let used = 1;
-    const next = this.#events.slice(this.#outcomes.length, this.#outcomes.length + room);
-    readAhead(
-      work,
-      next.map((event) => event.id.toWellFormed()),
-    );
-    for (let at = this.#outcomes.length; at < this.#events.length && used <= room; at++) {
+    const from = this.#outcomes.length;
+    const finder = new Finder(work);
+    const sightings: Sighting[] = [];
+    for (let at = from; at < this.#events.length && at < from + room; at++) {
+      const id = this.#events[at]?.id ?? "";
+      sightings.push(finder.find(id.isWellFormed() ? id : id.toWellFormed()));
+    }
+    readAhead(work, sightings);
+    for (let at = from; at < this.#events.length && used <= room; at++) {
       const event = this.#events[at];
-      if (event === undefined) break;
-      this.#outcomes.push(applyLabel(work, event));
+      const sighting = sightings[at - from];
+      if (event === undefined || sighting === undefined) break;
+      this.#outcomes.push(applyLabel(work, event, sighting));
       used += Array.isArray(event.label) ? event.label.length : 1;
     }
     return used;

@@ -3,13 +3,12 @@
 import type { LabelEvent, LabelOutcome, LabelResult } from "../facts/label.ts";
 import type { Truth } from "../facts/pair.ts";
 import type { Value } from "../facts/prediction.ts";
-import { ABSENT_STATE, ROWS_PER_EXCHANGE_MAX, decodeRevision } from "./codec.ts";
+import { ABSENT_STATE, ROWS_PER_EXCHANGE_MAX } from "./codec.ts";
 import type { RawLabel, Revision } from "./codec.ts";
 import { judge, strongest } from "./judge.ts";
 import type { Verdict } from "./judge.ts";
 import { headOf, resolve, targetAt } from "./lookup.ts";
-import type { Hit, Target } from "./lookup.ts";
-import { one } from "./sql.ts";
+import type { Hit, Sighting, Target } from "./lookup.ts";
 import { keepWaiting } from "./wait.ts";
 import { nextSeq } from "./work.ts";
 import type { Work } from "./work.ts";
@@ -35,8 +34,7 @@ export interface RowLabel {
 export function holding(work: Work, row: number): Revision | null {
   const head = headOf(work, row);
   if (head <= 0) return null;
-  work.labels.flush();
-  const revision = decodeRevision(one(work.sql.label.get(head)));
+  const revision = work.labels.get(head);
   return revision === null || revision.row !== row ? null : revision;
 }
 
@@ -58,10 +56,11 @@ export function labelRow(work: Work, target: Target, label: RowLabel): LabelResu
   }
   const firstReceived = holds === null ? label.firstReceived : holds.firstReceived;
   const seq = nextSeq(work);
-  const delta = label.received - firstReceived;
+  const { ts, received, value } = label;
+  const first = received - firstReceived;
   const prev = newest === null ? 0 : newest.seq;
   const state = label.absent === true ? ABSENT_STATE : 0;
-  work.labels.add(seq, target.row, prev, label.ts, label.received, delta, state, label.value);
+  work.labels.add({ seq, row: target.row, prev, ts, received, first, state, value });
   moveHead(work, target.row, seq);
   const before = truthOf(holds);
   if (before === null ? label.value !== null : before.value !== label.value) {
@@ -81,9 +80,8 @@ function moveHead(work: Work, row: number, seq: number): void {
   const { rows } = work.memory;
   if (rows.keepsOnDisk(row)) work.sql.setHead.run(row, seq);
   if (rows.isSealed(row)) return;
-  const before = rows.head(row);
+  work.moved.push(row, rows.head(row));
   rows.setHead(row, seq);
-  work.undo.push(() => rows.setHead(row, before));
 }
 
 /** Keeps a revision that came too late, behind the one that holds; the same one again is not kept twice. */
@@ -91,14 +89,14 @@ function addBehind(work: Work, holds: Revision, label: RowLabel): void {
   let step: Revision | null = holds;
   for (let steps = 0; step !== null && step.prev > 0; steps++) {
     if (steps >= CHAIN_STEPS_MAX) return;
-    step = decodeRevision(one(work.sql.label.get(step.prev)));
+    step = work.labels.get(step.prev);
     if (step !== null && step.ts === label.ts && step.value === label.value) return;
   }
   const seq = nextSeq(work);
-  const delta = label.received - holds.firstReceived;
-  work.labels.add(seq, holds.row, holds.prev, label.ts, label.received, delta, 0, label.value);
-  work.labels.flush();
-  work.sql.relinkLabel.run(seq, holds.seq);
+  const { ts, received, value } = label;
+  const first = received - holds.firstReceived;
+  work.labels.add({ seq, row: holds.row, prev: holds.prev, ts, received, first, state: 0, value });
+  work.labels.relink(seq, holds.seq);
 }
 
 /** Keeps, for display, an early label that did not fit when its prediction came. */
@@ -110,12 +108,10 @@ export function keepInvalid(
   const newest = holding(work, row);
   const seq = nextSeq(work);
   const prev = newest === null ? 0 : newest.prev;
-  work.labels.add(seq, row, prev, label.ts, label.received, 0, 1, label.json);
+  const { ts, received, json } = label;
+  work.labels.add({ seq, row, prev, ts, received, first: 0, state: 1, value: json });
   if (newest === null) moveHead(work, row, seq);
-  else {
-    work.labels.flush();
-    work.sql.relinkLabel.run(seq, newest.seq);
-  }
+  else work.labels.relink(seq, newest.seq);
 }
 
 /** The rows of an exchange that a label fits, with the value for each; null: another number of values than rows. */
@@ -134,8 +130,15 @@ function isScalar(value: unknown): value is Value | null {
   return value === null || typeof value === "number" || typeof value === "string";
 }
 
+let lastOutcome: LabelOutcome = { result: "joined", code: null, message: null, model: null, version: null };
+
+/** What is said of many labels in a row is one object. */
 function outcome(result: LabelResult, of: { model: string | null; version: string | null }): LabelOutcome {
-  return { result, code: null, message: null, model: of.model, version: of.version };
+  const { model, version } = of;
+  const last = lastOutcome;
+  if (last.result === result && last.model === model && last.version === version) return last;
+  lastOutcome = Object.freeze({ result, code: null, message: null, model, version });
+  return lastOutcome;
 }
 
 export function rejected(code: string, message: string, model: string | null): LabelOutcome {
@@ -154,6 +157,7 @@ function admit(event: LabelEvent): LabelEvent | { readonly code: string; readonl
   if (!isTime(event.ts) || !isTime(event.receivedAt)) {
     return { code: "invalid_ts", message: "ts is not a time in milliseconds" };
   }
+  if (isPlain(event)) return event;
   const values: readonly unknown[] = Array.isArray(label) ? label : [label];
   if (values.length < 1 || values.length > ROWS_PER_EXCHANGE_MAX) {
     return { code: "invalid_label", message: `an array of labels has 1 to ${ROWS_PER_EXCHANGE_MAX} items` };
@@ -162,6 +166,16 @@ function admit(event: LabelEvent): LabelEvent | { readonly code: string; readonl
     return { code: "invalid_label", message: "a label is a finite number, a text, or null" };
   }
   return { ...event, id: id.toWellFormed(), model: model === null ? null : model.toWellFormed() };
+}
+
+/** What nearly all events are: there is nothing to mend or to refuse. */
+function isPlain({ id, model, label }: LabelEvent): boolean {
+  return (
+    !Array.isArray(label) &&
+    isLabelValue(label) &&
+    id.isWellFormed() &&
+    (model === null || model.isWellFormed())
+  );
 }
 
 function isTime(ms: number): boolean {
@@ -200,12 +214,12 @@ export function canonical(work: Work, model: string, label: RawLabel): Canonical
 }
 
 /** One label event, from submission to its outcome. */
-export function applyLabel(work: Work, submitted: LabelEvent): LabelOutcome {
+export function applyLabel(work: Work, submitted: LabelEvent, sighting: Sighting): LabelOutcome {
   const event = admit(submitted);
   if ("code" in event) return rejected(event.code, event.message, submitted.model);
   const early = event.model === null ? null : canonical(work, event.model, event.label);
   if (early !== null && !early.ok) return rejected(early.code, early.message, event.model);
-  const resolution = resolve(work, event.id, event.model);
+  const resolution = resolve(work, sighting, event.model);
   if (resolution.kind === "ambiguous") return rejected(resolution.code, resolution.message, event.model);
   if (resolution.kind === "none" && event.absent !== undefined) {
     return rejected(
@@ -228,6 +242,8 @@ function rowLabel(event: LabelEvent, target: Target, value: Value | null): RowLa
   return due > receivedAt ? null : { value, ts: due, received: due, firstReceived: due, absent: true };
 }
 
+const NO_PREDICTION = "there is no prediction in this row";
+
 interface Fitted {
   readonly event: LabelEvent;
   readonly label: RawLabel;
@@ -236,6 +252,14 @@ interface Fitted {
 
 function labelHits(work: Work, fitted: Fitted, hits: readonly Hit[]): LabelOutcome {
   const { event, model } = fitted;
+  const [only] = hits;
+  const isOneRow = only !== undefined && (only.pos !== null || only.head.n === 1);
+  if (hits.length === 1 && isOneRow && isScalar(fitted.label)) {
+    const target = targetAt(work, only, only.pos ?? 0);
+    const label = target === null ? null : rowLabel(event, target, fitted.label);
+    if (target === null || label === null) return rejected("no_prediction", NO_PREDICTION, model);
+    return outcome(labelRow(work, target, label), { model, version: target.prediction.version });
+  }
   const results: LabelResult[] = [];
   let version: string | null = null;
   let fits = false;
@@ -256,6 +280,6 @@ function labelHits(work: Work, fitted: Fitted, hits: readonly Hit[]): LabelOutco
     const rows = hits[0]?.head.n ?? 1;
     return rejected("label_count_mismatch", `the prediction has ${rows} rows: send as many labels`, model);
   }
-  if (results.length === 0) return rejected("no_prediction", "there is no prediction in this row", model);
+  if (results.length === 0) return rejected("no_prediction", NO_PREDICTION, model);
   return outcome(strongest(results), { model, version });
 }

@@ -6,11 +6,12 @@ import type { Head } from "./codec.ts";
 import { truthOf } from "./join.ts";
 import { headsOnDisk } from "./lookup.ts";
 import type { Shelf } from "./lookup.ts";
+import { PACK_LABELS, Pack } from "./packs.ts";
 import { SHARED_ALIAS_MAX, VOID } from "./row-book.ts";
 import { bucketKey } from "./segment.ts";
 import { Series } from "./series-book.ts";
 import { many, num, one, text } from "./sql.ts";
-import type { Cells } from "./sql.ts";
+import type { Cells, Sql } from "./sql.ts";
 import { Walker, readRevisions } from "./walk.ts";
 import type { WalkedRow } from "./walk.ts";
 
@@ -105,8 +106,9 @@ class Heads {
     }
     const offset = row - number * CHUNK_ROWS;
     const known = range.seq[offset] ?? 0;
-    // Offered in order of arrival: at equal ts the later one holds.
-    if (known !== 0 && ts < (range.ts[offset] ?? 0)) return;
+    const holds = range.ts[offset] ?? 0;
+    // At equal ts the later arrival holds, in whatever order they are offered.
+    if (known !== 0 && (ts < holds || (ts === holds && seq < known))) return;
     range.seq[offset] = seq;
     range.ts[offset] = ts;
   }
@@ -130,7 +132,24 @@ function loadHeads({ sql }: Shelf, resident: Resident): Heads {
       const row = num(cells[1]);
       if (row >= resident.row) heads.offer(row, said ? num(cells[2]) : none, last);
     }
-    if (chunk.length < CHUNK_ROWS) return heads;
+    if (chunk.length < CHUNK_ROWS) break;
+  }
+  for (const pack of packsFrom(sql, resident.seq)) {
+    for (const { row, ts, seq } of pack.revisions()) if (row >= resident.row) heads.offer(row, ts, seq);
+  }
+  return heads;
+}
+
+/** Packs that may hold revisions of later keys. */
+function* packsFrom(sql: Sql, seq: number): Generator<Pack> {
+  for (let last = seq - PACK_LABELS; ;) {
+    const chunk = many(sql.packsAfter.all(last, CHUNK_ROWS / PACK_LABELS));
+    for (const cells of chunk) {
+      last = num(cells[0]);
+      const pack = Pack.decode(cells);
+      if (pack !== null) yield pack;
+    }
+    if (chunk.length < CHUNK_ROWS / PACK_LABELS) return;
   }
 }
 

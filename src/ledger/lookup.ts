@@ -3,6 +3,7 @@
 import type { Prediction } from "../facts/prediction.ts";
 import { decodeAliases, decodeRow, toPrediction } from "./codec.ts";
 import type { Head, StoredRow } from "./codec.ts";
+import { hashEnd, hashPart } from "./hash.ts";
 import { ABSENT, ON_DISK } from "./row-book.ts";
 import { ROWS_TOGETHER, many, num, one } from "./sql.ts";
 import type { Sql } from "./sql.ts";
@@ -33,12 +34,21 @@ export interface Target {
 /** `a:12` -> `a` and 12; null when it does not end in a row number as we write them. */
 export function splitName(name: string): { readonly base: string; readonly pos: number } | null {
   const colon = name.lastIndexOf(":");
-  if (colon < 1 || name.length - colon > 6) return null;
-  const digits = name.slice(colon + 1);
-  const pos = Number(digits);
-  return String(pos) === digits && pos >= 0 && Number.isInteger(pos)
-    ? { base: name.slice(0, colon), pos }
-    : null;
+  const pos = colon < 1 ? -1 : posFrom(name, colon + 1);
+  return pos < 0 ? null : { base: name.slice(0, colon), pos };
+}
+
+/** The row number that is the rest of `name`; -1: it is none, or not as we write them. */
+function posFrom(name: string, from: number): number {
+  const digits = name.length - from;
+  if (digits < 1 || digits > 5 || (digits > 1 && name.charCodeAt(from) === 0x30)) return -1;
+  let pos = 0;
+  for (let at = from; at < name.length; at++) {
+    const digit = name.charCodeAt(at) - 0x30;
+    if (!(digit >= 0 && digit <= 9)) return -1;
+    pos = pos * 10 + digit;
+  }
+  return pos;
 }
 
 export function readRow(shelf: Shelf, row: number): StoredRow | null {
@@ -69,21 +79,72 @@ export function headsOnDisk(shelf: Shelf, first: number, last: number): Map<numb
 const RANGE_GAP_MAX = 4;
 const RANGE_ROWS_MIN = 16;
 
-/** Reads ahead the rows that the names of a batch point to. */
-export function readAhead(shelf: Shelf, names: Iterable<string>): void {
-  const { rows } = shelf.memory;
-  const wanted: number[] = [];
-  let lastBase = "";
-  let lastRows: readonly number[] = [];
-  for (const name of names) {
-    for (const row of rows.candidates(shelf.memory.hash(name), shelf.sql)) wanted.push(row);
-    const split = splitName(name);
-    if (split === null) continue;
-    if (split.base !== lastBase) lastRows = rows.candidates(shelf.memory.hash(split.base), shelf.sql);
-    lastBase = split.base;
-    for (const row of lastRows) wanted.push(row + split.pos);
+/** Where memory proposes to look for a name. */
+export interface Sighting {
+  readonly name: string;
+  /** Rows whose exchange may bear it as it is. */
+  readonly whole: readonly number[];
+  /** What stands before the row number, when there is one. Names of one exchange share it. */
+  readonly base: Base | null;
+  readonly pos: number;
+}
+
+interface Base {
+  readonly name: string;
+  /** Of the hash, after the name. */
+  readonly state: number;
+  readonly rows: readonly number[];
+  /** The exchanges that bear it, once they were asked for. */
+  hits: readonly Hit[] | null;
+}
+
+/** Finds the names of one batch, within one transaction that adds no names meanwhile. */
+export class Finder {
+  readonly #shelf: Shelf;
+  #base: Base | null = null;
+
+  constructor(shelf: Shelf) {
+    this.#shelf = shelf;
   }
-  readRows(shelf, Float64Array.from(wanted).sort());
+
+  find(name: string): Sighting {
+    const { memory, sql } = this.#shelf;
+    const colon = name.lastIndexOf(":");
+    const pos = colon < 1 ? -1 : posFrom(name, colon + 1);
+    if (pos < 0) return { name, whole: memory.rows.candidates(memory.hash(name), sql), base: null, pos: 0 };
+    let base = this.#base;
+    if (base === null || base.name.length !== colon || !name.startsWith(base.name)) {
+      base = this.#baseOf(name.slice(0, colon));
+      this.#base = base;
+    }
+    const hash = hashEnd(hashPart(name, colon, base.state), name.length);
+    return { name, whole: memory.rows.candidates(hash, sql), base, pos };
+  }
+
+  #baseOf(name: string): Base {
+    const { memory, sql } = this.#shelf;
+    const state = hashPart(name, 0, memory.seed);
+    const rows = memory.rows.candidates(hashEnd(state, name.length), sql);
+    return { name, state, rows, hits: null };
+  }
+}
+
+/** Reads ahead the rows that the names of a batch point to. */
+export function readAhead(shelf: Shelf, sightings: readonly Sighting[]): void {
+  const { columns } = shelf.memory;
+  const wanted: number[] = [];
+  let last: Base | null = null;
+  for (const { whole, base, pos } of sightings) {
+    for (const row of whole) wanted.push(row);
+    if (base === null) continue;
+    for (const row of base.rows) {
+      // The first row says whether the exchange bears the name.
+      if (base !== last) wanted.push(row);
+      if (!columns.has(row + pos)) wanted.push(row + pos);
+    }
+    last = base;
+  }
+  if (wanted.length > 0) readRows(shelf, Float64Array.from(wanted).sort());
 }
 
 /** Into the cache, ascending: neighbours as a range, single rows by the dozen. */
@@ -111,7 +172,10 @@ function readRows(shelf: Shelf, sorted: Float64Array): void {
 /** The row at `pos` of an exchange; null when there is a gap or nothing. */
 export function targetAt(shelf: Shelf, hit: Pick<Hit, "head" | "stored">, pos: number): Target | null {
   const row = hit.head.row + pos;
-  const stored = pos === 0 ? hit.stored : shelf.memory.rows.head(row) === ABSENT ? null : readRow(shelf, row);
+  const isGone = pos > 0 && shelf.memory.rows.head(row) === ABSENT;
+  const recent = pos > 0 && !isGone ? shelf.memory.columns.read(hit.head, pos, shelf.memory) : null;
+  if (recent !== null) return { row, prediction: recent };
+  const stored = pos === 0 ? hit.stored : isGone ? null : readRow(shelf, row);
   if (stored === null) return null;
   const prediction = toPrediction(stored, hit.head, shelf.memory.words);
   return prediction === null ? null : { row, prediction };
@@ -130,6 +194,15 @@ function modelOf(shelf: Shelf, head: Head, stored: StoredRow): string | null {
 /** Exchanges whose id or alias is `name` itself. */
 function bearers(shelf: Shelf, name: string, pos: number | null): Hit[] {
   const found = shelf.memory.rows.candidates(shelf.memory.hash(name), shelf.sql);
+  return bearersAmong(shelf, found, { name, pos });
+}
+
+/** The same, among rows that memory proposes. */
+function bearersAmong(
+  shelf: Shelf,
+  found: readonly number[],
+  { name, pos }: { readonly name: string; readonly pos: number | null },
+): Hit[] {
   const rows = found.length < 2 ? found : new Set(found);
   const hits: Hit[] = [];
   for (const row of rows) {
@@ -146,10 +219,19 @@ function bearers(shelf: Shelf, name: string, pos: number | null): Hit[] {
 
 /** Every exchange that `name` may mean, of all models and versions. */
 export function hitsOf(shelf: Shelf, name: string): Hit[] {
-  const whole = bearers(shelf, name, null);
-  const split = splitName(name);
-  if (split === null) return whole;
-  const rows = bearers(shelf, split.base, split.pos);
+  return hitsAt(shelf, new Finder(shelf).find(name));
+}
+
+const NO_HITS: Hit[] = [];
+
+function hitsAt(shelf: Shelf, { name, whole: found, base, pos }: Sighting): Hit[] {
+  const whole = found.length === 0 ? NO_HITS : bearersAmong(shelf, found, { name, pos: null });
+  if (base === null) return whole;
+  base.hits ??= bearersAmong(shelf, base.rows, { name: base.name, pos: null });
+  const rows: Hit[] = [];
+  for (const { head, stored, model, via } of base.hits) {
+    if (pos < stored.n) rows.push({ head, stored, model, pos, via });
+  }
   return whole.length === 0 ? rows : rows.length === 0 ? whole : [...whole, ...rows];
 }
 
@@ -163,8 +245,8 @@ export type Resolution =
     };
 
 /** What a label for `name` means. An id goes before an alias; an alias stands for the id of its one exchange. */
-export function resolve(shelf: Shelf, name: string, model: string | null): Resolution {
-  const all = hitsOf(shelf, name);
+export function resolve(shelf: Shelf, sighting: Sighting, model: string | null): Resolution {
+  const all = hitsAt(shelf, sighting);
   const [only] = all;
   if (all.length === 1 && only !== undefined && only.via === "id" && (model === null || only.model === model))
     return { kind: "found", model: only.model, hits: all };

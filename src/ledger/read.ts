@@ -1,9 +1,10 @@
 // Answers to questions from outside: one prediction with its story, the revisions of a label, the rows of a time range.
 
 import type { LabelRevision } from "../facts/label.ts";
-import { decodeAliases, decodeRevision, parseLabel } from "./codec.ts";
+import { decodeAliases, parseLabel } from "./codec.ts";
 import type { Revision } from "./codec.ts";
 import { truthOf } from "./join.ts";
+import { revisionAt } from "./label-table.ts";
 import { headOf, headsOnDisk, hitsOf, targetAt } from "./lookup.ts";
 import type { Hit, Shelf, Target } from "./lookup.ts";
 import { many, one } from "./sql.ts";
@@ -67,7 +68,7 @@ function describe(shelf: Shelf, hit: Hit, { row, prediction }: Target): FoundPre
 function revisionsOf(shelf: Shelf, { row, prediction }: Target): LabelRevision[] {
   const revisions: LabelRevision[] = [];
   let holds = true;
-  let step: Revision | null = revisionAt(shelf, headOf(shelf, row));
+  let step: Revision | null = shownAt(shelf, headOf(shelf, row));
   while (step !== null && step.row === row && revisions.length < REVISIONS_MAX) {
     const state = step.invalid ? "invalid" : holds ? "current" : "superseded";
     if (!step.invalid) holds = false;
@@ -75,13 +76,13 @@ function revisionsOf(shelf: Shelf, { row, prediction }: Target): LabelRevision[]
     const { ts, received: receivedAt } = step;
     const silence = step.absent ? { absent: true as const } : {};
     revisions.push({ id: prediction.id, model: prediction.model, label, ts, receivedAt, state, ...silence });
-    step = revisionAt(shelf, step.prev);
+    step = shownAt(shelf, step.prev);
   }
   return revisions;
 }
 
-function revisionAt(shelf: Shelf, seq: number): Revision | null {
-  return seq <= 0 ? null : decodeRevision(one(shelf.sql.label.get(seq)));
+function shownAt(shelf: Shelf, seq: number): Revision | null {
+  return seq <= 0 ? null : revisionAt(shelf.sql, seq);
 }
 
 /** Revisions for `name`, joined or waiting. What reached several versions is told once. */

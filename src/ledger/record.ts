@@ -216,7 +216,10 @@ function append(work: Work, arrival: Arrival): Map<number, Target> {
   for (const hash of hashes) memory.rows.name(hash, head);
   work.undo.push(() => {
     for (const hash of hashes) memory.rows.unname(hash, head);
-    for (let row = head; row < head + layout.n; row++) memory.rows.forget(row);
+    for (let row = head; row < head + layout.n; row++) {
+      memory.rows.forget(row);
+      memory.columns.drop(row);
+    }
   });
   return targets;
 }
@@ -271,6 +274,8 @@ function insertRow(
   prediction: Prediction | null,
 ): void {
   const gap = prediction === null;
+  const slice = gap ? null : sliceOf(work, prediction);
+  if (!gap) work.memory.columns.add(at.row, prediction, { series: at.series.id, slice });
   work.sql.addPrediction.run(
     at.row,
     at.pos,
@@ -281,7 +286,7 @@ function insertRow(
     gap ? null : prediction.value,
     gap ? null : prediction.score,
     gap ? null : scoresOf(prediction),
-    gap ? null : sliceOf(work, prediction),
+    slice,
     null,
     null,
     null,

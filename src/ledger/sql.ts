@@ -4,7 +4,7 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 
 export const APPLICATION_ID = 0x4f757472; // "Outr"
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** A row as an array of columns. */
 export type Cells = readonly SQLOutputValue[];
@@ -16,6 +16,7 @@ export type Cells = readonly SQLOutputValue[];
  *             (series NULL: a gap; the answer had a row there that gave no prediction)
  * label       revisions of the label of a row; prev: the revision before; first: received - first received of the row;
  *             state 1: it did not fit (value is then the JSON of what was sent); state 2: silence stands for this value
+ * pack        up to 64 revisions with keys from seq on, that have prev 0, first 0, state 0 and a number: see packs.ts
  * waiting     revisions of labels whose prediction is not known; label is JSON
  * span        segment (a run of rows, see row-book) -> next key of a revision when its first row came: labels of it are not older
  * sealed      segments whose names are on disk: in `buckets` pieces, by the hash seeded with meta.seed
@@ -28,11 +29,13 @@ CREATE TABLE sealed (segment INTEGER PRIMARY KEY, buckets INTEGER NOT NULL, name
 CREATE TABLE bucket (key INTEGER PRIMARY KEY, names BLOB NOT NULL);
 CREATE TABLE head (row INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
 `;
+const PACKS = "CREATE TABLE pack (seq INTEGER PRIMARY KEY, labels BLOB NOT NULL);";
 const SEED = "abs(random() % 4294967296)";
 
 /** What makes a file of an older schema one of the next; each step in one transaction. */
 export const MIGRATIONS: Readonly<Record<number, string>> = {
   1: `ALTER TABLE meta ADD COLUMN seed INTEGER NOT NULL DEFAULT 0; UPDATE meta SET seed = ${SEED}; ${SEGMENTS}`,
+  2: PACKS,
 };
 
 export const SCHEMA = `
@@ -40,6 +43,7 @@ CREATE TABLE meta (one INTEGER PRIMARY KEY, commits INTEGER NOT NULL, next_row I
   seed INTEGER NOT NULL DEFAULT 0);
 INSERT INTO meta VALUES (1, 0, 1, 1, ${SEED});
 ${SEGMENTS}
+${PACKS}
 CREATE TABLE series (id INTEGER PRIMARY KEY, model TEXT NOT NULL, version TEXT NOT NULL);
 CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE prediction (
@@ -94,6 +98,11 @@ const TEXTS = {
   labelHeads: "SELECT seq, row, ts, state FROM label WHERE seq > ? ORDER BY seq LIMIT ?",
   relinkLabel: "UPDATE label SET prev = ? WHERE seq = ?",
   dropLabel: "DELETE FROM label WHERE seq = ?",
+  packUpTo: "SELECT seq, labels FROM pack WHERE seq <= ? ORDER BY seq DESC LIMIT 1",
+  packsBetween: "SELECT seq, labels FROM pack WHERE seq BETWEEN ? AND ?",
+  packsAfter: "SELECT seq, labels FROM pack WHERE seq > ? ORDER BY seq LIMIT ?",
+  setPack: "INSERT OR REPLACE INTO pack VALUES (?, ?)",
+  dropPack: "DELETE FROM pack WHERE seq = ?",
 
   allSpans: "SELECT segment, seq FROM span ORDER BY segment",
   addSpan: "INSERT OR IGNORE INTO span VALUES (?, ?)",
@@ -130,6 +139,20 @@ const TEXTS = {
 
 export type Sql = Readonly<Record<keyof typeof TEXTS, StatementSync>>;
 
+type LabelStatement =
+  | "addLabel"
+  | "addLabels"
+  | "label"
+  | "labelsBetween"
+  | "labelHeads"
+  | "relinkLabel"
+  | "dropLabel"
+  | "packUpTo"
+  | "packsBetween"
+  | "packsAfter"
+  | "setPack"
+  | "dropPack";
+
 /** Prepares everything at once: a file that lacks a table is found out here. */
 export function prepareSql(db: DatabaseSync): Sql {
   const prepare = (text: string): StatementSync => db.prepare(text, { returnArrays: true });
@@ -137,6 +160,7 @@ export function prepareSql(db: DatabaseSync): Sql {
     begin: prepare(TEXTS.begin),
     commit: prepare(TEXTS.commit),
     rollback: prepare(TEXTS.rollback),
+    ...prepareLabels(prepare),
     meta: prepare(TEXTS.meta),
     setMeta: prepare(TEXTS.setMeta),
     allSeries: prepare(TEXTS.allSeries),
@@ -152,13 +176,6 @@ export function prepareSql(db: DatabaseSync): Sql {
     exchange: prepare(TEXTS.exchange),
     rowSpan: prepare(TEXTS.rowSpan),
     dropPredictions: prepare(TEXTS.dropPredictions),
-    addLabel: prepare(TEXTS.addLabel),
-    addLabels: prepare(TEXTS.addLabels),
-    label: prepare(TEXTS.label),
-    labelsBetween: prepare(TEXTS.labelsBetween),
-    labelHeads: prepare(TEXTS.labelHeads),
-    relinkLabel: prepare(TEXTS.relinkLabel),
-    dropLabel: prepare(TEXTS.dropLabel),
     allSpans: prepare(TEXTS.allSpans),
     addSpan: prepare(TEXTS.addSpan),
     dropSpan: prepare(TEXTS.dropSpan),
@@ -185,6 +202,25 @@ export function prepareSql(db: DatabaseSync): Sql {
     state: prepare(TEXTS.state),
     setState: prepare(TEXTS.setState),
     usedPages: prepare(TEXTS.usedPages),
+  };
+}
+
+type Prepare = (text: string) => StatementSync;
+
+function prepareLabels(prepare: Prepare): Pick<Sql, LabelStatement> {
+  return {
+    addLabel: prepare(TEXTS.addLabel),
+    addLabels: prepare(TEXTS.addLabels),
+    label: prepare(TEXTS.label),
+    labelsBetween: prepare(TEXTS.labelsBetween),
+    labelHeads: prepare(TEXTS.labelHeads),
+    relinkLabel: prepare(TEXTS.relinkLabel),
+    dropLabel: prepare(TEXTS.dropLabel),
+    packUpTo: prepare(TEXTS.packUpTo),
+    packsBetween: prepare(TEXTS.packsBetween),
+    packsAfter: prepare(TEXTS.packsAfter),
+    setPack: prepare(TEXTS.setPack),
+    dropPack: prepare(TEXTS.dropPack),
   };
 }
 

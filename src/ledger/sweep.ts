@@ -2,11 +2,11 @@
 
 import type { Change } from "../facts/pair.ts";
 import type { Clock } from "../kernel/clock.ts";
-import { decodeRevision, decodeWaiting } from "./codec.ts";
+import { decodeWaiting } from "./codec.ts";
 import type { Revision } from "./codec.ts";
 import { holding, truthOf } from "./join.ts";
 import type { Block } from "./row-book.ts";
-import { many, num, one } from "./sql.ts";
+import { many, num } from "./sql.ts";
 import { chainOf, forgetHistory, placesOf, removePlace } from "./wait.ts";
 import { Walker } from "./walk.ts";
 import type { WalkedRow } from "./walk.ts";
@@ -162,8 +162,9 @@ function forget(work: Work, exchange: Exchange, gone: Change[]): number {
 
 function dropChain(work: Work, newest: Revision): void {
   for (let step: Revision | null = newest; step !== null;) {
-    work.sql.dropLabel.run(step.seq);
-    step = step.prev > 0 ? decodeRevision(one(work.sql.label.get(step.prev))) : null;
+    const { seq, prev }: Revision = step;
+    step = prev > 0 ? work.labels.get(prev) : null;
+    work.labels.drop(seq);
   }
 }
 

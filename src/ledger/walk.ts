@@ -1,11 +1,11 @@
 // Reading rows in order, with the revision that holds for each: for loading, exact windows and retention.
 
 import type { Prediction } from "../facts/prediction.ts";
-import { decodeRevision, decodeRow, toPrediction } from "./codec.ts";
+import { decodeRow, toPrediction } from "./codec.ts";
 import type { Head, Revision, StoredRow } from "./codec.ts";
+import { revisionAt, revisionsBetween } from "./label-table.ts";
 import { readRow } from "./lookup.ts";
 import type { Shelf } from "./lookup.ts";
-import { many, one } from "./sql.ts";
 import type { Cells, Sql } from "./sql.ts";
 
 export interface WalkedRow {
@@ -53,12 +53,11 @@ export function readRevisions(sql: Sql, seqs: readonly number[]): Map<number, Re
   const sorted = Float64Array.from(seqs).sort();
   const first = sorted[0] ?? 0;
   const last = sorted[sorted.length - 1] ?? 0;
-  const keep = (cells: Cells | null): void => {
-    const revision = decodeRevision(cells);
+  const keep = (revision: Revision | null): void => {
     if (revision !== null) found.set(revision.seq, revision);
   };
   if (last - first < sorted.length * 4)
-    for (const cells of many(sql.labelsBetween.all(first, last))) keep(cells);
-  else for (const seq of sorted) keep(one(sql.label.get(seq)));
+    for (const revision of revisionsBetween(sql, first, last)) keep(revision);
+  else for (const seq of sorted) keep(revisionAt(sql, seq));
   return found;
 }

@@ -2,11 +2,12 @@
 
 import type { Change } from "../facts/pair.ts";
 import { hashText } from "./hash.ts";
+import type { LabelTable } from "./label-table.ts";
+import { RecentRows } from "./recent-rows.ts";
 import { RowBook } from "./row-book.ts";
 import type { RowBookOptions } from "./row-book.ts";
 import { RowCache } from "./row-cache.ts";
 import { SeriesBook } from "./series-book.ts";
-import { LABELS_TOGETHER, LABEL_COLUMNS } from "./sql.ts";
 import type { Sql } from "./sql.ts";
 import type { LedgerNeeds } from "./types.ts";
 import { WaitingBook } from "./waiting-book.ts";
@@ -19,6 +20,7 @@ export class Memory {
   readonly series = new SeriesBook();
   readonly words = new Words();
   readonly recent = new RowCache();
+  readonly columns = new RecentRows();
   /** session -> last batch. */
   readonly marks = new Map<string, number>();
   /** Of the hash of names: the file's own, since sealed segments keep hashes. */
@@ -55,43 +57,16 @@ export class Memory {
   }
 }
 
-/** Label revisions on their way to the table: many go with one statement. */
-export class LabelBuffer {
-  readonly #sql: Sql;
-  #cells: LabelCell[] = [];
-
-  constructor(sql: Sql) {
-    this.#sql = sql;
-  }
-
-  /** The columns of one revision, in the order of the table. */
-  add(...cells: readonly LabelCell[]): void {
-    for (const cell of cells) this.#cells.push(cell);
-    if (this.#cells.length < LABELS_TOGETHER * LABEL_COLUMNS) return;
-    this.#sql.addLabels.run(...this.#cells);
-    this.#cells = [];
-  }
-
-  /** Before anything reads or changes the table, and before the commit. */
-  flush(): void {
-    if (this.#cells.length === 0) return;
-    const cells = this.#cells;
-    this.#cells = [];
-    for (let at = 0; at < cells.length; at += LABEL_COLUMNS)
-      this.#sql.addLabel.run(...cells.slice(at, at + LABEL_COLUMNS));
-  }
-}
-
-type LabelCell = number | string | null;
-
 export interface Work {
-  readonly labels: LabelBuffer;
+  readonly labels: LabelTable;
   readonly sql: Sql;
   readonly memory: Memory;
   readonly normalise: LedgerNeeds["normalise"];
   readonly waitingMax: number;
   /** Run newest first when the transaction did not happen. */
   readonly undo: (() => void)[];
+  /** Row, and the revision that held, of every head that was moved; put back newest first, before `undo`. */
+  readonly moved: number[];
   /** Run when it did. */
   readonly after: (() => void)[];
   readonly changes: Change[];

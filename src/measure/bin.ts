@@ -45,13 +45,34 @@ export class Bin {
     return this.#totals?.mergeable ?? true;
   }
 
+  /** False: some figures rest on buckets of scores, errors or labels. */
+  get exact(): boolean {
+    return this.#totals?.exact ?? true;
+  }
+
   take(step: Step): void {
+    this.count(step);
+    if (step.pairs !== 0 && this.#yardstick !== null) this.#ownOf(this.#yardstick).add(step.pairs);
+  }
+
+  /** Counts the row; its pair comes later, with `gather`. Before that the bin must not be asked for metrics. */
+  count(step: Step): void {
     this.#predictions += step.predictions;
     if (step.pairs === 0) return;
     this.#labeled += step.pairs;
     this.#evaluation = null;
     this.#components = null;
-    if (this.#yardstick !== null) this.#ownOf(this.#yardstick).add(step.pairs);
+  }
+
+  /** Takes in pairs that were counted before. */
+  gather(pairs: Totals): void {
+    if (this.#yardstick !== null) this.#ownOf(this.#yardstick).merge(pairs, 1);
+  }
+
+  /** Where pairs for all of `bins` can be gathered; null: nothing is kept of pairs, or of bins. */
+  static gathering(bins: readonly Bin[]): Totals | null {
+    const totals = bins.flatMap((bin) => (bin.#yardstick === null ? [] : [bin.#ownOf(bin.#yardstick)]));
+    return totals[0]?.gathering(totals) ?? null;
   }
 
   merge(other: Bin, sign: 1 | -1): void {

@@ -82,6 +82,10 @@ class BinaryTotals implements Totals {
     return this.#scores !== null || this.#scored === 0;
   }
 
+  get exact(): boolean {
+    return this.#scores?.isExact ?? true;
+  }
+
   add(sign: Sign): void {
     const { actual, decided, score, bucket, squared, logLoss } = this.#pair;
     if (actual === POSITIVE) {
@@ -108,7 +112,8 @@ class BinaryTotals implements Totals {
     this.#fn += sign * other.#fn;
     this.#tn += sign * other.#tn;
     this.#scored += sign * other.#scored;
-    if (this.#scores === null || other.#scored === 0) return;
+    // Gathered pairs may be as many that went as that came: what they hold counts, not how many they are.
+    if (this.#scores === null || (other.#scored === 0 && other.#scores === null)) return;
     this.#squared.merge(other.#squared, sign);
     this.#logLoss.merge(other.#logLoss, sign);
     this.#bins.merge(other.#bins, sign);
@@ -116,6 +121,12 @@ class BinaryTotals implements Totals {
       this.#buckets[i] = (this.#buckets[i] ?? 0) + sign * count;
     invariant(other.#scores, "scores to merge");
     this.#scores.merge(other.#scores, sign);
+  }
+
+  gathering(peers: readonly Totals[]): Totals {
+    const scores = peers.flatMap((peer) => (peer instanceof BinaryTotals ? (peer.#scores ?? []) : []));
+    const gathered = this.#scores === null ? null : ScoreHistogram.gathering(scores);
+    return new BinaryTotals(this.#pair, this.#rules, gathered);
   }
 
   evaluate(): Evaluation {

@@ -4,6 +4,7 @@ import { invariant } from "../kernel/problem.ts";
 import type { Components, Evaluation, Sign, Totals } from "./totals.ts";
 
 export class CountedRows implements Totals {
+  readonly exact = true;
   #rows = 0;
 
   get mergeable(): boolean {
@@ -17,6 +18,10 @@ export class CountedRows implements Totals {
   merge(other: Totals, sign: Sign): void {
     invariant(other instanceof CountedRows, "totals of one task");
     this.#rows += sign * other.#rows;
+  }
+
+  gathering(): Totals {
+    return new CountedRows();
   }
 
   evaluate(): Evaluation {

@@ -11,7 +11,12 @@ const SQUARE_MAX = 2 ** 480;
 const SPLITTER = 2 ** 27 + 1;
 
 export class ExactSum {
-  /** Non-overlapping, by increasing magnitude, no zeros; their exact sum is the value. Normally one to three. */
+  /**
+   * Two doubles that take nearly every addend: the rounding errors of the first go to the second. What the second cannot hold
+   * without an error of its own goes to #parts, so the value is the exact sum of all three.
+   */
+  readonly #quick = new Float64Array(2);
+  /** Non-overlapping, by increasing magnitude, no zeros. Normally none. */
   readonly #parts: number[] = [];
   /** What was too large for #parts, in units of 2^-1074. */
   #large = 0n;
@@ -22,28 +27,25 @@ export class ExactSum {
       this.#large += toUnits(addend);
       return;
     }
-    const parts = this.#parts;
-    const count = parts.length;
-    let sum = addend;
-    let kept = 0;
-    for (let i = 0; i < count; i++) {
-      const part = parts[i] ?? 0;
-      const next = sum + part;
-      const virtual = next - sum;
-      const error = sum - (next - virtual) + (part - virtual);
-      if (error !== 0) parts[kept++] = error;
-      sum = next;
-    }
-    if (sum !== 0) {
-      if (kept === parts.length) parts.push(sum);
-      else parts[kept] = sum;
-      kept++;
-    }
-    while (parts.length > kept) parts.pop();
+    const quick = this.#quick;
+    const high = quick[0] ?? 0;
+    const sum = high + addend;
+    const virtual = sum - high;
+    const error = high - (sum - virtual) + (addend - virtual);
+    quick[0] = sum;
+    if (error === 0) return;
+    const low = quick[1] ?? 0;
+    const rest = low + error;
+    const part = rest - low;
+    const left = low - (rest - part) + (error - part);
+    quick[1] = rest;
+    if (left !== 0) grow(this.#parts, left);
   }
 
   /** Adds (sign 1) or takes away (sign -1) all that `other` holds. */
   merge(other: ExactSum, sign: 1 | -1): void {
+    this.add(sign * (other.#quick[0] ?? 0));
+    this.add(sign * (other.#quick[1] ?? 0));
     for (const part of other.#parts) this.add(sign * part);
     this.#large += sign === 1 ? other.#large : -other.#large;
   }
@@ -51,14 +53,14 @@ export class ExactSum {
   /** The exact sum in units of 2^-1074. */
   units(): bigint {
     let units = this.#large;
-    for (const part of this.#parts) units += toUnits(part);
+    for (const part of this.#expansion()) units += toUnits(part);
     return units;
   }
 
   /** The correctly rounded sum (ties to even); infinite when beyond the doubles. */
   value(): number {
     if (this.#large !== 0n) return ratio(this.units(), 1n << UNIT_BITS);
-    const parts = this.#parts;
+    const parts = this.#expansion();
     let at = parts.length - 1;
     let high = parts[at] ?? 0;
     let low = 0;
@@ -83,6 +85,34 @@ export class ExactSum {
     if (this.#large !== 0n) return ratio(this.units(), BigInt(count) << UNIT_BITS);
     return this.value() / count;
   }
+
+  /** All but #large: non-overlapping, by increasing magnitude, no zeros. */
+  #expansion(): number[] {
+    const parts = [...this.#parts];
+    for (const part of this.#quick) grow(parts, part);
+    return parts;
+  }
+}
+
+/** Adds a double to an expansion (Shewchuk's Grow-Expansion without zeros). */
+function grow(parts: number[], addend: number): void {
+  const count = parts.length;
+  let sum = addend;
+  let kept = 0;
+  for (let i = 0; i < count; i++) {
+    const part = parts[i] ?? 0;
+    const next = sum + part;
+    const virtual = next - sum;
+    const error = sum - (next - virtual) + (part - virtual);
+    if (error !== 0) parts[kept++] = error;
+    sum = next;
+  }
+  if (sum !== 0) {
+    if (kept === parts.length) parts.push(sum);
+    else parts[kept] = sum;
+    kept++;
+  }
+  while (parts.length > kept) parts.pop();
 }
 
 /** The square of a double, unrounded: `high + low`, or `units` (of 2^-2148) where doubles cannot hold it. */

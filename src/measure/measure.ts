@@ -39,6 +39,11 @@ interface ModelTrack {
   readonly refused: Set<string>;
 }
 
+interface Measured {
+  readonly model: ModelTrack;
+  readonly track: VersionTrack;
+}
+
 const DEFAULT_WINDOWS = ["1h", "24h", "7d", "all"];
 const LABEL_HORIZON_MS = 7 * 86_400_000;
 const SERIES_MAX = 200;
@@ -57,6 +62,8 @@ class RunningMeasure implements Measure {
   readonly #limit: SeriesLimit;
   readonly #models = new Map<string, ModelTrack>();
   #lastAt: number | null;
+  /** What was measured last: changes come in runs of one version. */
+  #last: Measured | null = null;
 
   constructor(options: MeasureOptions, needs: MeasureNeeds) {
     this.#needs = needs;
@@ -75,6 +82,11 @@ class RunningMeasure implements Measure {
 
   #take(change: Change, news: News): void {
     const { prediction } = change;
+    const last = this.#last;
+    if (last !== null && last.track.version === prediction.version && last.model.name === prediction.model) {
+      this.#give(last, change, news);
+      return;
+    }
     let model = this.#models.get(prediction.model);
     if (model === undefined) {
       if (change.kind !== "predicted" || this.#models.size >= MODELS_MAX) return;
@@ -86,6 +98,11 @@ class RunningMeasure implements Measure {
       track = this.#beginVersion(model, { version, at: this.#lastAt, arrival: null });
     }
     if (track === undefined) return;
+    this.#last = { model, track };
+    this.#give(this.#last, change, news);
+  }
+
+  #give({ model, track }: Measured, change: Change, news: News): void {
     track.apply(change, news);
     if (track.predictions === 0) this.#forget(model, track);
   }
@@ -178,6 +195,7 @@ class RunningMeasure implements Measure {
     const known = before === undefined ? [] : [...before.versions.keys(), ...before.refused];
     const versions = new Set([...known, ...(this.#needs.versionsOf?.(model) ?? [])]);
     if (before === undefined && (versions.size === 0 || this.#models.size >= MODELS_MAX)) return;
+    this.#last = null;
     for (const track of before?.versions.values() ?? []) track.release();
     const fresh = this.#begin(model);
     const sameTask = before?.spec?.task === fresh.spec?.task;
@@ -318,6 +336,7 @@ class RunningMeasure implements Measure {
   }
 
   #forget(model: ModelTrack, track: VersionTrack): void {
+    this.#last = null;
     track.release();
     model.versions.delete(track.version);
   }

@@ -69,6 +69,10 @@ class MulticlassTotals implements Totals {
     return this.#scores !== null || this.#scored === 0;
   }
 
+  get exact(): boolean {
+    return this.#scores?.every(({ isExact }) => isExact) ?? true;
+  }
+
   add(sign: Sign): void {
     const { actual, predicted, side, scores, logLoss, squared } = this.#pair;
     this.#count(actual * RADIX + predicted, sign);
@@ -86,12 +90,22 @@ class MulticlassTotals implements Totals {
     this.#scored += sign * other.#scored;
     this.#logLoss.merge(other.#logLoss, sign);
     this.#brier.merge(other.#brier, sign);
-    if (this.#scores === null || other.#scored === 0) return;
+    // Gathered pairs may be as many that went as that came: what they hold counts, not how many they are.
+    if (this.#scores === null || (other.#scored === 0 && other.#scores === null)) return;
     for (const [i, histogram] of this.#scores.entries()) {
       const theirs = other.#scores?.[i];
       invariant(theirs, "scores to merge");
       histogram.merge(theirs, sign);
     }
+  }
+
+  gathering(peers: readonly Totals[]): Totals {
+    const gathered = this.#scores?.map((_, i) =>
+      ScoreHistogram.gathering(
+        peers.flatMap((peer) => (peer instanceof MulticlassTotals ? (peer.#scores?.[i] ?? []) : [])),
+      ),
+    );
+    return new MulticlassTotals(this.#pair, this.#rules, gathered ?? null);
   }
 
   evaluate(labeled: number): Evaluation {

@@ -61,12 +61,14 @@ export function readErrorPair(
   const distance = label - centre;
   const distanceSquare = distance * distance;
   const { moments } = pair;
+  const largest = Math.max(square, distanceSquare);
   moments[0] = square * square;
   moments[1] = square * distance;
   moments[2] = square * distanceSquare;
   moments[3] = distanceSquare * distance;
   moments[4] = distanceSquare * distanceSquare;
-  pair.finite = moments.every(Number.isFinite);
+  // From 1 on none of the five is greater than the square of the greater one; below, all are finite.
+  pair.finite = largest * largest < Infinity;
 }
 
 export class RegressionSums {

@@ -19,17 +19,30 @@ const createHistogram = (): ScoreHistogram =>
     { exact: VALUES_MAX, buckets: VALUES_MAX, purse: { left: 0 } },
   );
 
+interface Spreads {
+  readonly errors: ScoreHistogram;
+  readonly labels: ScoreHistogram;
+}
+
 class RegressionTotals implements Totals {
   readonly mergeable = true;
   readonly #pair: ErrorPair;
   readonly #sums: RegressionSums;
+  readonly #centre: number;
   /** |error| and label of each row. */
-  readonly #errors = createHistogram();
-  readonly #labels = createHistogram();
+  readonly #errors: ScoreHistogram;
+  readonly #labels: ScoreHistogram;
 
-  constructor(pair: ErrorPair, centre: number) {
+  constructor(pair: ErrorPair, centre: number, of: Spreads) {
     this.#pair = pair;
+    this.#centre = centre;
     this.#sums = new RegressionSums(centre);
+    this.#errors = of.errors;
+    this.#labels = of.labels;
+  }
+
+  get exact(): boolean {
+    return this.#errors.isExact && this.#labels.isExact;
   }
 
   add(sign: Sign): void {
@@ -45,6 +58,14 @@ class RegressionTotals implements Totals {
     this.#sums.merge(other.#sums, sign);
     this.#errors.merge(other.#errors, sign);
     this.#labels.merge(other.#labels, sign);
+  }
+
+  gathering(peers: readonly Totals[]): Totals {
+    const ours = peers.filter((peer) => peer instanceof RegressionTotals);
+    return new RegressionTotals(this.#pair, this.#centre, {
+      errors: ScoreHistogram.gathering(ours.map((peer) => peer.#errors)),
+      labels: ScoreHistogram.gathering(ours.map((peer) => peer.#labels)),
+    });
   }
 
   evaluate(labeled: number): Evaluation {
@@ -88,7 +109,9 @@ class RegressionYardstick implements Yardstick {
   }
 
   create(kind: TotalsKind): Totals {
-    return kind === "pane" ? new CountedRows() : new RegressionTotals(this.#pair, this.#offset);
+    if (kind === "pane") return new CountedRows();
+    const spreads = { errors: createHistogram(), labels: createHistogram() };
+    return new RegressionTotals(this.#pair, this.#offset, spreads);
   }
 
   arrive(arrival: ArrivalTotals): void {

@@ -2,6 +2,7 @@
 // then buckets on the leading bits of the double, coarser by one bit whenever there are too many. A label can be taken back.
 
 import { bucketEnd, MANTISSA_BITS, sharedBits, truncate } from "./float-bits.ts";
+import { invariant } from "../kernel/problem.ts";
 import { KeyIndex } from "./key-index.ts";
 
 const FIRST_SLOTS = 8;
@@ -57,6 +58,17 @@ export class ScoreHistogram {
     this.#keys = new Float64Array(FIRST_SLOTS).fill(Number.NaN);
   }
 
+  /** An empty one without limits, for rows that then go to each of `peers` by `merge`: as fine as the finest of them. */
+  static gathering(peers: readonly ScoreHistogram[]): ScoreHistogram {
+    const limits = { exact: Infinity, buckets: Infinity, purse: { left: 0 } };
+    const [first] = peers;
+    invariant(first, "histograms to gather for");
+    const gathering = new ScoreHistogram(first.#shape, limits);
+    const bits = peers.reduce((finest, peer) => Math.max(finest, peer.#bits), 0);
+    if (bits < MANTISSA_BITS) gathering.#coarsenTo(bits);
+    return gathering;
+  }
+
   /** Leading mantissa bits that are told apart; 52: every score is. */
   get bits(): number {
     return this.#bits;
@@ -83,15 +95,21 @@ export class ScoreHistogram {
   merge(other: ScoreHistogram, sign: 1 | -1): void {
     if (this.#bits > other.#bits) this.#coarsenTo(other.#bits);
     const sides = this.#shape.sides;
-    for (const from of other.#sort()) {
-      const key = other.#keys[from] ?? 0;
+    const keys = other.#keys;
+    for (let from = 0; from < keys.length; from++) {
+      const key = keys[from] ?? Number.NaN;
+      if (Number.isNaN(key)) continue;
       const first = other.isExact ? key : (other.#firsts[from] ?? Number.NaN);
       const slot = this.#slotOf(key, first);
       for (let side = 0; side < sides; side++) {
         const at = slot * sides + side;
         this.#counts[at] = (this.#counts[at] ?? 0) + sign * (other.#counts[from * sides + side] ?? 0);
       }
-      this.#dropIfEmpty(slot);
+    }
+    // Only now: one that is empty for a moment would begin anew, finer than what is still to come.
+    for (const key of keys) {
+      const slot = Number.isNaN(key) ? -1 : this.#slotAt(this.#keyOf(key));
+      if (slot >= 0) this.#dropIfEmpty(slot);
     }
     this.#fit();
   }

@@ -17,6 +17,8 @@ const AHEAD_ROWS = 1024;
 export interface Share {
   total: Bin;
   readonly panes: Map<number, Bin>;
+  /** The pane that was met last: neighbours in time come together. */
+  last: { readonly at: number; readonly pane: Bin } | null;
 }
 
 /** Unix ms: fromTs < ts <= toTs. */
@@ -88,21 +90,35 @@ export class SlidingWindow {
   }
 
   createShare(): Share {
-    return { total: new Bin(this.#yardstick, "total"), panes: new Map() };
+    return { total: new Bin(this.#yardstick, "total"), panes: new Map(), last: null };
   }
 
-  take(share: Share, ts: number, step: Step): void {
+  /** Whether the totals hold rows of this time. */
+  holds(ts: number): boolean {
+    return this.#edge !== null && ts > this.#edge;
+  }
+
+  /** Takes a row into its pane; whoever calls takes it into the totals if they hold it. */
+  takePane(share: Share, ts: number, step: Step): void {
     if (this.#ahead !== null && ts > this.#ahead.fromTs && ts <= this.#ahead.toTs) this.#ahead = null;
-    if (this.#edge !== null && ts > this.#edge) share.total.take(step);
     const at = Math.floor(ts / this.window.stepMs);
     if (at < this.#floor) return;
+    const { last } = share;
+    if (last !== null && last.at === at) last.pane.take(step);
+    else share.last = this.#takeInto(share, at, step);
+    if (share.last?.pane.predictions !== 0) return;
+    share.panes.delete(at);
+    share.last = null;
+  }
+
+  #takeInto(share: Share, at: number, step: Step): { at: number; pane: Bin } {
     let pane = share.panes.get(at);
     if (pane === undefined) {
       pane = new Bin(this.#yardstick, "pane");
       share.panes.set(at, pane);
     }
     pane.take(step);
-    if (pane.predictions === 0) share.panes.delete(at);
+    return { at, pane };
   }
 
   /** Twice the panes of a window are kept between two questions; then the older half goes. Call it once a row. */
@@ -146,8 +162,9 @@ export class SlidingWindow {
   #dropBelow(floor: number): void {
     if (floor <= this.#floor) return;
     this.#floor = floor;
-    for (const { panes } of this.#source.shares()) {
-      for (const at of panes.keys()) if (at < floor) panes.delete(at);
+    for (const share of this.#source.shares()) {
+      share.last = null;
+      for (const at of share.panes.keys()) if (at < floor) share.panes.delete(at);
     }
   }
 

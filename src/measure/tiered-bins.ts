@@ -52,6 +52,8 @@ interface Tier<T> extends TierPlan {
 export class TieredBins<T> {
   readonly #kind: BinKind<T>;
   readonly #tiers: readonly Tier<T>[];
+  /** The bin that was changed last: neighbours in time come together. */
+  #last: { readonly tier: Tier<T>; readonly at: number; readonly bin: T } | null = null;
 
   constructor(kind: BinKind<T>, plan: readonly TierPlan[]) {
     this.#kind = kind;
@@ -64,6 +66,15 @@ export class TieredBins<T> {
 
   /** Changes the bin of a time; one that is empty afterwards goes. */
   change(ts: number, by: (bin: T) => void): void {
+    const last = this.#last;
+    // A bin lies in one tier with all its times: floors are ends of the next tier's bins.
+    if (last !== null && Math.floor(ts / last.tier.stepMs) === last.at) {
+      by(last.bin);
+      if (!this.#kind.isEmpty(last.bin)) return;
+      last.tier.bins.delete(last.at);
+      this.#last = null;
+      return;
+    }
     for (const [place, tier] of this.#tiers.entries()) {
       const at = Math.floor(ts / tier.stepMs);
       if (at < tier.floor) continue;
@@ -73,7 +84,11 @@ export class TieredBins<T> {
         tier.bins.set(at, bin);
       }
       by(bin);
-      if (this.#kind.isEmpty(bin)) tier.bins.delete(at);
+      this.#last = { tier, at, bin };
+      if (this.#kind.isEmpty(bin)) {
+        tier.bins.delete(at);
+        this.#last = null;
+      }
       if (tier.bins.size > BINS_MAX) this.#trim(place, tier);
       return;
     }
@@ -112,6 +127,7 @@ export class TieredBins<T> {
     const floor = (Math.floor(floorTs / next.stepMs) * next.stepMs) / tier.stepMs;
     if (floor <= tier.floor) return;
     tier.floor = floor;
+    this.#last = null;
     for (const [at, bin] of tier.bins) {
       if (at >= floor) continue;
       tier.bins.delete(at);

@@ -71,8 +71,12 @@ export interface Totals {
   add(sign: Sign): void;
   /** Adds or takes away all of `other` (made by the same yardstick). */
   merge(other: Totals, sign: Sign): void;
+  /** An empty one for pairs that then go to each of `peers` (of this task) by `merge`, at no loss. It is never asked. */
+  gathering(peers: readonly Totals[]): Totals;
   /** False when it counted scores without keeping them: then only its rows can be merged. */
   readonly mergeable: boolean;
+  /** False: there were too many different scores, errors or labels to count each apart; some figures are approximate. */
+  readonly exact: boolean;
   /** `labeled`: how many pairs it holds. */
   evaluate(labeled: number): Evaluation;
   components(labeled: number): Components;

@@ -46,16 +46,16 @@ function isCoarse(fields: ReadonlyMap<string, unknown>): boolean {
 
 function fromScores(field: string): boolean {
   const name = field.split(".").at(-1) ?? "";
-  return FROM_SCORES.has(name) || name.startsWith("roc_auc") || RESTING_ON_SCORES.test(field);
+  return FROM_SCORES.has(name) || /^roc_auc|_bound$/.test(name) || RESTING_ON_SCORES.test(field);
 }
 
 type Found = Pick<Difference, "field" | "kept" | "rebuilt">;
 
-/** Fields in which two sheets differ; `Object.is` tells -0 from 0 and every last bit. */
-export function compareSheets(kept: Sheet, rebuilt: Sheet): Found[] {
+/** Fields in which two sheets differ; `Object.is` tells -0 from 0 and every last bit. `exact`: neither rests on buckets. */
+export function compareSheets(kept: Sheet, rebuilt: Sheet, exact = true): Found[] {
   const one = fieldsOf(kept);
   const other = fieldsOf(rebuilt);
-  const coarse = isCoarse(one) || isCoarse(other);
+  const coarse = !exact || isCoarse(one) || isCoarse(other);
   const found: Found[] = [];
   for (const field of new Set([...one.keys(), ...other.keys()])) {
     if (coarse && fromScores(field)) continue;
@@ -69,6 +69,7 @@ interface NamedSheet {
   readonly slice: string;
   readonly name: string;
   readonly sheet: Sheet;
+  readonly exact: boolean;
 }
 
 const NOTHING: Sheet = Object.freeze({ predictions: 0, labeled: 0 });
@@ -95,13 +96,14 @@ function binsOf(track: VersionTrack, at: number, lagMs: number | null): NamedShe
   const bins: NamedSheet[] = [];
   const everything = { window: undefined, slice: undefined };
   track.answer(at, everything, (slice, { name }, { bin }) =>
-    bins.push({ slice, name: `${name} window`, sheet: sheetOf(bin) }),
+    bins.push({ slice, name: `${name} window`, sheet: sheetOf(bin), exact: bin.exact }),
   );
-  for (const { slice, name, bin } of track.bins()) bins.push({ slice, name, sheet: sheetOf(bin) });
+  for (const { slice, name, bin } of track.bins())
+    bins.push({ slice, name, sheet: sheetOf(bin), exact: bin.exact });
   if (lagMs === null) return bins;
   const unlimited = { at, budget: { rows: Number.MAX_SAFE_INTEGER } };
   track.answerMatured(unlimited, everything, (slice, { name }, { bin }) =>
-    bins.push({ slice, name: `${name} matured`, sheet: sheetOf(bin) }),
+    bins.push({ slice, name: `${name} matured`, sheet: sheetOf(bin), exact: bin.exact }),
   );
   return bins;
 }
@@ -115,14 +117,13 @@ export function compareTracks(
   const keyOf = (slice: string, name: string): string => JSON.stringify([slice, name]);
   const { lagMs } = kept.delays(at);
   const common = lagMs === rebuilt.delays(at).lagMs ? lagMs : null;
-  const fresh = new Map(
-    binsOf(rebuilt, at, common).map(({ slice, name, sheet }) => [keyOf(slice, name), sheet]),
-  );
+  const fresh = new Map(binsOf(rebuilt, at, common).map((each) => [keyOf(each.slice, each.name), each]));
   const found: (Found & { slice: string; part: string })[] = [];
   let compared = 0;
-  for (const { slice, name, sheet } of binsOf(kept, at, common)) {
+  for (const { slice, name, sheet, exact } of binsOf(kept, at, common)) {
     compared++;
-    const differing = compareSheets(sheet, fresh.get(keyOf(slice, name)) ?? NOTHING);
+    const again = fresh.get(keyOf(slice, name));
+    const differing = compareSheets(sheet, again?.sheet ?? NOTHING, exact && again?.exact !== false);
     for (const each of differing.slice(0, FIELDS_MAX)) found.push({ ...each, slice, part: name });
   }
   return { compared, found };

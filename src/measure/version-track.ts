@@ -4,7 +4,9 @@ import type { Change, Truth } from "../facts/pair.ts";
 import type { Prediction } from "../facts/prediction.ts";
 import { Bin, type Step } from "./bin.ts";
 import { DelayBook, type DelayFigures } from "./delays.ts";
-import { MaturedSet, type MaturedShare, type Start } from "./matured.ts";
+import { MaturedSet, type Start } from "./matured.ts";
+import { Gatherer } from "./gatherer.ts";
+import { binsOf, releaseSeries, type Series } from "./series.ts";
 import type { RowBudget } from "./rows-ahead.ts";
 import type { SliceOwner } from "./series-limit.ts";
 import { type Share, sliceNames, SlidingWindow, type TimedWindow } from "./sliding.ts";
@@ -18,14 +20,10 @@ const UNPAIRED: Step = { predictions: 0, pairs: -1 };
 /** Refused slices that are remembered; beyond, no further slice of the version is begun. */
 const REFUSED_MAX = 1000;
 
-interface Series {
-  readonly slice: string;
-  readonly all: Bin;
-  /** One per timed window, in their order. */
-  readonly shares: readonly Share[];
-  /** One per window, in their order. */
-  readonly matured: readonly MaturedShare[];
-}
+/** Pairs gathered in all series of a version, at most; about 40 bytes each while scores are exact. */
+const GATHERED_MAX = 16_384;
+/** Bits of a set of windows. */
+const WINDOW_BITS_MAX = 30;
 
 export class VersionTrack implements SliceOwner {
   readonly version: string;
@@ -40,6 +38,7 @@ export class VersionTrack implements SliceOwner {
   /** The delays as of an instant, until something changes. */
   #figures: { readonly at: number; readonly figures: DelayFigures } | null = null;
   #unfit = 0;
+  #gathered = 0;
   #firstTs = Number.POSITIVE_INFINITY;
   #lastTs = Number.NEGATIVE_INFINITY;
   #lastLabelReceivedAt: number | null = null;
@@ -110,6 +109,7 @@ export class VersionTrack implements SliceOwner {
 
   /** Moves the windows to `at` and shows their bins. */
   answer(at: number, wanted: Answering, visit: BinVisitor): void {
+    this.#settle();
     const timed = new Map(this.#sliding.map((sliding, i) => [sliding.window.name, i]));
     for (const [order, { name }] of this.#setup.windows.entries()) {
       if (wanted.window !== undefined && wanted.window !== name) continue;
@@ -156,6 +156,7 @@ export class VersionTrack implements SliceOwner {
 
   /** Every pane and total as it is, under a name that says which. */
   *bins(): Generator<NamedBin> {
+    this.#settle();
     for (const series of this.#all()) {
       const { slice } = series;
       yield { slice, name: "all", bin: series.all };
@@ -185,6 +186,7 @@ export class VersionTrack implements SliceOwner {
   }
 
   release(): void {
+    this.#settle();
     for (const series of this.#all()) releaseSeries(series);
     this.#setup.limit.leave(this.seriesCount);
   }
@@ -192,6 +194,7 @@ export class VersionTrack implements SliceOwner {
   /** Why each window has no answer; null: it has one. */
   #moveMatured(at: number, budget: RowBudget): (MaturedGap | null)[] {
     const { gap, lagMs } = this.delays(at);
+    this.#settle();
     if (lagMs === null) {
       this.#matured.release();
       return this.#setup.windows.map(() => gap);
@@ -240,6 +243,7 @@ export class VersionTrack implements SliceOwner {
   #createSeries(slice: string): Series {
     return {
       slice,
+      gatherer: new Gatherer(),
       all: new Bin(this.#setup.yardstick, "total"),
       shares: this.#sliding.map((sliding) => sliding.createShare()),
       matured: this.#setup.windows.map(() => ({ total: new Bin(this.#setup.yardstick, "total") })),
@@ -301,16 +305,46 @@ export class VersionTrack implements SliceOwner {
   }
 
   #touch(prediction: Prediction, step: Step): void {
+    const { ts } = prediction;
+    const windows = this.#windowsOf(ts);
     for (const series of this.#seriesOf(prediction)) {
-      series.all.take(step);
+      if (windows === null || step.pairs === 0) this.#takeAlone(series, ts, step);
+      else {
+        series.gatherer.take(windows, (bits) => binsOf(series, bits), step);
+        this.#gathered++;
+      }
       for (let i = 0; i < this.#sliding.length; i++) {
         const share = series.shares[i];
-        if (share !== undefined) this.#sliding[i]?.take(share, prediction.ts, step);
-      }
-      for (let i = 0; i < series.matured.length; i++) {
-        if (this.#matured.holds(i, prediction.ts)) series.matured[i]?.total.take(step);
+        if (share !== undefined) this.#sliding[i]?.takePane(share, ts, step);
       }
     }
+    if (this.#gathered >= GATHERED_MAX) this.#settle();
+  }
+
+  /** The windows whose totals hold rows of this time, as bits: the one of everything, timed ones, matured ones. null: too many. */
+  #windowsOf(ts: number): number | null {
+    const timed = this.#sliding.length;
+    const matured = this.#setup.windows.length;
+    if (1 + timed + matured > WINDOW_BITS_MAX) return null;
+    let bits = 1;
+    for (let i = 0; i < timed; i++) if (this.#sliding[i]?.holds(ts) === true) bits |= 2 << i;
+    for (let i = 0; i < matured; i++) if (this.#matured.holds(i, ts)) bits |= 2 << (timed + i);
+    return bits;
+  }
+
+  #takeAlone(series: Series, ts: number, step: Step): void {
+    series.all.take(step);
+    for (const [i, { total }] of series.shares.entries()) {
+      if (this.#sliding[i]?.holds(ts) === true) total.take(step);
+    }
+    for (const [i, { total }] of series.matured.entries()) if (this.#matured.holds(i, ts)) total.take(step);
+  }
+
+  /** What was gathered goes to the totals. */
+  #settle(): void {
+    if (this.#gathered === 0) return;
+    this.#gathered = 0;
+    for (const series of this.#all()) series.gatherer.settle();
   }
 
   #seriesOf(prediction: Prediction): Series[] {
@@ -348,10 +382,4 @@ export class VersionTrack implements SliceOwner {
       this.#setup.limit.leave(1);
     }
   }
-}
-
-function releaseSeries(series: Series): void {
-  series.all.release();
-  for (const share of series.shares) share.total.release();
-  for (const share of series.matured) share.total.release();
 }

@@ -23,7 +23,7 @@ export interface ApiParts {
   readonly measure: Measure;
   readonly book: ModelBook;
   readonly states: StateBook;
-  readonly countLabel: (outcome: LabelOutcome) => void;
+  readonly countLabel: (outcome: LabelOutcome, times: number) => void;
   readonly compare: ApiNeeds["compare"];
   readonly versions: ObserverVersions;
   readonly status: StatusDesk;

@@ -26,7 +26,8 @@ interface Handles {
 }
 
 export interface FlowCounters {
-  label(outcome: LabelOutcome): void;
+  /** `times`: so many labels had this outcome. */
+  label(outcome: LabelOutcome, times: number): void;
   /** Only changes that happen now; what was read back from disk is not counted again. */
   change(change: Change): void;
 }
@@ -35,14 +36,24 @@ class Counters implements FlowCounters {
   readonly #recorder: Recorder;
   readonly #versions = new Map<string, Map<string, Handles>>();
   #count = 0;
+  /** The version met last: changes come in runs. */
+  #last: { readonly model: string; readonly version: string; readonly handles: Handles } | null = null;
 
   constructor(recorder: Recorder) {
     this.#recorder = recorder;
   }
 
   #handles(model: string, version: string): Handles {
+    const last = this.#last;
+    if (last?.version === version && last.model === model && isLive(last.handles)) return last.handles;
+    const handles = this.#known(model, version);
+    this.#last = { model, version, handles };
+    return handles;
+  }
+
+  #known(model: string, version: string): Handles {
     const known = this.#versions.get(model)?.get(version);
-    if (known !== undefined && known.predictions.live && known.delay.live) return known;
+    if (known !== undefined && isLive(known)) return known;
     if (this.#count >= VERSIONS_MAX) {
       this.#versions.clear();
       this.#count = 0;
@@ -71,21 +82,25 @@ class Counters implements FlowCounters {
     };
   }
 
-  label({ model, version, result }: LabelOutcome): void {
-    if (model !== null && version !== null) this.#handles(model, version).labels.get(result)?.inc();
+  label({ model, version, result }: LabelOutcome, times: number): void {
+    if (model !== null && version !== null) this.#handles(model, version).labels.get(result)?.inc(times);
     else
       this.#recorder
         .counter("outrider_labels_total")
-        .inc({ model: model ?? "", version: version ?? "", result });
+        .inc({ model: model ?? "", version: version ?? "", result }, times);
   }
 
   change(change: Change): void {
     const { model, version, ts } = change.prediction;
     if (change.kind === "predicted") this.#handles(model, version).predictions.inc();
     else if (change.kind === "truth" && change.before === null && change.after !== null) {
-      this.#handles(model, version).delay.observe(Math.max(0, change.after.firstReceivedAt - ts) / 1000);
+      this.#handles(model, version).delay.tally(Math.max(0, change.after.firstReceivedAt - ts) / 1000);
     }
   }
+}
+
+function isLive({ predictions, delay }: Handles): boolean {
+  return predictions.live && delay.live;
 }
 
 export function createFlowCounters(recorder: Recorder): FlowCounters {

@@ -65,7 +65,7 @@ export interface ObserverTelemetry {
   readonly otlp: Otlp;
   readonly spans: Spans;
   exchange(exchange: Exchange, read: ReadExchange): void;
-  label(outcome: LabelOutcome): void;
+  label(outcome: LabelOutcome, times: number): void;
   change(change: Change): void;
   stats(stats: TrafficStats): void;
   render(accept: string, acceptEncoding: string): Promise<Rendered>;
@@ -228,8 +228,8 @@ class Telemetry implements ObserverTelemetry {
     this.spans.observe(exchange, read);
   }
 
-  label(outcome: LabelOutcome): void {
-    this.#flow.label(outcome);
+  label(outcome: LabelOutcome, times: number): void {
+    this.#flow.label(outcome, times);
   }
 
   change(change: Change): void {

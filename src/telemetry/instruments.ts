@@ -26,6 +26,8 @@ export interface CounterSeries {
 export interface HistogramSeriesHandle {
   readonly live: boolean;
   observe(value: number, exemplar?: TraceRef): void;
+  /** Cheap, for what is counted by the hundred thousand: without exemplars. A series takes one or the other. */
+  tally(value: number): void;
 }
 
 export interface CounterFamily {
@@ -243,10 +245,11 @@ export class HistogramInstrument implements HistogramFamilyHandle {
   /** The series whose counts are owned elsewhere. */
   owned(): HistogramSeries[] {
     const series: HistogramSeries[] = [];
-    for (const { labels, owned: counts } of this.#table.children()) {
-      if (counts === null) continue;
+    for (const { labels, owned } of this.#table.children()) {
+      if (owned === null) continue;
+      const counts = [...owned.counts];
       const count = counts.reduce((total, one) => total + one, 0);
-      series.push({ labels, counts, count, sum: null, exemplars: counts.map(() => null) });
+      series.push({ labels, counts, count, sum: owned.sum, exemplars: counts.map(() => null) });
     }
     return series;
   }
@@ -266,11 +269,17 @@ export class HistogramInstrument implements HistogramFamilyHandle {
   set(labels: Labels, counts: readonly number[]): void {
     invariant(counts.length === this.bounds.length + 1, "one count per bucket");
     const child = this.#table.find(labels, "state");
-    if (child !== null) child.owned = [...counts];
+    if (child !== null) child.owned = { counts: [...counts], sum: null };
   }
   series(labels: Labels): HistogramSeriesHandle {
     return this.#child(labels);
   }
+}
+
+/** Per bucket, the last beyond all bounds. */
+interface OwnedCounts {
+  readonly counts: number[];
+  sum: number | null;
 }
 
 interface HistogramChildOptions {
@@ -287,8 +296,8 @@ class HistogramChild implements Child, HistogramSeriesHandle {
   readonly #place: Readonly<Record<string, string>>;
   readonly #bound: { observe(value: number): void };
   readonly #options: HistogramChildOptions;
-  /** Counts of a histogram that is owned elsewhere; prom-client has no series for it then. */
-  owned: readonly number[] | null = null;
+  /** Counts that are owned elsewhere, or tallied; prom-client has no series for them then. */
+  owned: OwnedCounts | null = null;
   /** Monotonic ms of the last exemplar, per bucket. */
   #exemplarAt: Float64Array | null = null;
   #begun = false;
@@ -312,6 +321,17 @@ class HistogramChild implements Child, HistogramSeriesHandle {
     this.#begun = true;
     if (exemplar === undefined || !this.#exemplarDue(value)) this.#bound.observe(value);
     else this.#histogram.observe({ labels: this.#place, value, exemplarLabels: { ...exemplar } });
+  }
+
+  tally(value: number): void {
+    if (!(value > -Infinity && value < Infinity)) return this.#options.invalid();
+    const { bounds } = this.#options;
+    this.owned ??= { counts: Array.from({ length: bounds.length + 1 }, () => 0), sum: 0 };
+    let bucket = 0;
+    while (bucket < bounds.length && value > (bounds[bucket] ?? Infinity)) bucket++;
+    const { counts, sum } = this.owned;
+    counts[bucket] = (counts[bucket] ?? 0) + 1;
+    this.owned.sum = (sum ?? 0) + value;
   }
 
   #exemplarDue(value: number): boolean {

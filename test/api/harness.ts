@@ -115,8 +115,8 @@ export async function running(
       clock: systemClock,
       log: silentLog,
       labels: labelsInto(store),
-      countLabel: (counted) => {
-        if (store.remember) store.counted.push(counted);
+      countLabel: (counted, times) => {
+        if (store.remember) for (let i = 0; i < times; i++) store.counted.push(counted);
       },
       prediction: () => [],
       labelsOf: () => [],

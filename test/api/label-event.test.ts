@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { parseLabelCells, parseLabelEvent } from "../../src/api/label-event.ts";
+import { parseLabelCells, parseLabelEvent, parsePlainLabel } from "../../src/api/label-event.ts";
 import { createNdjsonReader } from "../../src/api/ndjson.ts";
 import { TS_MAX_MS, parseTimestamp, parseTimestampText, rfc3339 } from "../../src/api/timestamp.ts";
 
@@ -175,3 +175,63 @@ function read(bytes: Buffer, cuts: readonly number[]): unknown[] {
   reader.end();
   return heard;
 }
+
+suite("plain lines", () => {
+  const plain = (line: string): ReturnType<typeof parsePlainLabel> =>
+    parsePlainLabel(
+      `{"id":"before"}\n${line}\n{"id":"after","label":1}\n`,
+      { from: 16, to: 16 + line.length },
+      5,
+    );
+
+  test("what is read without JSON is what JSON gives, and the rest is left to it", () => {
+    const space = fc.constantFrom("", " ");
+    const id = fc.oneof(
+      fc.uuid(),
+      fc.string({ unit: "binary", maxLength: 20 }),
+      fc.string({ maxLength: 600 }),
+    );
+    const number = fc.oneof(fc.double(), fc.integer(), fc.constantFrom(-0, 1e-7, 1e300));
+    const label = fc.oneof(number, fc.string(), fc.constant(null), fc.boolean(), fc.array(fc.integer()));
+    fc.assert(
+      fc.property(id, label, fc.tuple(space, space, space), (name, value, [a, b, c]) => {
+        const line = `{"id":${a}${JSON.stringify(name)},${b}"label":${c}${JSON.stringify(value)}}`;
+        const event = plain(line);
+        if (event !== null) assert.deepEqual(event, parseLabelEvent(JSON.parse(line), 5));
+      }),
+    );
+  });
+
+  test("what nearly all senders write is read without JSON", () => {
+    for (const [line, label] of [
+      ['{"id":"a:1","label":1.5}', 1.5],
+      ['{"id": "a:1", "label": -2e-3}', -0.002],
+      ['{"id":"a:1","label":-0}', 0],
+    ] as const) {
+      assert.deepEqual(plain(line), { id: "a:1", model: null, label, ts: 5, receivedAt: 5 });
+    }
+  });
+
+  test("anything else is not", () => {
+    for (const line of [
+      '{"id":"a"}',
+      '{"id":"","label":1}',
+      '{"id":"a","label":01}',
+      '{"id":"a","label":1.}',
+      '{"id":"a","label":+1}',
+      '{"id":"a","label":1e999}',
+      '{"id":"a","label":1',
+      '{"id":"a","label":}',
+      '{"id":"a","label":1}}',
+      '{"id":"a","label":1,"ts":2}',
+      '{"id":"a","label":"1"}',
+      '{"id":"a\\n","label":1}',
+      '{"id":"\u00e4","label":1}',
+      '{"id":"a","label":1}\r',
+      '{"id":"a',
+      '{"id":',
+    ]) {
+      assert.equal(plain(line), null, line);
+    }
+  });
+});

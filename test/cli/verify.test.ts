@@ -62,7 +62,14 @@ test("a label that was changed in the file is found, and the group is named", as
   const folder = tempFolder(t);
   await fill(folder);
   const db = new DatabaseSync(join(folder, FILE_NAME));
-  db.exec("UPDATE label SET value = 3.5 WHERE row = 4");
+  const stored = db.prepare("SELECT seq, labels FROM pack").get();
+  assert.ok(stored?.["labels"] instanceof Uint8Array);
+  const { buffer, byteOffset, byteLength } = stored["labels"];
+  const view = new DataView(buffer, byteOffset, byteLength);
+  // Of each label: row, ts, received, value.
+  for (let at = 0; at < byteLength; at += 32)
+    if (view.getFloat64(at, true) === 4) view.setFloat64(at + 24, 3.5, true);
+  db.prepare("UPDATE pack SET labels = ? WHERE seq = ?").run(stored["labels"], stored["seq"] ?? 0);
   db.close();
   const { code, out } = await run(["verify", "--store", folder, ...FLAGS], folder);
   assert.equal(code, 1, out);

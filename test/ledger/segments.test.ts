@@ -131,7 +131,7 @@ test("a file of the first schema is taken forward and keeps what it holds", asyn
   await bench.say(label("e1", 3));
   await bench.ledger.close();
   const db = new DatabaseSync(join(path, "ledger.db"));
-  db.exec("DROP TABLE span; DROP TABLE sealed; DROP TABLE bucket; DROP TABLE head");
+  db.exec("DROP TABLE span; DROP TABLE sealed; DROP TABLE bucket; DROP TABLE head; DROP TABLE pack");
   db.exec("ALTER TABLE meta DROP COLUMN seed; PRAGMA user_version = 1");
   db.close();
   bench = openBench(path, SMALL);

@@ -14,6 +14,8 @@ const PANES_MAX = 2000;
 export class Panes<P> {
   readonly #shape: PanesShape<P>;
   readonly #panes = new Map<number, P>();
+  /** The pane that was met last: neighbours in time come together. */
+  #last: { readonly start: number; readonly pane: P } | null = null;
   /** Start of the oldest pane that may exist. It only rises, so what was left out is never taken back either. */
   #floor = Number.NEGATIVE_INFINITY;
   readonly #keep: number;
@@ -29,13 +31,18 @@ export class Panes<P> {
 
   /** The pane in which `ts` (Unix ms) lies; null when that is too long ago. Panes hold start < ts <= start + step. */
   at(ts: number): P | null {
+    const last = this.#last;
+    if (last !== null && ts > last.start && ts <= last.start + this.#shape.stepMs) return last.pane;
     const start = this.#startOf(ts);
     if (start < this.#floor) return null;
-    const known = this.#panes.get(start);
-    if (known !== undefined) return known;
-    const pane = this.#shape.create();
-    this.#panes.set(start, pane);
-    if (this.#panes.size > PANES_MAX) this.#raise(Math.min(...this.#panes.keys()) + this.#shape.stepMs);
+    let pane = this.#panes.get(start);
+    if (pane === undefined) {
+      pane = this.#shape.create();
+      this.#panes.set(start, pane);
+      if (this.#panes.size > PANES_MAX) this.#raise(Math.min(...this.#panes.keys()) + this.#shape.stepMs);
+    }
+    // One that had no room is not found again.
+    if (start >= this.#floor) this.#last = { start, pane };
     return pane;
   }
 
@@ -47,6 +54,7 @@ export class Panes<P> {
   #raise(floor: number): void {
     if (floor <= this.#floor) return;
     this.#floor = floor;
+    this.#last = null;
     for (const [start, pane] of this.#panes) {
       if (start >= floor) continue;
       this.#panes.delete(start);
@@ -83,6 +91,7 @@ export class Panes<P> {
   clear(): void {
     for (const pane of this.#panes.values()) this.#shape.drop(pane);
     this.#panes.clear();
+    this.#last = null;
   }
 
   #startOf(ts: number): number {

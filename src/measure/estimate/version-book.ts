@@ -20,6 +20,8 @@ const REFUSED_MAX = 1000;
 export class VersionBook<T> {
   readonly #shape: VersionBookShape<T>;
   readonly #entries = new Map<string, Entry<T>>();
+  /** The entry met last: rows come in runs of one version. */
+  #last: Entry<T> | null = null;
   /** A version that found no room stays out: begun later, its earlier rows would be missing and taken back all the same. */
   readonly #refused = new Set<string>();
 
@@ -34,15 +36,22 @@ export class VersionBook<T> {
 
   /** The track of a version, begun when `rows` is 1 and it is new; `rows` says whether a row is added, kept or given up. */
   take(of: { readonly model: string; readonly version: string }, rows: 1 | 0 | -1): T | null {
+    const last = this.#last;
+    if (last?.version === of.version && last.model === of.model) {
+      last.rows += rows;
+      return last.track;
+    }
     const key = `${of.model}\u0001${of.version}`;
     const entry = this.#entries.get(key) ?? (rows === 1 ? this.#begin(key, of) : undefined);
     if (entry === undefined) return null;
     entry.rows += rows;
+    this.#last = entry;
     return entry.track;
   }
 
   /** Gives up the version if no row of it is left. */
   settle(of: { readonly model: string; readonly version: string }): void {
+    this.#last = null;
     const key = `${of.model}\u0001${of.version}`;
     const entry = this.#entries.get(key);
     if (entry === undefined || entry.rows > 0) return;
@@ -52,6 +61,7 @@ export class VersionBook<T> {
 
   /** Versions of a model that were met, also those that found no room; they are forgotten. */
   forget(model: string): string[] {
+    this.#last = null;
     const versions: string[] = [];
     for (const [key, entry] of this.#entries) {
       if (entry.model !== model) continue;
