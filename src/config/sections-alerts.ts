@@ -97,11 +97,6 @@ export const alerts = z
     minPredictions: integer(1)
       .default(100)
       .describe("With fewer predictions alerts about missing labels, coverage and drift keep quiet."),
-    baselineMargin: ratio()
-      .default(0.1)
-      .describe(
-        "How much worse than its baseline a metric may be, as a share of it, where the model's own margin is not known.",
-      ),
     previousMargin: ratio()
       .default(0.05)
       .describe(

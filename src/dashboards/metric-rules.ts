@@ -1,6 +1,5 @@
 // Quality by the label `metric`, so that one expression can hold any metric against its baseline or against another version.
 
-import { catalogue } from "../catalogue.ts";
 import { isLoss } from "../kernel/metric-sense.ts";
 import type { Rule } from "./rules.ts";
 
@@ -49,10 +48,6 @@ function weighted(selector: string): string {
   );
 }
 
-/** Where baselines stand: as the configuration or the version ledger give them. */
-export const BASELINE_FAMILY =
-  catalogue.find(({ name }) => name === "outrider_quality_baseline")?.name ?? "outrider_registered_quality";
-
 /** Behind the recordings of the same group that they read. */
 export const metricRules: readonly Rule[] = [
   {
@@ -62,7 +57,7 @@ export const metricRules: readonly Rule[] = [
       ...WEIGHTED.map(([metric, selector]) => named(weighted(selector), metric)),
     ].join("\nor "),
   },
-  { record: BASELINE, expr: `max by (job, model, version, metric) (${BASELINE_FAMILY})` },
+  { record: BASELINE, expr: `max by (job, model, version, metric) (outrider_quality_baseline)` },
   {
     // Positive: worse than the baseline, whichever way the metric counts.
     record: GAP,

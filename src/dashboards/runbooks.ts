@@ -88,7 +88,7 @@ export function alertsPage(alerting: Alerting): string {
     "rule_files: [outrider.rules.yml, outrider.alerts.yml]",
     "```",
     "",
-    "In Kubernetes, `deploy/kubernetes/prometheusrule.yaml` has the same groups. They hold for scraped series and for series that arrive by OTLP alike (only OutriderDown rests on `up`, which exists for scrapes alone).",
+    "In Kubernetes, `deploy/kubernetes/prometheusrule.yaml` has the same groups. They hold for scraped series and for series that arrive by OTLP alike (only OutriderDown rests on `up`, which exists for scrapes alone). A Collector sends batches side by side and tries failed ones again, so a Prometheus that takes OTLP wants `storage: { tsdb: { out_of_order_time_window: 10m } }`.",
     "",
     "Your own thresholds stand in the sidecar's configuration (`slo`, `alerts`: [configuration](configuration.md)); no YAML is edited by hand:",
     "",

@@ -103,7 +103,8 @@ class ExchangeCounter implements ExchangeMetrics {
     const { clocks, trace } = exchange;
     const media = mediaOf(exchange);
     const kind = this.#kindOf(exchange, reading, media);
-    const exemplar = trace.traceId === "" ? undefined : { trace_id: trace.traceId, span_id: trace.spanId };
+    // A point that led to no trace would be worse than none.
+    const exemplar = trace.sampled ? { trace_id: trace.traceId, span_id: trace.spanId } : undefined;
     kind.requests.inc();
     kind.server.observe(clocks.endMs / 1000, exemplar);
     if (clocks.headMs !== null) kind.head.observe(clocks.headMs / 1000);

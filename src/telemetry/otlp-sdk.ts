@@ -3,8 +3,12 @@
 
 import { context, diag, DiagLogLevel, metrics, type DiagLogger } from "@opentelemetry/api";
 import type { ExportResult } from "@opentelemetry/core";
-import { OTLPMetricExporter as JsonExporter } from "@opentelemetry/exporter-metrics-otlp-http";
-import { OTLPMetricExporter as ProtobufExporter } from "@opentelemetry/exporter-metrics-otlp-proto";
+import { OTLPMetricExporterBase } from "@opentelemetry/exporter-metrics-otlp-http";
+import {
+  convertLegacyHttpOptions,
+  createOtlpHttpExportDelegate,
+} from "@opentelemetry/otlp-exporter-base/node-http";
+import { MetricsExporterMetricsHelper } from "@opentelemetry/otlp-transformer";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import {
   AggregationTemporality,
@@ -13,6 +17,7 @@ import {
   type ResourceMetrics,
 } from "@opentelemetry/sdk-metrics";
 import { NodeSDK } from "@opentelemetry/sdk-node";
+import { exemplarSerializer } from "./otlp-exemplars.ts";
 import type { OtlpSettings } from "./otlp-settings.ts";
 import { createProducer, type ProducerOptions } from "./producer.ts";
 import type { Attributes } from "./resource.ts";
@@ -80,7 +85,17 @@ function createExporter(settings: OtlpSettings): PushMetricExporter {
     temporalityPreference: AggregationTemporality.CUMULATIVE,
     concurrencyLimit: EXPORTS_MAX,
   };
-  return settings.protocol === "http/json" ? new JsonExporter(config) : new ProtobufExporter(config);
+  const json = settings.protocol === "http/json";
+  const headers = { "Content-Type": json ? "application/json" : "application/x-protobuf" };
+  // What the SDK's own exporters are made of, with another serializer: theirs leave exemplars out.
+  const delegate = createOtlpHttpExportDelegate(
+    convertLegacyHttpOptions(config, "METRICS", "v1/metrics", headers),
+    exemplarSerializer(settings.protocol),
+    "otlp_http_metric_exporter",
+    MetricsExporterMetricsHelper,
+    undefined,
+  );
+  return new OTLPMetricExporterBase(delegate, config);
 }
 
 /** Passes everything on and tells how each export ended. */

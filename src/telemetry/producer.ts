@@ -11,6 +11,7 @@ import {
   type MetricProducer,
 } from "@opentelemetry/sdk-metrics";
 import { attributeOf, type Descriptor } from "../catalogue.ts";
+import { keepExemplars } from "./otlp-exemplars.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Family, HistogramFamily, Labels, NumberFamily, Snapshot } from "./snapshot.ts";
 import { SEPARATOR } from "./values.ts";
@@ -116,14 +117,15 @@ function histogramOf(family: HistogramFamily, moment: Moment): MetricData {
     descriptor: describe(family.descriptor),
     aggregationTemporality: AggregationTemporality.CUMULATIVE,
     dataPointType: DataPointType.HISTOGRAM,
-    dataPoints: family.series.map(({ labels, counts, count, sum }) => ({
-      ...timesOf(family.descriptor.name, labels, { value: count, moment }),
-      value: {
+    dataPoints: family.series.map(({ labels, counts, count, sum, exemplars }) => {
+      const value = {
         buckets: { boundaries: [...family.bounds], counts: [...counts] },
         count,
         ...(sum === null ? {} : { sum }),
-      },
-    })),
+      };
+      keepExemplars(value, exemplars);
+      return { ...timesOf(family.descriptor.name, labels, { value: count, moment }), value };
+    }),
   };
 }
 

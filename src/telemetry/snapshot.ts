@@ -12,6 +12,11 @@ export interface Exemplar {
   readonly timestamp: number;
 }
 
+/** An exemplar's time for OTLP: whole milliseconds are exact, and no clock of ours is finer. */
+export function nanoseconds(seconds: number): bigint {
+  return BigInt(Math.round(seconds * 1000)) * 1_000_000n;
+}
+
 export interface NumberSeries {
   readonly labels: Labels;
   readonly value: number;

@@ -1,6 +1,6 @@
 // Reads an ExportMetricsServiceRequest off the wire. Field numbers are those of opentelemetry/proto/metrics/v1/metrics.proto.
 
-import type { Attributes, Decoded, Metric, Point } from "./otlp-receiver.ts";
+import type { Attributes, Decoded, Exemplar, Metric, Point } from "./otlp-receiver.ts";
 
 /** Field number -> its occurrences. Length-delimited fields are bytes, the others numbers. */
 type Fields = ReadonlyMap<number, readonly (Buffer | bigint)[]>;
@@ -86,7 +86,20 @@ function numberPoint(fields: Fields): Point {
   };
 }
 
-/** HistogramDataPoint: 2 start, 3 time, 4 count, 5 sum, 6 bucket counts, 7 bounds, 9 attributes. */
+const hex = (fields: Fields, number: number): string => {
+  const value = fields.get(number)?.at(-1);
+  return value instanceof Buffer ? value.toString("hex") : "";
+};
+
+/** Exemplar: 2 time, 3 value, 4 span id, 5 trace id. */
+const exemplar = (fields: Fields): Exemplar => ({
+  time: integer(fields, 2),
+  value: double(fields, 3) ?? Number.NaN,
+  spanId: hex(fields, 4),
+  traceId: hex(fields, 5),
+});
+
+/** HistogramDataPoint: 2 start, 3 time, 4 count, 5 sum, 6 bucket counts, 7 bounds, 8 exemplars, 9 attributes. */
 function histogramPoint(fields: Fields): Point {
   const sum = double(fields, 5);
   return {
@@ -97,6 +110,7 @@ function histogramPoint(fields: Fields): Point {
     bucketCounts: packed(fields, 6, (bytes, at) => Number(bytes.readBigUInt64LE(at))),
     bounds: packed(fields, 7, (bytes, at) => bytes.readDoubleLE(at)),
     ...(sum === undefined ? {} : { sum }),
+    ...(fields.has(8) ? { exemplars: messages(fields, 8).map(exemplar) } : {}),
   };
 }
 

@@ -7,6 +7,13 @@ import { decodeMetricsRequest } from "./otlp-protobuf.ts";
 
 export type Attributes = Record<string, string | number | boolean>;
 
+export interface Exemplar {
+  readonly time: bigint;
+  readonly value: number;
+  readonly traceId: string;
+  readonly spanId: string;
+}
+
 export interface Point {
   readonly attributes: Attributes;
   /** Unix nanoseconds. */
@@ -19,6 +26,7 @@ export interface Point {
   readonly sum?: number;
   readonly bounds?: readonly number[];
   readonly bucketCounts?: readonly number[];
+  readonly exemplars?: readonly Exemplar[];
 }
 
 export interface Metric {
@@ -128,6 +136,7 @@ interface JsonPoint {
   sum?: number;
   explicitBounds?: number[];
   bucketCounts?: (string | number)[];
+  exemplars?: { timeUnixNano: string; asDouble: number; traceId: string; spanId: string }[];
 }
 interface JsonData {
   dataPoints?: JsonPoint[];
@@ -172,6 +181,18 @@ function parseJsonRequest(value: unknown): Decoded {
   };
 }
 
+function exemplarsOf({ exemplars = [] }: JsonPoint): { exemplars?: readonly Exemplar[] } {
+  if (exemplars.length === 0) return {};
+  return {
+    exemplars: exemplars.map(({ timeUnixNano, asDouble, traceId, spanId }) => ({
+      time: BigInt(timeUnixNano),
+      value: asDouble,
+      traceId,
+      spanId,
+    })),
+  };
+}
+
 function metricOf(metric: JsonMetric): Metric {
   const kind = metric.gauge ? "gauge" : metric.sum ? "sum" : metric.histogram ? "histogram" : "other";
   const data = metric.gauge ?? metric.sum ?? metric.histogram ?? {};
@@ -192,6 +213,7 @@ function metricOf(metric: JsonMetric): Metric {
             bounds: point.explicitBounds ?? [],
             bucketCounts: (point.bucketCounts ?? []).map(Number),
             ...(point.sum === undefined ? {} : { sum: point.sum }),
+            ...exemplarsOf(point),
           }
         : { value: point.asDouble ?? Number(point.asInt) }),
     })),

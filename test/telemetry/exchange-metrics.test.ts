@@ -45,6 +45,7 @@ test("one good exchange is told by every family that it concerns, in seconds", a
   metrics.observe(
     exchangeOf({
       clocks: clocks({ requestEndMs: 2, headMs: 30, firstByteMs: 40, lastByteMs: 52, endMs: 54 }),
+      trace: { ...exchangeOf().trace, sampled: true },
     }),
     reading,
   );
@@ -79,6 +80,15 @@ test("one good exchange is told by every family that it concerns, in seconds", a
     requests.filter(({ value }) => value > 0),
     [{ labels: { model: "credit", version: "1.4.2", outcome: "ok" }, value: 1 }],
   );
+});
+
+test("a request whose trace is not sent leaves no exemplar that would lead nowhere", async () => {
+  const { metrics, histogram } = setUp();
+  metrics.observe(exchangeOf({ trace: { ...exchangeOf().trace, sampled: false } }), reading);
+  for (const name of ["http_server_request_duration_seconds", "outrider_time_to_first_byte_seconds"]) {
+    const [series] = await histogram(name);
+    assert.ok(series !== undefined && series.exemplars.every((one) => one === null), name);
+  }
 });
 
 test("what went wrong is told by cause, on either leg", async () => {

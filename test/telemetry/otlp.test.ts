@@ -44,6 +44,8 @@ function push(t: TestContext, over: Partial<OtlpOptions>): { otlp: Otlp; recorde
   return { otlp, recorder };
 }
 
+const trace = { trace_id: "0af7651916cd43dd8448eb211c80319c", span_id: "b7ad6b7169203331" };
+
 function fill(recorder: Recorder): void {
   const labels = {
     http_request_method: "POST",
@@ -53,7 +55,7 @@ function fill(recorder: Recorder): void {
     version: "1.4.2",
   };
   recorder.histogram("http_server_request_duration_seconds").observe(labels, 0.03);
-  recorder.histogram("http_server_request_duration_seconds").observe(labels, 30);
+  recorder.histogram("http_server_request_duration_seconds").observe(labels, 30, trace);
   recorder.counter("outrider_requests_total").inc({ model: "credit", version: "1.4.2", outcome: "ok" }, 2);
   recorder.gauge("outrider_quality_r2").set({ model: "credit", version: "1.4.2", window: "24h" }, -0.25);
   recorder.gauge("outrider_predictions_pending").set({ model: "credit", version: "1.4.2" }, 7);
@@ -98,6 +100,10 @@ for (const protocol of ["http/protobuf", "http/json"] as const) {
     assert.equal(point?.sum, 30.03);
     assert.equal(point?.bounds?.length, 14);
     assert.deepEqual(point?.bucketCounts, [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    const [slow, ...others] = point?.exemplars ?? [];
+    assert.deepEqual([slow?.value, slow?.traceId, slow?.spanId], [30, trace.trace_id, trace.span_id]);
+    assert.ok((slow?.time ?? 0n) > before && (slow?.time ?? 0n) <= (point?.time ?? 0n) + 1_000_000_000n);
+    assert.deepEqual(others, []);
     assert.ok((point?.startTime ?? 0n) > before && (point?.startTime ?? 0n) <= (point?.time ?? 0n));
 
     const requests = receiver.latest("outrider.requests");

@@ -1,6 +1,5 @@
 // How good the model is: against its baseline, against the version before, and before labels tell.
 
-import { catalogue } from "../../catalogue.ts";
 import type { Alerting } from "../../config/config.ts";
 import { FLEET_METRICS, LOSSES, names } from "../metric-rules.ts";
 import type { Rule } from "../rules.ts";
@@ -13,20 +12,17 @@ const BEHIND = "job_model_version_metric:outrider_behind_previous";
 const NOISE = "job_model_version_metric:outrider_behind_previous_noise";
 const KEY = "job, model, version, metric";
 const WINDOW_KEY = "job, model, version, window, basis";
-const MARGIN = "outrider_quality_baseline_margin_ratio";
 const SCORES = FLEET_METRICS.filter((metric) => !LOSSES.split("|").includes(metric)).join("|");
 
 const enoughPairs = (least: number): string => `and on (${WINDOW_KEY}) ${names.pairs} >= ${least}`;
 const role = (name: string): string =>
   `max by (job, model, version) (outrider_model_version_info{role="${name}"})`;
 
-/** How far from its baseline a metric may be: the model's own margin where one is told, else that of the alerts. */
-function tolerance({ alerts }: Alerting): Rule {
-  const common = `abs(${names.baseline}) * ${alerts.baselineMargin}`;
-  const own = `abs(${names.baseline}) * on (job, model) group_left () max by (job, model) (${MARGIN})`;
-  const told = catalogue.some(({ name }) => name === MARGIN);
-  return { record: TOLERANCE, expr: told ? `${own}\nor ${common}` : common };
-}
+/** How far from its baseline a metric may be: the model's margin is a share of it. */
+const tolerance: Rule = {
+  record: TOLERANCE,
+  expr: `abs(${names.baseline}) * on (job, model) group_left () max by (job, model) (outrider_quality_baseline_margin_ratio)`,
+};
 
 /** The newest version and the one before it, each over its own matured predictions. */
 function previousRules({ alerts }: Alerting): Rule[] {
@@ -66,7 +62,7 @@ function previousRules({ alerts }: Alerting): Rule[] {
 }
 
 export function qualityRecords(alerting: Alerting): readonly Rule[] {
-  return [tolerance(alerting), ...previousRules(alerting)];
+  return [tolerance, ...previousRules(alerting)];
 }
 
 function belowBaseline({ alerts }: Alerting): AlertSpec {
@@ -94,7 +90,7 @@ function belowBaseline({ alerts }: Alerting): AlertSpec {
         "Features that changed upstream: repair them.",
         "A baseline that was never reached in production: register the version with what is true, or widen the margin.",
       ],
-      tune: ["models[].baseline", "alerts.baselineMargin", "alerts.window", "alerts.minPairs"],
+      tune: ["models[].baseline", "alerts.window", "alerts.minPairs"],
     },
   };
 }

@@ -16,8 +16,8 @@ export const pythonFolder = join(root, "test", "real", "python");
 const PROMETHEUS = { version: "3.16.0", module: "v0.316.0" };
 const ALERTMANAGER = { version: "0.34.2" };
 const COLLECTOR = { version: "0.165.0" };
-/** Its last release has no module version of its own: the commit. */
 const H2SPEC = { version: "v2.2.1+incompatible" };
+const KSERVE = { version: "0.21.0" };
 const HELM = { version: "3.22.0", kubernetes: { major: 1, minor: 37 } };
 const INSTALL_MS = 25 * 60_000;
 /** Another run may be installing: longer than its own limit, so that it has failed before we give up. */
@@ -242,6 +242,29 @@ export async function ensureManifests(): Promise<{ readonly manifests: string }>
   if (!(await haveGo())) throw new Error("Go is needed to build the reader of deployment files");
   const sources = readdirSync(join(here, "manifests")).toSorted();
   return { manifests: await ensureOwn("manifests", sources, "1") };
+}
+
+/** The folder with the types that KServe publishes for Python, without what it depends on. */
+export async function ensureKserveTypes(): Promise<{ readonly python: string; readonly site: string }> {
+  const site = join(realFolder, "kserve");
+  const { version } = KSERVE;
+  const python = await findPython();
+  const files = [join(site, "kserve", "models", "v1beta1_inference_service.py")];
+  await once({ name: "kserve", version, files }, async () => {
+    rmSync(site, { recursive: true, force: true });
+    const pip = [
+      "-m",
+      "pip",
+      "install",
+      "--quiet",
+      "--disable-pip-version-check",
+      "--no-deps",
+      "--target",
+      site,
+    ];
+    await run(python, [...pip, `kserve==${version}`], { withinMs: INSTALL_MS });
+  });
+  return { python, site };
 }
 
 /** Debian's nginx, unpacked. Run it with its own `-p` and `-c`. */

@@ -27,11 +27,19 @@ export interface Sample {
   readonly value: number;
 }
 
+export interface Look {
+  readonly series: number;
+  readonly warnings: readonly string[];
+  readonly infos: readonly string[];
+}
+
 export interface Prometheus {
   readonly url: string;
   readonly process: RealProcess;
   /** An instant query now; a scalar gives one sample without labels. Throws with Prometheus's own error. */
   query(promql: string): Promise<readonly Sample[]>;
+  /** Whether a query has data (some number that is one), and what Prometheus remarks about it. `range`: the last seconds. */
+  look(promql: string, range: { readonly seconds: number; readonly step: number } | null): Promise<Look>;
   /** Asks again until `accept` holds for the answer; throws with the last one after `withinMs` (default 20 s). */
   queryUntil(
     promql: string,
@@ -61,6 +69,10 @@ function configuration(options: PrometheusOptions): string {
   // JSON is YAML.
   return JSON.stringify({
     global: { scrape_interval: interval, scrape_timeout: interval, evaluation_interval: interval },
+    // A Collector sends several batches at once, and tries failed ones again: pushed samples arrive out of order.
+    ...(options.flags?.includes("--web.enable-otlp-receiver") === true
+      ? { storage: { tsdb: { out_of_order_time_window: "10m" } } }
+      : {}),
     rule_files: options.ruleFiles ?? [],
     scrape_configs: scrapes,
     ...(options.alertmanager === undefined ? {} : { alerting: { alertmanagers } }),
@@ -82,6 +94,47 @@ function samplesOf(data: unknown): Sample[] {
   if (resultType === "scalar") return [{ labels: {}, value: numberOf((result as [number, string])[1]) }];
   if (resultType !== "vector") throw new Error(`a query gave a ${resultType}`);
   return (result as Result[]).map(({ metric, value }) => ({ labels: metric, value: numberOf(value[1]) }));
+}
+
+interface Answered {
+  readonly status: string;
+  readonly error?: string;
+  readonly warnings?: string[];
+  readonly infos?: string[];
+  readonly data?: { readonly resultType: string; readonly result: unknown };
+}
+
+/** Series with at least one value that is a number; a histogram's sample counts as one. */
+function withData(data: Answered["data"]): number {
+  if (data === undefined) return 0;
+  if (data.resultType === "scalar") return 1;
+  const series = data.result as {
+    value?: [number, string];
+    values?: [number, string][];
+    histogram?: unknown;
+  }[];
+  const full = ({ value, values, histogram }: (typeof series)[number]): boolean =>
+    histogram !== undefined ||
+    [...(values ?? []), ...(value === undefined ? [] : [value])].some(([, text]) => text !== "NaN");
+  return series.filter(full).length;
+}
+
+async function look(
+  url: string,
+  promql: string,
+  range: { seconds: number; step: number } | null,
+): Promise<Look> {
+  const now = Date.now() / 1000;
+  const over =
+    range === null ? {} : { start: String(now - range.seconds), end: String(now), step: String(range.step) };
+  const response = await fetch(`${url}/api/v1/query${range === null ? "" : "_range"}`, {
+    method: "POST",
+    body: new URLSearchParams({ query: promql, ...over }),
+    signal: AbortSignal.timeout(10_000),
+  });
+  const body = (await response.json()) as Answered;
+  if (body.status !== "success") throw new Error(`${promql}: ${body.error ?? response.status}`);
+  return { series: withData(body.data), warnings: body.warnings ?? [], infos: body.infos ?? [] };
 }
 
 async function ask(url: string): Promise<unknown> {
@@ -118,6 +171,7 @@ export async function startPrometheus(owner: Owner, options: PrometheusOptions):
     url,
     process: started,
     query,
+    look: (promql, range) => look(url, promql, range),
     queryUntil: async (promql, accept, withinMs = 20_000) => {
       const until = performance.now() + withinMs;
       for (;;) {
