@@ -1,5 +1,6 @@
 // What the API room takes and needs, in its own words; `observer.ts` fills it in.
 
+import type { DriftView, EstimatesView } from "./estimate-shapes.ts";
 import type { Group } from "../facts/group.ts";
 import type { LabelEvent, LabelOutcome, LabelRevision } from "../facts/label.ts";
 import type { Value } from "../facts/prediction.ts";
@@ -114,6 +115,14 @@ export interface QualityQuery {
   readonly basis?: string | undefined;
 }
 
+export type { DriftView, EstimatesView };
+
+export interface EstimatesQuery {
+  readonly model?: string | undefined;
+  readonly version?: string | undefined;
+  readonly window?: string | undefined;
+}
+
 export interface ComparisonQuery {
   readonly model?: string | undefined;
   readonly baseline?: string | undefined;
@@ -219,6 +228,9 @@ export interface ApiNeeds {
   labelsOf(id: string): readonly LabelRevision[];
   /** May throw a Problem, e.g. for a window that is not configured. */
   quality(query: QualityQuery): { readonly at: number; readonly groups: readonly Group[] };
+  /** What the metrics will probably be, and drift, by version; empty when nothing is known. */
+  estimates(query: EstimatesQuery): EstimatesView;
+  drift(query: Omit<EstimatesQuery, "window">): DriftView;
   /** Throws a Problem: `unknown_model`, `unknown_version`, `invalid_parameter`. */
   compare(query: ComparisonQuery): ComparisonView;
   models(): readonly ModelView[];

@@ -10,6 +10,7 @@ import {
   onePrediction,
 } from "./answers.ts";
 import type { ApiNeeds, ApiOptions } from "./contract.ts";
+import { driftQuery, estimatesQuery } from "./estimate-shapes.ts";
 import { openApiDocument, overviewText } from "./openapi.ts";
 import { readPage, type Page } from "./page/page.ts";
 import type { LabelsPost } from "./post-labels.ts";
@@ -55,6 +56,8 @@ function readHandlers(
   | "getPrediction"
   | "getLabels"
   | "getQuality"
+  | "getEstimates"
+  | "getDrift"
   | "getComparison"
   | "getModels"
   | "getVersions"
@@ -74,6 +77,10 @@ function readHandlers(
       const { at, groups } = needs.quality(parseQuery(qualityQuery, request));
       sendJson(response, { at: rfc3339(at), groups });
     },
+    getEstimates: (request, response) => {
+      sendJson(response, needs.estimates(parseQuery(estimatesQuery, request)));
+    },
+    getDrift: (request, response) => sendJson(response, needs.drift(parseQuery(driftQuery, request))),
     getComparison: (request, response) => {
       sendJson(response, comparisonDocument(needs.compare(parseQuery(comparisonQuery, request))));
     },

@@ -3,6 +3,7 @@
 import type { z } from "zod";
 import type { Scope } from "./contract.ts";
 import { LABEL_TYPES } from "./label-formats.ts";
+import * as estimates from "./estimate-shapes.ts";
 import * as shapes from "./schemas.ts";
 import * as versions from "./version-shapes.ts";
 
@@ -80,6 +81,29 @@ export const ROUTES = [
     query: shapes.qualityQuery,
     answer: json(shapes.qualityAnswer),
     refusals: [400, 404],
+  },
+  {
+    operation: "getEstimates",
+    method: "get",
+    path: "/v1/estimates",
+    scope: "read",
+    summary:
+      "Before all labels are in: what each metric will probably be (from scores alone), its nowcast (with the labels so far), " +
+      "and how far such estimates were off.",
+    query: estimates.estimatesQuery,
+    answer: json(estimates.estimatesAnswer),
+    refusals: [400],
+  },
+  {
+    operation: "getDrift",
+    method: "get",
+    path: "/v1/drift",
+    scope: "read",
+    summary:
+      "How far predictions, scores and captured inputs are from their reference, and alarms about the errors.",
+    query: estimates.driftQuery,
+    answer: json(estimates.driftAnswer),
+    refusals: [400],
   },
   {
     operation: "getComparison",

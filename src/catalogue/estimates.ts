@@ -170,6 +170,13 @@ export const driftFamilies: readonly Descriptor[] = [
     labels: ["part", "reason"],
     help: "Versions, rows and values that found no room in what estimates and watches for drift, or that it cannot use.",
   },
+  {
+    name: "outrider_inputs_total",
+    otel: { name: "outrider.inputs", unit: "{row}" },
+    type: "counter",
+    labels: ["model", "result"],
+    help: "Predictions whose inputs were to be captured: read, no_inputs (no shape that is known, or nothing that may be kept), row_count (not as many rows as predictions), left_out (beyond a cap).",
+  },
   gauge({
     name: "outrider_estimate_buckets_left",
     labels: ["part"],

@@ -2,9 +2,11 @@
 
 import { readFileSync } from "node:fs";
 import type { Group } from "../facts/group.ts";
+import { estimatesTable } from "./estimates-table.ts";
 import { getText } from "./http.ts";
 import { EXIT, type CliIo } from "./io.ts";
 import { parseQuality } from "./parse-answers.ts";
+import { parseEstimates } from "./parse-estimates.ts";
 import { table } from "./table.ts";
 
 export interface QualityRequest {
@@ -54,8 +56,17 @@ export async function quality(request: QualityRequest, io: CliIo): Promise<numbe
   if (request.window !== null) query.set("window", request.window);
   const token = readToken(request.tokenFile, io.env);
   for (const api of request.apis) {
-    const text = await getText(`${api.replace(/\/$/, "")}/v1/quality?${query.toString()}`, token);
-    io.stdout.write(request.json ? `${text.trimEnd()}\n` : qualityTable(parseQuality(JSON.parse(text))));
+    const base = `${api.replace(/\/$/, "")}/v1`;
+    const text = await getText(`${base}/quality?${query.toString()}`, token);
+    if (request.json) {
+      io.stdout.write(`${text.trimEnd()}\n`);
+      continue;
+    }
+    const estimates = parseEstimates(
+      JSON.parse(await getText(`${base}/estimates?${query.toString()}`, token)),
+    );
+    const tables = [qualityTable(parseQuality(JSON.parse(text))), estimatesTable(estimates)];
+    io.stdout.write(tables.filter((shown) => shown !== "").join("\n"));
   }
   return EXIT.ok;
 }

@@ -112,6 +112,48 @@ const baseline = z
     "Quality that versions without a registered evaluation should keep, e.g. { rmse: 55.2, margin: 10% }; the margin holds for registered ones too.",
   );
 
+const inputs = z
+  .array(z.string({ error: "must be a name or a position" }).min(1).max(64), {
+    error: 'must be a list of names or positions such as ["age", "3"]',
+  })
+  .max(64)
+  .nullable()
+  .default(null)
+  .describe(
+    "The inputs that are watched for drift when `capture.storeInputs` is on: names of columns, keys or tensors, or positions. Default: whatever comes first, up to 18.",
+  );
+
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
+const instant = z.string().refine((text) => INSTANT.test(text) && Number.isFinite(Date.parse(text)), {
+  error: "must be a time such as 2026-01-31T00:00:00Z",
+});
+
+const drift = z
+  .strictObject({
+    reference: z
+      .union(
+        [
+          z.strictObject({
+            rows: integer(30, 1_000_000).describe("The first whole hours of each version with so many rows."),
+          }),
+          z
+            .strictObject({
+              from: instant.describe("Begin of the span, RFC 3339."),
+              to: instant.describe("End of the span, RFC 3339."),
+            })
+            .refine(({ from, to }) => Date.parse(from) < Date.parse(to), { error: "from must be before to" }),
+        ],
+        { error: "must be { rows: 1000 } or { from: 2026-01-01T00:00:00Z, to: 2026-01-08T00:00:00Z }" },
+      )
+      .nullable()
+      .default(null)
+      .describe(
+        "What predictions, scores and inputs are compared with: { rows: 1000 }, or { from, to }. Default: the distributions registered with the version, else its first 1,000 rows.",
+      ),
+  })
+  .prefault({})
+  .describe("Drift of predictions, scores and captured inputs.");
+
 const gate = z
   .strictObject({
     metric: oneOf(["error_rate", "mae", "mse", "log_loss", "brier"]).describe(
@@ -190,6 +232,8 @@ export const modelFields = z.strictObject({
     .describe("Classes kept apart in metrics; further ones are _OTHER."),
   baseline,
   gate,
+  inputs,
+  drift,
 });
 
 type Fields = z.output<typeof modelFields>;

@@ -46,12 +46,16 @@ export const capture = z
       .prefault("64KiB")
       .describe("How much of each body is copied to be read; 0 copies none. Bodies pass whole in any case."),
     sampleRatio: ratio().default(1).describe("Share of the exchanges whose predictions are recorded."),
-    storeInputs: flag().default(false).describe("Keep the inputs of predictions in the store."),
+    storeInputs: flag()
+      .default(false)
+      .describe("Watch the inputs of predictions for drift. Kept are their distributions, never their rows."),
     redact: z
       .array(jsonPath())
       .max(LIST_MAX)
       .prefault([])
-      .describe('Places in request bodies never kept, e.g. ["$.customer.name"].'),
+      .describe(
+        'Places in request bodies that are never kept, e.g. ["$.customer.name"]: taken out before ids, slices and inputs are read. A name met at a list is meant in each element; an input that bears the last name of a path is never kept, wherever it stands.',
+      ),
   })
   .transform(({ maxBodySize, ...rest }) => ({ ...rest, maxBodySizeBytes: maxBodySize }))
   .prefault({})

@@ -12,7 +12,6 @@ import { problemsOf, shown, unknownKey } from "./problems.ts";
 import { SECTIONS, type SectionName } from "./schema.ts";
 import { createSecretFiles, type SecretFiles } from "./secret-files.ts";
 import { clientTls, serverTls, type ClientTls } from "./tls-files.ts";
-import { unusedKeys } from "./unused.ts";
 
 type Out<K extends SectionName> = z.output<(typeof SECTIONS)[K]>;
 
@@ -250,7 +249,6 @@ export function settleConfig(raw: Raw, findings: Findings) {
   checkTasks(raw, findings);
   checkModels(sections, findings);
   checkAlertWindows(sections, findings);
-  findings.warnings.push(...unusedKeys(sections));
   const files = createSecretFiles(findings.cwd, findings);
   const { upstream, proxy, telemetry, api, store, capture, models, registries, slo, alerts } = sections;
   const upstreamPem = clientTls(files, upstream?.tls ?? null);

@@ -28,6 +28,7 @@ export interface CompiledRule {
   readonly slices: Slices;
   /** Slices that stand in the request's body. */
   readonly needsRequestBody: boolean;
+  readonly inputs: readonly string[] | null;
 }
 
 const never = (): boolean => false;
@@ -94,6 +95,7 @@ export function compileRule(rule: ModelRule, index: number): CompiledRule {
     version: versionSource(rule.version, where),
     slices: new Slices(slices),
     needsRequestBody: slices.some((slice) => slice.body !== null),
+    inputs: rule.inputs ?? null,
   };
 }
 

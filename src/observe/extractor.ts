@@ -14,12 +14,14 @@ import { fitFor } from "./fit.ts";
 import { mediaType, pickHeaders } from "./heads.ts";
 import type { Heads } from "./heads.ts";
 import { generationOf, requestModelOf } from "./generation.ts";
+import { captureInputs } from "./inputs.ts";
 import { isObject, own } from "./json.ts";
 import type { ModelBook } from "./models.ts";
 import { DEFAULT_MODEL, OTHER, UNKNOWN_VERSION, modelName } from "./names.ts";
 import { Paths } from "./paths.ts";
 import type { PathFacts } from "./paths.ts";
 import { fitText } from "./openai.ts";
+import { createRedaction, type Redaction } from "./redact.ts";
 import { isConfigured, isFreeText, isSure, readAnswer } from "./readers.ts";
 import type { Answer } from "./readers.ts";
 import type { Row } from "./row.ts";
@@ -39,6 +41,9 @@ export interface ExtractorOptions {
   readonly bodyBytesMax?: number;
   /** Bodies are copied of a sample only: answers without a copy are then no failures. Default false. */
   readonly sampled?: boolean;
+  /** `capture.storeInputs` (default "leave-out") and `capture.redact` (paths in request bodies). */
+  readonly inputs?: "read" | "leave-out";
+  readonly redact?: readonly string[];
 }
 
 export interface ExtractorNeeds {
@@ -117,11 +122,13 @@ class ExchangeReader implements Extractor {
   readonly #requestHeaders: ReadonlySet<string>;
   readonly #responseHeaders: ReadonlySet<string>;
   readonly #paths = new Paths();
+  readonly #redaction: Redaction;
   readonly #bodyBytesMax: number;
 
   constructor(options: ExtractorOptions, needs: ExtractorNeeds) {
     this.#options = options;
     this.#needs = needs;
+    this.#redaction = createRedaction(options.redact ?? []);
     this.#bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
     this.#rules = options.rules.map(compileRule);
     this.#idHeader = options.idHeader?.toLowerCase() ?? null;
@@ -230,6 +237,7 @@ class ExchangeReader implements Extractor {
     const slice = found.rule?.slices.read(requestHeads, requestBody) ?? null;
     const ts = Math.floor(exchange.startedAtMs);
     const predictions: Prediction[] = [];
+    const taken: number[] = [];
     let refused: FailureReason | null = null;
     for (let at = 0; at < rows.length; at++) {
       const row = rows[at];
@@ -239,6 +247,7 @@ class ExchangeReader implements Extractor {
         const id = rows.length === 1 ? exchange.id : `${exchange.id}:${at}`;
         const { value, score, scores } = fitted;
         predictions.push({ model, version, id, ts, value, score, scores, slice });
+        taken.push(at);
       }
     }
     // What a GET brings may be looked at again and again: a stored text is no new prediction.
@@ -248,7 +257,19 @@ class ExchangeReader implements Extractor {
     const aliases = this.#aliases(sight, found, { requestHeads, requestBody });
     const kind = predictions.length === 0 ? "unreadable" : "predictions";
     const generation = this.#generation(sight, found, requestBody);
-    return { kind, model, version, route: sight.route, aliases, predictions, failure, generation };
+    const reading = {
+      kind,
+      model,
+      version,
+      route: sight.route,
+      aliases,
+      predictions,
+      failure,
+      generation,
+    } as const;
+    if (this.#options.inputs !== "read" || text) return reading;
+    const rule = { names: found.rule?.inputs ?? null, redaction: this.#redaction };
+    return { ...reading, inputs: captureInputs(requestBody, { rows: rows.length, taken }, rule) };
   }
 
   /** Version, and what of the request is needed: its body is parsed for slices, or when it holds an id. */
@@ -263,9 +284,13 @@ class ExchangeReader implements Extractor {
       external: () => this.#needs.externalVersion(model),
     });
     const requestHeads = pickHeaders(exchange.requestHeaders, this.#requestHeaders);
-    const needed = found.rule?.needsRequestBody === true || isFreeText(found.answer?.json, DEFAULT_READ);
+    const needed =
+      this.#options.inputs === "read" ||
+      found.rule?.needsRequestBody === true ||
+      isFreeText(found.answer?.json, DEFAULT_READ);
     const wanted = needed ? "all" : { text: '"id"', bytesMax: REQUEST_ID_BYTES_MAX };
-    const requestBody = readRequest(exchange.request, bodyHead(requestHeads, this.#bodyBytesMax), wanted);
+    const read = readRequest(exchange.request, bodyHead(requestHeads, this.#bodyBytesMax), wanted);
+    const requestBody = this.#redaction.clean(read);
     return { version, requestHeads, requestBody };
   }
 

@@ -1,5 +1,6 @@
 // What the extractor is told (rules) and what it answers (readings).
 
+import type { CapturedInputs } from "./inputs.ts";
 import type { Prediction } from "../facts/prediction.ts";
 
 /** How answers are read. A model server's protocol, one of three common shapes, or OpenAI's. */
@@ -54,6 +55,8 @@ export interface ModelRule {
   readonly extract: ExtractRule;
   readonly version: VersionRule | null;
   readonly slices: readonly SliceRule[];
+  /** Names or positions of the inputs that are captured, when any are; null: all. Default: all. */
+  readonly inputs?: readonly string[] | null;
 }
 
 /** Values of `reason` in `outrider_prediction_extract_failures_total`. */
@@ -130,4 +133,6 @@ export interface Reading {
   readonly failure: Failure | null;
   /** null: nothing was generated, and nothing streamed. */
   readonly generation: Generation | null;
+  /** When inputs are captured: one per prediction (null beyond the first thousand rows), or why there are none. */
+  readonly inputs?: CapturedInputs;
 }

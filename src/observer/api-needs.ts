@@ -8,9 +8,12 @@ import type { Log } from "../kernel/log.ts";
 import { Problem } from "../kernel/problem.ts";
 import type { FoundPrediction, Ledger } from "../ledger/types.ts";
 import type { VersionRecord } from "../facts/version.ts";
+import type { Drift } from "../measure/drift/drift.ts";
+import type { Estimates } from "../measure/estimate/estimates.ts";
 import type { Measure } from "../measure/measure.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { version } from "../kernel/version.ts";
+import { driftView, estimatesView } from "./estimate-views.ts";
 import type { StateBook } from "./state-book.ts";
 import type { KnownVersion } from "../versions/registries.ts";
 import type { StatusDesk } from "./status/status-desk.ts";
@@ -25,6 +28,8 @@ export interface ApiParts {
   readonly states: StateBook;
   readonly countLabel: (outcome: LabelOutcome, times: number) => void;
   readonly compare: ApiNeeds["compare"];
+  readonly estimates: Estimates;
+  readonly drift: Drift;
   readonly versions: ObserverVersions;
   readonly status: StatusDesk;
 }
@@ -159,6 +164,14 @@ export function createApiNeeds(config: Config, parts: ApiParts): ApiNeeds {
         ),
       );
       return { at, groups: measure.groups(at, filter) };
+    },
+    estimates: (query) => {
+      const at = clock.wallMs();
+      return estimatesView(parts.estimates.at(at), query, at);
+    },
+    drift: (query) => {
+      const at = clock.wallMs();
+      return driftView(parts.drift.at(at), query, at);
     },
     compare: parts.compare,
     status: (window = "24h") => {

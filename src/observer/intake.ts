@@ -5,6 +5,7 @@ import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import { messageOf } from "../kernel/problem.ts";
+import type { InputDesk, ReadInputs } from "./inputs.ts";
 
 /** What was read of an exchange (the observe room's Reading, in our words). */
 export interface ReadExchange {
@@ -16,6 +17,7 @@ export interface ReadExchange {
   readonly predictions: readonly Prediction[];
   readonly failure: { readonly reason: string; readonly detail: string } | null;
   readonly generation: ReadGeneration | null;
+  readonly inputs?: ReadInputs;
 }
 
 /** What was generated or streamed (the observe room's Generation, in our words). */
@@ -43,6 +45,7 @@ export interface IntakeNeeds {
   readonly countUnreadable: (model: string, reason: string) => void;
   readonly record: (records: readonly ExchangeRecord[], batch: number) => Promise<Stored>;
   readonly acknowledge: (batch: number, notStored: number) => void;
+  readonly inputs: Pick<InputDesk, "expect" | "settle">;
 }
 
 export interface Intake {
@@ -80,7 +83,10 @@ class ExchangeIntake implements Intake {
       .then((stored) => {
         this.#needs.acknowledge(batch, stored.kind === "kept" ? 0 : records.length);
       })
-      .finally(() => this.#pending.delete(done));
+      .finally(() => {
+        for (const { predictions } of records) this.#needs.inputs.settle(predictions);
+        this.#pending.delete(done);
+      });
     this.#pending.add(done);
   }
 
@@ -91,6 +97,7 @@ class ExchangeIntake implements Intake {
       this.#needs.count(exchange, read);
       if (read.failure !== null) this.#unreadable(exchange, read.model, read.failure);
       if (read.kind === "predictions") this.#needs.learn(read.model, read.predictions);
+      if (read.inputs !== undefined) this.#needs.inputs.expect(read.predictions, read.inputs);
       return read;
     } catch (thrown) {
       this.#unreadable(exchange, "", { reason: "internal", detail: messageOf(thrown) });

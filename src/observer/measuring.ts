@@ -1,25 +1,30 @@
 // Everything that is measured, fed together: windows, estimates without labels, drift, and versions compared.
 
+import type { Config } from "../config/config.ts";
 import type { Change } from "../facts/pair.ts";
 import type { ModelSpec } from "../facts/model.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import type { Ledger } from "../ledger/types.ts";
-import { createDrift, type Drift } from "../measure/drift/drift.ts";
+import { createDrift, type Drift, FIRST } from "../measure/drift/drift.ts";
+import { parseRegistered } from "../measure/drift/parse-baseline.ts";
+import type { ReferenceRule } from "../measure/drift/stream.ts";
 import { createEstimates, type Estimates } from "../measure/estimate/estimates.ts";
 import { createMeasure, type Measure } from "../measure/measure.ts";
 import type { VersionDelays } from "../measure/types.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { createComparing, type Comparing } from "./comparing.ts";
+import type { ObserverVersions } from "./version-desk.ts";
 import { LAST_TOTALS } from "./parse-totals.ts";
 
 export interface MeasuringParts {
   readonly clock: Clock;
   readonly log: Log;
+  readonly config: Pick<Config, "models">;
   readonly ledger: Ledger;
   readonly book: ModelBook;
-  /** The version declared to be in production. */
-  readonly productionOf: (model: string) => string | null;
+  /** Asked for when something is compared: it is put together later. */
+  readonly versions: () => Pick<ObserverVersions, "declared" | "record">;
 }
 
 export interface Measuring {
@@ -62,8 +67,12 @@ class AllMeasuring implements Measuring {
     this.measure = createMeasure({ asOf: clock.wallMs() }, rows);
     const needs = { ...rows, maturedUntil: this.#maturedUntil.bind(this) };
     this.estimates = createEstimates({}, { ...needs, completeUntil: this.#completeUntil.bind(this) });
-    this.drift = createDrift({}, needs);
-    this.comparing = createComparing({ ...parts, measure: this.measure });
+    this.drift = createDrift({ referenceOf: this.#referenceOf.bind(this) }, needs);
+    this.comparing = createComparing({
+      ...parts,
+      measure: this.measure,
+      productionOf: (model) => parts.versions().declared(model)?.version ?? null,
+    });
   }
 
   /** Unix ms: rows up to then have nearly all their labels, by the measured delays; until those are known, by the horizon. */
@@ -74,6 +83,19 @@ class AllMeasuring implements Measuring {
   /** Unix ms: rows up to then have 99 % of their labels; until the delays are known, by the horizon. */
   #completeUntil(model: string, version: string, at: number): number {
     return at - (this.#delaysOf(model, version, at)?.percentiles.get(99) ?? this.#horizonMs(model));
+  }
+
+  /** Configured; else the distributions registered with the version; else its first rows. */
+  #referenceOf(model: string, version: string, stream: string): ReferenceRule {
+    const { config, versions } = this.#parts;
+    const configured = config.models.find(({ name }) => name === model)?.drift.reference ?? null;
+    if (configured !== null) {
+      return "rows" in configured
+        ? { kind: "first", rows: configured.rows }
+        : { kind: "span", from: Date.parse(configured.from), to: Date.parse(configured.to) };
+    }
+    const reference = parseRegistered(versions().record(model, version)?.registration?.trainingData, stream);
+    return reference === null ? FIRST : { kind: "baseline", reference };
   }
 
   #delaysOf(model: string, version: string, at: number): VersionDelays | undefined {

@@ -19,6 +19,7 @@ import { createExtractor, type Extractor } from "../observe/extractor.ts";
 import { withGrpc } from "../observe/grpc/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds, urlOf } from "./api-needs.ts";
+import { InputDesk } from "./inputs.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
 import { extractorOptions, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
 import { createLearner, type Learner } from "./learner.ts";
@@ -77,6 +78,7 @@ class Rooms implements Observer {
   readonly #api: Api;
   readonly #learner: Learner;
   readonly #traced: TracedPredictions;
+  readonly #inputs: InputDesk;
   readonly #status: ObserverStatus;
   #catching: Timer | null = null;
   #live = false;
@@ -130,6 +132,7 @@ class Rooms implements Observer {
       externalVersion: (model) => this.#external.get(model) ?? null,
     });
     this.#extractor = withGrpc(reader, { bodyBytesMax: this.#config.capture.maxBodySizeBytes });
+    this.#inputs = new InputDesk(this.#measuring.drift, this.#telemetry.recorder);
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
       clock,
@@ -163,8 +166,8 @@ class Rooms implements Observer {
 
   #createMeasuring(): Measuring {
     const { clock, log } = this.#needs;
-    const productionOf = (model: string): string | null => this.#versions.declared(model)?.version ?? null;
-    return createMeasuring({ clock, log, ledger: this.#ledger, book: this.#book, productionOf });
+    const parts = { config: this.#config, ledger: this.#ledger, book: this.#book };
+    return createMeasuring({ clock, log, ...parts, versions: () => this.#versions });
   }
 
   #createLearner(): Learner {
@@ -188,6 +191,7 @@ class Rooms implements Observer {
       served: this.#served,
       states: this.#states,
       onChange: () => this.#tell(),
+      onDistributions: (model) => this.#measuring.drift.rebuild(model),
     });
   }
 
@@ -206,6 +210,7 @@ class Rooms implements Observer {
       },
       countUnreadable: (model, reason) => failures.inc({ model, reason }),
       record: (records, batch) => this.#record(records, batch),
+      inputs: this.#inputs,
       acknowledge: (batch, notStored) => road.acknowledge(batch, notStored),
     });
   }
@@ -236,6 +241,8 @@ class Rooms implements Observer {
       countLabel: this.#telemetry.label.bind(this.#telemetry),
       versions: this.#versions,
       compare: this.#measuring.comparing.compare.bind(this.#measuring.comparing),
+      estimates: this.#measuring.estimates,
+      drift: this.#measuring.drift,
       status: this.#status,
     };
     const { listen, tokens } = this.#config.api;
@@ -256,6 +263,7 @@ class Rooms implements Observer {
     }
     if (change.kind === "predicted") this.#silence.predicted(change.prediction);
     this.#measuring.apply(change);
+    if (change.kind === "predicted") this.#inputs.predicted(change.prediction);
     this.#telemetry.change(change);
     // Ground truth also goes to the trace of its prediction, where a registry wants it.
     const note =

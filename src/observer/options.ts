@@ -74,6 +74,7 @@ export function extractorRules(config: Config): ModelRule[] {
     extract: model.extract,
     version: versionRule(model),
     slices: model.slices,
+    inputs: model.inputs,
   }));
 }
 
@@ -113,5 +114,7 @@ export function extractorOptions(config: Config, specs: ModelBook): Parameters<t
     specs,
     bodyBytesMax: capture.maxBodySizeBytes,
     sampled: capture.sampleRatio < 1,
+    inputs: capture.storeInputs ? "read" : "leave-out",
+    redact: capture.redact,
   };
 }

@@ -1,9 +1,9 @@
 // Bodies on spans, only where the configuration asks for them: JSON alone, with the places of capture.redact taken out, cut short.
 
 import type { BodyCopy, Exchange, RawHeaders } from "../facts/exchange.ts";
-import { type JsonPath, parsePath } from "../kernel/jsonpath.ts";
 import { readBody } from "../observe/body.ts";
 import { pickHeaders } from "../observe/heads.ts";
+import { createRedaction } from "../observe/redact.ts";
 
 /** Characters of one body on a span; a longer one is cut, and is then a text instead of a document. */
 const TEXT_MAX = 16_384;
@@ -21,16 +21,6 @@ export interface BodiesOptions {
   readonly redact: readonly string[];
 }
 
-/** Replaces what stands at `path`, in place. */
-function redact(document: unknown, path: JsonPath): void {
-  let at: unknown = document;
-  for (const [depth, step] of path.entries()) {
-    if (typeof at !== "object" || at === null || !Object.hasOwn(at, step)) return;
-    if (depth === path.length - 1) Reflect.set(at, step, REDACTED);
-    else at = Reflect.get(at, step);
-  }
-}
-
 function textOf(body: BodyCopy, headers: RawHeaders, options: BodiesOptions): string | null {
   const heads = pickHeaders(headers, WANTED);
   const read = readBody(body, {
@@ -39,13 +29,9 @@ function textOf(body: BodyCopy, headers: RawHeaders, options: BodiesOptions): st
     bytesMax: options.bytesMax,
   });
   if (typeof read === "string") return null;
-  for (const place of options.redact) {
-    const path = parsePath(place);
-    // The whole document, or a path that cannot be read: nothing is better than too much.
-    if (path === null || path.length === 0) return null;
-    redact(read.json, path);
-  }
-  const text = JSON.stringify(read.json);
+  const json = createRedaction(options.redact).clean(read.json, REDACTED);
+  if (json === undefined) return null;
+  const text = JSON.stringify(json);
   return text.length <= TEXT_MAX ? text : JSON.stringify(`${text.slice(0, TEXT_MAX).toWellFormed()}...`);
 }
 

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import type { ComparisonQuery, ComparisonView, VersionDesk } from "../api/contract.ts";
 import type { ServedVersion, VersionModel } from "../facts/road.ts";
-import type { QualityThen, VersionRecord } from "../facts/version.ts";
+import type { QualityThen, VersionDecision, VersionRecord } from "../facts/version.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import { messageOf, Problem } from "../kernel/problem.ts";
@@ -28,6 +28,8 @@ export interface VersionDeskNeeds {
   readonly measure: Measure;
   readonly served: Served;
   readonly states: StateBook;
+  /** Distributions of training data were registered for a version of the model. */
+  readonly onDistributions: (model: string) => void;
   /** Something that `/version` shows has changed. */
   readonly onChange: () => void;
 }
@@ -73,7 +75,7 @@ class Desk implements ObserverVersions {
     this.#registryDesk = createRegistryDesk(needs.config, { ...needs, ledger });
     const registryDesk = this.#registryDesk;
     this.desk = {
-      register: (asked) => this.#told(registryDesk.registered(asked, ledger.register(asked))),
+      register: (asked) => this.#registered(registryDesk.registered(asked, ledger.register(asked))),
       promote: (asked) => this.#told(registryDesk.decide(asked) ?? ledger.promote(asked)),
       rollBack: (asked) => this.#told(registryDesk.decide(asked) ?? ledger.rollBack(asked)),
       history: (model) => ledger.history(model),
@@ -89,6 +91,16 @@ class Desk implements ObserverVersions {
 
   collect(recorder: Recorder): void {
     this.#registryDesk.collect(recorder);
+  }
+
+  /** What is compared with registered distributions begins anew with them. */
+  #registered(decision: VersionDecision): VersionDecision {
+    if (decision.kind === "done" && decision.changed) {
+      const data = decision.record.registration?.trainingData;
+      if (typeof data === "object" && data !== null && "distributions" in data)
+        this.#needs.onDistributions(decision.record.model);
+    }
+    return this.#told(decision);
   }
 
   #told<T extends { readonly kind: string }>(decision: T): T {

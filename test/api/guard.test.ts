@@ -192,6 +192,8 @@ const unused = {
   prediction: () => [],
   labelsOf: () => [],
   quality: () => ({ at: 0, groups: [] }),
+  estimates: () => ({ at: "", estimates: [] }),
+  drift: () => ({ at: "", versions: [] }),
   compare: () => {
     throw new Problem("unknown_model", "unused");
   },

@@ -121,6 +121,8 @@ export async function running(
       prediction: () => [],
       labelsOf: () => [],
       quality: () => ({ at: 0, groups: [] }),
+      estimates: () => ({ at: "2026-01-01T00:00:00.000Z", estimates: [] }),
+      drift: () => ({ at: "2026-01-01T00:00:00.000Z", versions: [] }),
       compare: () => ({ at: 0, model: "m", baseline: "1", candidate: "2", countedUntil: null, metrics: [] }),
       models: () => [],
       version: () => ({ outrider: "0.0.0-test", models: [] }),

@@ -285,11 +285,20 @@ test("the JSON Schema accepts what is documented and refuses unknown keys", () =
   assert.ok(!validate(parse("proxy: {}")));
 });
 
-test("keys that have no effect yet are named in warnings", (t) => {
-  const yaml = `${UPSTREAM}capture: { storeInputs: true }\notlp: { endpoint: "http://127.0.0.1:4318", traces: { sampleRatio: 1 } }\nmodels: [{ name: a, baseline: { rmse: 1, margin: 10% } }]\n`;
-  const { warnings } = load(t, { yaml });
-  assert.deepEqual(
-    warnings.map((warning) => warning.split(":")[0]),
-    ["capture.storeInputs"],
-  );
+test("no key is accepted without effect", (t) => {
+  const yaml = `${UPSTREAM}capture: { storeInputs: true, redact: ["$.a"] }\nmodels: [{ name: a, baseline: { rmse: 1, margin: 10% }, inputs: [age], drift: { reference: { rows: 500 } } }]\n`;
+  const { warnings, config } = load(t, { yaml });
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(config.models[0]?.drift.reference, { rows: 500 });
+});
+
+test("a span of reference that ends before it begins is refused, as is one without a time", (t) => {
+  for (const reference of [
+    "{ from: 2026-01-02T00:00:00Z, to: 2026-01-01T00:00:00Z }",
+    "{ from: yesterday, to: 2026-01-01T00:00:00Z }",
+    "{ rows: 3 }",
+  ]) {
+    const yaml = `${UPSTREAM}models: [{ name: a, drift: { reference: ${reference} } }]\n`;
+    assert.throws(() => load(t, { yaml }), /models\[0\]\.drift\.reference/);
+  }
 });

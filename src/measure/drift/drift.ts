@@ -33,6 +33,7 @@ export interface DriftOptions {
 export interface StreamDrift {
   /** "score", "prediction", "class", "confidence", or "input:" and the name of an input. */
   readonly stream: string;
+  readonly referenceKind: "first" | "span" | "registered";
   readonly referenceRows: number;
   readonly windows: readonly WindowDrift[];
 }
@@ -78,7 +79,8 @@ const STREAMS_MAX = 20;
 const BUCKETS_MAX = 2_000_000;
 const REFRESH_MS = 30_000;
 const WINDOWS = ["24h", "7d"];
-const FIRST: ReferenceRule = { kind: "first", rows: 1000 };
+/** Unless something else is said. */
+export const FIRST: ReferenceRule = { kind: "first", rows: 1000 };
 
 interface Followed {
   readonly model: string;
@@ -237,7 +239,7 @@ class RunningDrift implements Drift {
       // Windows first: a reference may be taken with them.
       streams: [...streams].map(([stream, of]) => {
         const windows = of.at(at);
-        return { stream, referenceRows: of.referenceRows, windows };
+        return { stream, referenceKind: of.referenceKind, referenceRows: of.referenceRows, windows };
       }),
       alarms: losses.alarms(),
       lossRows: losses.rows,

@@ -80,6 +80,11 @@ export class DriftStream {
     return this.#taken;
   }
 
+  get referenceKind(): "first" | "span" | "registered" {
+    const { kind } = this.#setup.rule;
+    return kind === "baseline" ? "registered" : kind;
+  }
+
   get referenceRows(): number {
     const { rule } = this.#setup;
     if (rule.kind !== "baseline") return (this.#taken?.spread ?? this.#span)?.rows ?? 0;

@@ -1,0 +1,109 @@
+// Captured inputs through the whole program: they drift, and what is redacted is nowhere.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { startModelServer } from "../support/model-server.ts";
+import { startOtlpReceiver } from "../support/otlp-receiver.ts";
+import { getJson, postJson, startSidecar, until } from "../support/sidecar.ts";
+
+const CANARY = "canary-5f1c9e";
+const NUMBER = 77123456789;
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+interface Drifting {
+  readonly versions: readonly {
+    readonly streams: readonly {
+      readonly stream: string;
+      readonly reference: { readonly kind: string; readonly rows: number };
+      readonly windows: readonly {
+        readonly window: string;
+        readonly rows: number;
+        readonly distances: unknown;
+      }[];
+    }[];
+  }[];
+}
+
+test("inputs are watched for drift against what was registered; what is redacted is in no file, metric, log or export", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "outrider-inputs-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const model = await startModelServer(({ instances }) => ({
+    predictions: ((instances ?? []) as { age: number }[]).map(({ age }) => age / 2),
+    model_version: "1",
+  }));
+  t.after(() => model.close());
+  const otlp = await startOtlpReceiver();
+  t.after(() => otlp.close());
+  const config = join(folder, "outrider.yaml");
+  writeFileSync(
+    config,
+    `capture: { storeInputs: true, redact: ["$.instances.ssn", "$.instances.account", "$.customer.id"] }
+models:
+  - name: default
+    task: regression
+    slices: [{ name: customer, body: "$.customer.id" }]
+`,
+  );
+  const store = join(folder, "data");
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: otlp.url };
+  const sidecar = await startSidecar({ upstream: model.url, store, args: ["--config", config], env });
+  t.after(() => sidecar.stop("SIGKILL"));
+  const edges = Array.from({ length: 11 }, (_, i) => i * 10);
+  const registered = await postJson(`${sidecar.api}/v1/models/default/versions`, {
+    version: "1",
+    trainingData: { distributions: { "input:age": { edges, counts: edges.slice(1).map(() => 100) } } },
+    actor: "ci",
+  });
+  assert.equal(registered.status, 200);
+  for (let i = 0; i < 40; i++) {
+    const instances = [0, 1].map((row) => ({
+      age: 90 + ((i + row) % 10),
+      city: i % 2 === 0 ? "Bern" : "Genf",
+      ssn: CANARY,
+      account: NUMBER,
+    }));
+    await postJson(`${sidecar.traffic}/invocations`, { instances, customer: { id: CANARY } });
+  }
+  // Drift is worked out once in half a minute: it is asked for when all has come.
+  await until(async () => {
+    const { body: quality } = await getJson(`${sidecar.api}/v1/quality?window=24h`);
+    const [group] = quality["groups"] as { n_predictions: number }[];
+    return group?.n_predictions === 80;
+  });
+  const { body } = await getJson(`${sidecar.api}/v1/drift?model=default`);
+  const [version] = (body as unknown as Drifting).versions;
+  const streams = version?.streams.map(({ stream }) => stream).toSorted();
+  assert.deepEqual(streams, ["input:age", "input:city", "prediction"]);
+  const age = version?.streams.find(({ stream }) => stream === "input:age");
+  assert.deepEqual(age?.reference, { kind: "registered", rows: 1000 });
+  const day = age?.windows.find(({ window }) => window === "24h");
+  assert.equal(day?.rows, 80);
+  const { psi } = day.distances as { psi: number };
+  assert.ok(psi > 1, `all of the rows are in one of ten bins: ${psi}`);
+  const estimates = await getJson(`${sidecar.api}/v1/estimates?window=24h`);
+  assert.equal(estimates.status, 200);
+  assert.equal(await sidecar.metric("outrider_inputs_total", { result: "read" }), 80);
+  const metrics = await sidecar.metrics();
+  assert.match(metrics, /outrider_drift_psi\{[^}]*stream="input:age"/);
+  await sidecar.stop("SIGTERM");
+  const pushed = otlp.requests.map(({ body: sent }) => sent.toString("latin1")).join("\n");
+  const kept = filesBelow(store).map((file) => readFileSync(file, "latin1"));
+  assert.ok(kept.length > 0 && pushed.length > 100);
+  for (const [where, text] of Object.entries({
+    metrics,
+    log: sidecar.log(),
+    pushed,
+    store: kept.join("\n"),
+  })) {
+    assert.ok(!text.includes(CANARY), `the redacted text is in ${where}`);
+    assert.ok(!text.includes(String(NUMBER)), `the redacted number is in ${where}`);
+  }
+});
