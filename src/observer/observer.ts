@@ -15,8 +15,7 @@ import { createLedger } from "../ledger/ledger.ts";
 import type { Ledger } from "../ledger/types.ts";
 import type { Measure } from "../measure/measure.ts";
 import { normaliseLabel } from "../measure/semantics.ts";
-import { createExtractor, type Extractor } from "../observe/extractor.ts";
-import { withGrpc } from "../observe/grpc/extractor.ts";
+import { createExtractor, type Extractor } from "../observe/grpc/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds, urlOf } from "./api-needs.ts";
 import { InputDesk } from "./inputs.ts";
@@ -128,10 +127,9 @@ class Rooms implements Observer {
       ledger: this.#ledger,
       recorder: this.#telemetry.recorder,
     });
-    const reader = createExtractor(extractorOptions(this.#config, this.#book), {
+    this.#extractor = createExtractor(extractorOptions(this.#config, this.#book), {
       externalVersion: (model) => this.#external.get(model) ?? null,
     });
-    this.#extractor = withGrpc(reader, { bodyBytesMax: this.#config.capture.maxBodySizeBytes });
     this.#inputs = new InputDesk(this.#measuring.drift, this.#telemetry.recorder);
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
