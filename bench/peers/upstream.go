@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -17,6 +18,7 @@ func main() {
 		io.Copy(io.Discard, r.Body)
 		w.Header()["Content-Type"] = []string{"application/json"}
 		if r.URL.Path == "/large" {
+			w.Header()["Content-Length"] = []string{strconv.Itoa(len(large))}
 			w.Write(large)
 			return
 		}

@@ -79,7 +79,9 @@ const limits = z
       ),
     sendTimeout: duration({ max: DAY_MS })
       .prefault("60s")
-      .describe("Longest time in which a client takes nothing of an answer that waits for it. 0s: no limit."),
+      .describe(
+        "Longest time a client may take for the next 64 KiB, or less, of an answer that waits for it. 0s: no limit.",
+      ),
     idleTimeout: duration({ min: 1, max: DAY_MS })
       .prefault("75s")
       .describe("How long a client's connection is kept between requests; announced 5 s shorter."),
