@@ -1,7 +1,7 @@
 // `npm run bench [-- part...]`: ratios of one run. Absolute figures depend on the machine and are printed only beside their ratio.
 
 import { benchCompare } from "./compare.ts";
-import { benchLedger } from "./ledger.ts";
+import { benchLedger, ledgerLine } from "./ledger.ts";
 import { benchLabels } from "./labels.ts";
 import { RATE, benchRelay, type RelayRow } from "./relay.ts";
 
@@ -53,11 +53,7 @@ async function ledger(): Promise<void> {
   say("\nLabels: HTTP NDJSON into the ledger, against a bare node:sqlite insert loop of the same rows");
   for (const line of await benchLabels()) say(`  ${line}`);
   say("\nLedger alone");
-  for (const row of await benchLedger()) {
-    say(
-      `  ${row.name.padEnd(44)} ${Math.round(row.ours)} / ${Math.round(row.peer)} ${row.unit} = ${(row.ours / row.peer).toFixed(2)}`,
-    );
-  }
+  for (const row of await benchLedger()) say(`  ${ledgerLine(row)}`);
 }
 
 function compare(): Promise<void> {

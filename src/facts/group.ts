@@ -7,7 +7,7 @@ export interface MetricInterval {
   readonly level: 0.95;
   /** How it was found: docs/numbers.md names the sources. */
   readonly method: string;
-  /** "kurtosis": the errors have such heavy tails that the interval of a mean square is too narrow. */
+  /** "kurtosis": the errors have such heavy tails that the interval of a mean square, or of R2, is too narrow. */
   readonly flag?: "kurtosis";
 }
 /** Which predictions of a window count: all; or the window ends where nearly all labels are in. */

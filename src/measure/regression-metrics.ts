@@ -150,9 +150,11 @@ function intervals(whole: Whole, extra: Record<string, unknown>): Intervals {
   const found: Record<string, MetricInterval | null> = {};
   const { mae_se: ofMae = null, mse_se: ofMse = null } = standardErrors(rows, sums);
   if (sums.overflow === 0) {
-    const mse = normalInterval(sums.squared.mean(rows), ofMse, { limits: NOT_NEGATIVE });
-    const shown =
-      mse !== null && kurtosis(rows, sums) > HEAVY_TAILS ? { ...mse, flag: "kurtosis" as const } : mse;
+    const value = sums.squared.mean(rows);
+    // Squares lean to one side: on the logarithm few or heavy-tailed ones are held more often, many as often as without it.
+    const mse =
+      logInterval(value, ofMse, "normal_log") ?? normalInterval(value, ofMse, { limits: NOT_NEGATIVE });
+    const shown = flagged(mse, rows, sums);
     found["mse"] = shown;
     found["rmse"] =
       shown === null
@@ -161,7 +163,7 @@ function intervals(whole: Whole, extra: Record<string, unknown>): Intervals {
             ...shown,
             lower: Math.sqrt(shown.lower),
             upper: Math.sqrt(shown.upper),
-            method: "root_of_normal",
+            method: `root_of_${shown.method}`,
           };
   }
   if (sums.infinite === 0) {
@@ -178,8 +180,17 @@ function intervals(whole: Whole, extra: Record<string, unknown>): Intervals {
     found["max_error"] = null;
   }
   if (typeof extra["mape"] === "number") found["mape"] = mapeInterval(extra["mape"], rows, sums);
-  if (r2 !== null) found["r2"] = determinationInterval(r2, rows, { sums, labels: spreads.labels });
+  if (r2 !== null) {
+    found["r2"] = flagged(determinationInterval(r2, rows, { sums, labels: spreads.labels }), rows, sums);
+  }
   return found;
+}
+
+/** Squares of errors with such tails have no standard error that a sample could tell: said, not hidden. */
+function flagged(interval: MetricInterval | null, rows: number, sums: RegressionSums): MetricInterval | null {
+  return interval !== null && kurtosis(rows, sums) > HEAVY_TAILS
+    ? { ...interval, flag: "kurtosis" }
+    : interval;
 }
 
 /** Fourth moment of the errors over their squared second; NaN without errors. */
