@@ -118,7 +118,7 @@ export class ByteBudget {
     if (this.#held + bytes > this.#bytesMax) {
       throw new ApiProblem(
         "busy",
-        "too many large JSON bodies at one time: send again later, or send NDJSON",
+        "too many large bodies at one time: send again later; labels may come as NDJSON",
         {
           headers: { "retry-after": "1" },
         },
@@ -135,13 +135,15 @@ export class ByteBudget {
 /** The whole body, at most `bytesMax`, as long as the budget has room. The caller gives `held` back. */
 export async function wholeBody(
   watch: BodyWatch,
-  cap: { readonly bytesMax: number; readonly budget: ByteBudget; readonly held: { bytes: number } },
+  cap: {
+    readonly bytesMax: number;
+    readonly budget: ByteBudget;
+    readonly held: { bytes: number };
+    readonly hint?: string;
+  },
 ): Promise<Buffer> {
   const tooLarge = (): ApiProblem =>
-    new ApiProblem(
-      "body_too_large",
-      `a JSON body holds at most ${cap.bytesMax} bytes: send application/x-ndjson, which has no limit`,
-    );
+    new ApiProblem("body_too_large", `this body holds at most ${cap.bytesMax} bytes${cap.hint ?? ""}`);
   if (Number(watch.request.headers["content-length"] ?? 0) > cap.bytesMax) throw tooLarge();
   const parts: Buffer[] = [];
   for await (const slice of bodySlices(watch)) {

@@ -110,7 +110,8 @@ async function readJson(reading: Reading): Promise<Ending> {
   const { watch, limits, budget } = reading;
   const held = { bytes: 0 };
   try {
-    const whole = await wholeBody(watch, { bytesMax: limits.jsonBytesMax, budget, held });
+    const hint = ": send application/x-ndjson, which has no limit";
+    const whole = await wholeBody(watch, { bytesMax: limits.jsonBytesMax, budget, held, hint });
     const body = withoutBom(whole);
     await checkItems(body, limits.lineBytesMax);
     return await takeItems(body, reading);

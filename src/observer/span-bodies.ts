@@ -6,7 +6,7 @@ import { pickHeaders } from "../observe/heads.ts";
 import { createRedaction } from "../observe/redact.ts";
 
 /** Characters of one body on a span; a longer one is cut, and is then a text instead of a document. */
-const TEXT_MAX = 16_384;
+const TEXT_MAX = 8192;
 const REDACTED = "[redacted]";
 const WANTED: ReadonlySet<string> = new Set(["content-encoding", "inference-header-content-length"]);
 

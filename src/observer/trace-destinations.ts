@@ -11,6 +11,8 @@ import { spanBodies, type BodiesOptions, type SpanBodies } from "./span-bodies.t
 type Registry = Config["registries"][number];
 
 const TIMEOUT_MS = 10_000;
+/** Spans of one export when bodies are on them: Langfuse takes 4.5 MB at a time. */
+const BATCH_WITH_BODIES = 128;
 
 /** MLflow turns these into tags of the trace, by which traces are found per version. */
 function mlflowDialect(exchange: Exchange, { model, version }: SpanReading): SpanAttributes {
@@ -59,12 +61,7 @@ function mlflowBodies({ input, output }: SpanBodies): SpanAttributes {
 }
 
 function langfuseBodies({ input, output }: SpanBodies): SpanAttributes {
-  return present({
-    "langfuse.observation.input": input,
-    "langfuse.observation.output": output,
-    "langfuse.trace.input": input,
-    "langfuse.trace.output": output,
-  });
+  return present({ "langfuse.observation.input": input, "langfuse.observation.output": output });
 }
 
 function receiverOf({ type, experimentId, tracesTable }: Registry): Receiver | null {
@@ -111,7 +108,9 @@ function headersOf(registry: Registry, more: Receiver["headers"], clock: Clock):
 function ofRegistry(registry: Registry, options: BodiesOptions, clock: Clock): Destination[] {
   const receiver = receiverOf(registry);
   if (!registry.write.includes("traces") || receiver === null) return [];
+  const withBodies = registry.write.includes("inputs");
   const settings: TraceSettings = {
+    ...(withBodies ? { batchMax: BATCH_WITH_BODIES } : {}),
     url: `${registry.url.replace(/\/+$/, "")}${receiver.path}`,
     protocol: "http/protobuf",
     headers: headersOf(registry, receiver.headers, clock),
@@ -122,7 +121,7 @@ function ofRegistry(registry: Registry, options: BodiesOptions, clock: Clock): D
     ...dialect(exchange, reading),
     ...bodies(spanBodies(exchange, options)),
   });
-  return [{ name: registry.type, settings, dialect: registry.write.includes("inputs") ? whole : dialect }];
+  return [{ name: registry.type, settings, dialect: withBodies ? whole : dialect }];
 }
 
 export function traceDestinations(

@@ -34,6 +34,8 @@ export interface TraceSettings {
   readonly protocol: OtlpProtocol;
   /** A function is asked before each export: tokens end. */
   readonly headers: Readonly<Record<string, string>> | (() => Promise<Record<string, string>>);
+  /** Spans of one export. Default 512. */
+  readonly batchMax?: number;
   /** For one export with its retries. */
   readonly timeoutMs: number;
 }

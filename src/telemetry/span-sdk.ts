@@ -79,7 +79,7 @@ class ExporterSink implements SpanSink {
     this.#processor = new BatchSpanProcessor({
       exporter: counting,
       maxQueueSize: QUEUE_MAX,
-      maxExportBatchSize: BATCH_MAX,
+      maxExportBatchSize: settings.batchMax ?? BATCH_MAX,
       scheduledDelayMillis: DELAY_MS,
       exportTimeoutMillis: settings.timeoutMs + 1000,
     });

@@ -12,7 +12,7 @@ import {
   type TrafficShare,
 } from "./registry.ts";
 
-/** Versions change seldom: they are listed once in so many looks. */
+/** Versions change seldom: they are listed once in so many looks, where looks tell that the registry is alive. */
 const LOOKS_PER_LIST = 10;
 
 export interface Declared {
@@ -69,7 +69,7 @@ export class RegistryWatch {
     this.#lists = registry.can.has("versions")
       ? new RegistryPoll({
           clock,
-          everyMs: everyMs * LOOKS_PER_LIST,
+          everyMs: this.#looks === null ? everyMs : everyMs * LOOKS_PER_LIST,
           ask: () => registry.versions(model),
           took: (reply) => this.#listed(reply),
         })

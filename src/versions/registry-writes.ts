@@ -51,6 +51,7 @@ export class RegistryWrites {
   #pausedUntil = 0;
   #timer: Timer | null = null;
   #trouble: string | null = null;
+  #lastRefusal: string | null = null;
 
   constructor(needs: WriteNeeds) {
     this.#needs = needs;
@@ -134,12 +135,23 @@ export class RegistryWrites {
     }
     if (reply.kind !== "failed") this.#failures = 0;
     this.#needs.count(write.operation, reply.kind);
-    this.#tell(write, reply.kind === "failed" && !alone ? reply.message : null);
+    // What is refused for its own sake says nothing against the registry; a refused token does.
+    const refused = reply.kind === "failed" && !reply.retry && !/^status 40[13]/.test(reply.message);
+    if (refused || alone) this.#refused(write, reply.message);
+    else this.#tell(write, reply.kind === "failed" ? reply.message : null);
     write.ended?.(reply);
   }
 
   #pauseOf(failures: number): number {
     return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 16));
+  }
+
+  /** Logged when it is not what was logged last. */
+  #refused({ operation }: Write, why: string): void {
+    if (this.#lastRefusal === why) return;
+    this.#lastRefusal = why;
+    const { log, registry } = this.#needs;
+    log.warn({ registry, operation, error: why }, "the registry refused a write; it is given up");
   }
 
   /** Logged once per spell of trouble. */

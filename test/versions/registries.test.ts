@@ -295,3 +295,24 @@ test("a webhook makes the registry be asked, once per delivery", async (t) => {
   assert.equal(looks(), before + 1);
   await registries.stop(0);
 });
+
+test("a write that is refused for its own sake is no trouble of the registry; a refused token is", async (t) => {
+  const server = await registryServer(t, () => ({
+    status: 400,
+    json: { error_code: "INVALID_PARAMETER_VALUE" },
+  }));
+  const { registries, counts } = running([entry(server.url, { type: "langfuse", write: ["labels"] })]);
+  const label = { predictionId: "p", traceId: "1", value: 1, at: 0 };
+  registries.label("churn", label);
+  await until(() => counts.get("langfuse labels failed") === 1);
+  assert.equal(registries.states()[0]?.trouble, null);
+  server.answer = () => ({ status: 401, json: { message: "Invalid credentials." } });
+  registries.label("churn", label);
+  await until(() => counts.get("langfuse labels failed") === 2);
+  assert.match(registries.states()[0]?.trouble ?? "", /^writing: status 401 Invalid credentials/);
+  server.answer = () => ({ json: { id: "x" } });
+  registries.label("churn", label);
+  await until(() => counts.get("langfuse labels ok") === 1);
+  assert.equal(registries.states()[0]?.trouble, null);
+  await registries.stop(0);
+});
