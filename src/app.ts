@@ -1,6 +1,7 @@
 // The traffic process put together: relay, supervisor of the observer, telemetry listener. Start and stop, nothing else.
 
 import { randomUUID } from "node:crypto";
+import { CertificateWatch } from "./app/certificates.ts";
 import { configuredHeaders, relaySnapshot } from "./app/relay-snapshot.ts";
 import { createSupervisor, type Supervisor } from "./app/supervisor.ts";
 import { createTelemetryListener, type TelemetryListener } from "./app/telemetry-listener.ts";
@@ -9,7 +10,6 @@ import type { ObserverState, PartState } from "./facts/road.ts";
 import type { Clock } from "./kernel/clock.ts";
 import { UndoStack, type Part } from "./kernel/lifecycle.ts";
 import type { Log } from "./kernel/log.ts";
-import { Problem } from "./kernel/problem.ts";
 import { version } from "./kernel/version.ts";
 import { createProxy, type Proxy } from "./proxy/proxy.ts";
 
@@ -59,7 +59,8 @@ class Application implements App {
     this.#proxy = createProxy(
       {
         listen: config.proxy.listen,
-        upstream: { url: config.upstream.http, tls: config.upstream.tls },
+        upstream: { url: config.upstream.http, grpcUrl: config.upstream.grpc, tls: config.upstream.tls },
+        tls: config.proxy.tls,
         host: config.proxy.host,
         connectTimeoutMs: config.proxy.connectTimeoutMs,
         responseTimeoutMs: config.proxy.responseTimeoutMs,
@@ -140,8 +141,19 @@ class Application implements App {
       this.#proxy.stop(Math.min(remainingMs, this.#config.proxy.drainTimeoutMs)),
     );
     await this.#proxy.start();
+    this.#watchCertificate();
     this.#listening = true;
     await this.#supervisor.start();
+  }
+
+  #watchCertificate(): void {
+    const { tls } = this.#config.proxy;
+    if (tls === null) return;
+    const { clock, log } = this.#needs;
+    const apply = (pair: { cert: string; key: string }): void => this.#proxy.setCertificate(pair);
+    const watch = new CertificateWatch(tls, { clock, log, apply });
+    watch.start();
+    this.#undo.push("certificate watch", () => watch.stop());
   }
 
   async observed(withinMs: number): Promise<boolean> {
@@ -165,12 +177,5 @@ class Application implements App {
 
 /** `config` is frozen and whole; nothing visible happens before `start`. */
 export function createApp(config: Config, needs: AppNeeds): App {
-  if (config.proxy.tls !== null) {
-    throw new Problem(
-      "config_unsupported",
-      "TLS on the traffic listener is not supported yet: remove it",
-      "proxy.tls",
-    );
-  }
   return new Application(config, needs);
 }

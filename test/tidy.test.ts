@@ -29,7 +29,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   catalogue: { rooms: ["kernel"], packages: [] },
   config: { rooms: ["kernel"], packages: ["zod", "yaml"] },
   proxy: { rooms: ["kernel", "facts"], packages: [] },
-  observe: { rooms: ["kernel", "facts"], packages: [] },
+  observe: { rooms: ["kernel", "facts"], packages: ["protobufjs"] },
   ledger: { rooms: ["kernel", "facts"], packages: [] },
   measure: { rooms: ["kernel", "facts"], packages: [] },
   versions: { rooms: ["kernel", "facts"], packages: ["undici", "zod"] },

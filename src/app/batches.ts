@@ -35,6 +35,8 @@ const HEADERS_KEPT: ReadonlySet<string> = new Set([
   "x-litellm-model-id",
   "ce-id",
   "ce-requestid",
+  "grpc-encoding",
+  "grpc-status",
 ]);
 
 /** Remembers for spellings seen on the wire whether they are kept; forgets all when somebody sends too many. */
@@ -124,6 +126,7 @@ export class Batches {
       ...exchange,
       requestHeaders: this.#filter.apply(exchange.requestHeaders),
       responseHeaders: this.#filter.apply(exchange.responseHeaders),
+      responseTrailers: this.#filter.apply(exchange.responseTrailers),
     };
   }
 

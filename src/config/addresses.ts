@@ -8,12 +8,15 @@ export interface Address {
   readonly port: number;
 }
 
+/** `h2c`: cleartext HTTP/2 with prior knowledge. */
+export type Scheme = "http" | "https" | "h2c";
+
 /** Where the model is. `url` has no trailing slash: `http://127.0.0.1:8000`, `http://[::1]:8000`, `unix:/run/model.sock`. */
 export type Origin =
   | {
       readonly kind: "tcp";
       readonly url: string;
-      readonly scheme: "http" | "https";
+      readonly scheme: Scheme;
       readonly host: string;
       readonly port: number;
     }
@@ -69,25 +72,48 @@ function wrongWith(url: URL): string | null {
   return null;
 }
 
-/** Parses the address of the model: http, https or unix:/path. */
+/** Parses the address of the model: http, https, h2c or unix:/path. */
 export function parseOrigin(text: string): Parsed<Origin> {
+  return parsePlace(text, {
+    schemes: /^(?:https?|h2c):\/\//i,
+    wanted: 'an address such as "http://127.0.0.1:8000", "https://…", "h2c://…" or "unix:/run/model.sock"',
+  });
+}
+
+/** Parses the address for gRPC: h2c, https or unix:/path. All speak HTTP/2. */
+export function parseGrpcOrigin(text: string): Parsed<Origin> {
+  return parsePlace(text, {
+    schemes: /^(?:https|h2c):\/\//i,
+    wanted:
+      'an address such as "h2c://127.0.0.1:8081", "https://…" (HTTP/2 over TLS) or "unix:/run/model.sock"',
+  });
+}
+
+const PORTS: Readonly<Record<Scheme, number>> = { http: 80, https: 443, h2c: 80 };
+
+function parsePlace(
+  text: string,
+  { schemes, wanted }: { readonly schemes: RegExp; readonly wanted: string },
+): Parsed<Origin> {
   if (text.startsWith("unix:")) {
     const path = text.slice("unix:".length).replace(/^\/\/(?=\/)/, "");
     if (!/^\/[^\0:]+$/.test(path)) return { wrong: 'must be "unix:" and an absolute path without ":"' };
     return { value: { kind: "unix", url: `unix:${path}`, path } };
   }
-  if (/^h2c:/i.test(text))
-    return { wrong: "must be http, https or unix here; h2c:// belongs in upstream.grpc" };
-  const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || !/^https?:\/\//i.test(text)) {
-    return {
-      wrong: 'must be an address such as "http://127.0.0.1:8000", "https://…" or "unix:/run/model.sock"',
-    };
-  }
+  if (!schemes.test(text)) return { wrong: `must be ${wanted}` };
+  const scheme = schemeOf(text);
+  // URL knows hosts and ports of http, not of h2c.
+  const known = text.replace(/^h2c:/i, "http:");
+  const url = URL.canParse(known) ? new URL(known) : null;
+  if (url === null) return { wrong: `must be ${wanted}` };
   const wrong = wrongWith(url);
   if (wrong !== null) return { wrong };
-  const scheme = url.protocol === "https:" ? "https" : "http";
-  const port = url.port === "" ? (scheme === "https" ? 443 : 80) : Number(url.port);
+  const port = url.port === "" ? PORTS[scheme] : Number(url.port);
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   return { value: { kind: "tcp", url: `${scheme}://${formatAddress({ host, port })}`, scheme, host, port } };
+}
+
+function schemeOf(text: string): Scheme {
+  if (/^h2c:/i.test(text)) return "h2c";
+  return /^https:/i.test(text) ? "https" : "http";
 }

@@ -5,7 +5,7 @@ import { canonicalClass } from "../kernel/classes.ts";
 import { parsePath } from "../kernel/jsonpath.ts";
 import { formatDuration, parseDuration, parseSize } from "../kernel/units.ts";
 import type { Parsed } from "./addresses.ts";
-import { parseAddress, parseOrigin } from "./addresses.ts";
+import { parseAddress, parseGrpcOrigin, parseOrigin } from "./addresses.ts";
 
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
@@ -61,6 +61,7 @@ export function size(range: Range = {}) {
 
 export const address = () => parsedText('"host:port"', parseAddress);
 export const origin = () => parsedText("an address", parseOrigin);
+export const grpcOrigin = () => parsedText("an address", parseGrpcOrigin);
 
 /** Names of models, probes and tokens: they become label values and parts of paths. */
 export function name() {
@@ -147,4 +148,10 @@ export function uniqueNames(
     }
     seen.add(item.name);
   }
+}
+
+/** A host name, such as a certificate is for. */
+export function hostName() {
+  const wanted = "must be a host name such as model.internal";
+  return z.string({ error: wanted }).regex(/^(?!-)[A-Za-z0-9_.-]{1,253}$/, { error: wanted });
 }

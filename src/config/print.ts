@@ -31,6 +31,22 @@ function hideValues(map: object | null): Record<string, string> | null {
   return map === null ? null : Object.fromEntries(Object.keys(map).map((key) => [key, HIDDEN]));
 }
 
+function limitsText(limits: Config["proxy"]["limits"]): unknown {
+  return {
+    maxHeadSizeBytes: limits.headBytesMax,
+    maxHeaderLines: limits.headLinesMax,
+    headTimeoutMs: limits.headMs,
+    bodyTimeoutMs: limits.bodyMs,
+    sendTimeoutMs: limits.sendMs,
+    idleTimeoutMs: limits.idleMs,
+    requestTimeoutMs: limits.totalMs,
+  };
+}
+
+function serverTlsText(tls: Config["proxy"]["tls"]): unknown {
+  return tls === null ? null : { certFile: tls.certFile, keyFile: tls.keyFile };
+}
+
 function targetText(target: Config["target"]): unknown {
   switch (target.kind) {
     case "auto":
@@ -66,24 +82,12 @@ function otlpText(otlp: Config["otlp"]): unknown {
   return { ...rest, headers: hideValues(headers), everyMs: intervalMs };
 }
 
-function limitsText(limits: Config["proxy"]["limits"]): unknown {
-  return {
-    maxHeadSizeBytes: limits.headBytesMax,
-    maxHeaderLines: limits.headLinesMax,
-    headTimeoutMs: limits.headMs,
-    bodyTimeoutMs: limits.bodyMs,
-    sendTimeoutMs: limits.sendMs,
-    idleTimeoutMs: limits.idleMs,
-    requestTimeoutMs: limits.totalMs,
-  };
-}
-
 /** Plain data in the shape of the file; what is hidden says so. */
 export function redactedConfig(config: Config): unknown {
   const { upstream, proxy, api } = config;
   return written({
-    upstream: { http: upstream.http, tls: hideValues(upstream.tls) },
-    proxy: { ...proxy, limits: limitsText(proxy.limits), tls: hideValues(proxy.tls) },
+    upstream: { http: upstream.http, grpc: upstream.grpc, tls: hideValues(upstream.tls) },
+    proxy: { ...proxy, limits: limitsText(proxy.limits), tls: serverTlsText(proxy.tls) },
     telemetry: config.telemetry,
     api: { ...api, tokens: api.tokens.map((token) => ({ ...token, sha256: HIDDEN })) },
     store: config.store,

@@ -15,6 +15,8 @@ function expand(text: string, upstream: Origin): string {
 /** The address a probe goes to, complete: http(s)://…, tcp://host:port, unix:/path or unix:/path:/request/path. */
 export function probeUrl(text: string, upstream: Origin): Parsed<string> {
   const url = expand(text, upstream);
+  if (url.startsWith("h2c:"))
+    return { wrong: "can only be connected to, as its upstream speaks HTTP/2 alone: write tcp://host:port" };
   if (/[{}\s]/.test(url))
     return { wrong: `must not hold "{", "}" or spaces, but for ${PLACEHOLDER} at the beginning` };
   if (/^https?:\/\/[^/]/i.test(url) && URL.canParse(url)) return { value: url };
@@ -29,5 +31,5 @@ export function probeUrl(text: string, upstream: Origin): Parsed<string> {
 /** The probe that is made when none is configured: can the model server be connected to? */
 export function connectUrl(upstream: Origin): string {
   if (upstream.kind === "unix") return upstream.url;
-  return upstream.url.replace(/^https?:/, "tcp:");
+  return upstream.url.replace(/^(?:https?|h2c):/, "tcp:");
 }

@@ -10,6 +10,8 @@ import {
   duration,
   file,
   flag,
+  grpcOrigin,
+  hostName,
   integer,
   name,
   oneOf,
@@ -27,14 +29,14 @@ const upstreamTls = z
       .describe("Certificate authority of the model server, PEM. Default: those of the system."),
     certFile: file().nullable().default(null).describe("Certificate we show to the model server, PEM."),
     keyFile: file().nullable().default(null).describe("Private key of `certFile`, PEM."),
+    serverName: hostName()
+      .nullable()
+      .default(null)
+      .describe("Name that the model server's certificate must be for. Default: the host of the address."),
   })
   .refine((tls) => (tls.certFile === null) === (tls.keyFile === null), {
     error: "certFile and keyFile belong together: give both or none",
   });
-
-const grpc = z.string({ error: "must be an address such as h2c://127.0.0.1:8081" }).refine(() => false, {
-  error: "gRPC is not supported yet: remove `upstream.grpc`",
-});
 
 export const upstream = z
   .union(
@@ -42,16 +44,21 @@ export const upstream = z
       origin().transform((http) => ({ http, grpc: null, tls: null })),
       z.strictObject({
         http: origin().describe(
-          "Address of the model server: http://host:port, https://host:port or unix:/path.",
+          "Address of the model server: http://host:port, https://host:port, h2c://host:port (cleartext HTTP/2) or unix:/path.",
         ),
-        grpc: grpc.nullable().default(null).describe("Address for gRPC, h2c://host:port. Not supported yet."),
-        tls: upstreamTls.nullable().default(null).describe("For an https model server."),
+        grpc: grpcOrigin()
+          .nullable()
+          .default(null)
+          .describe(
+            "Address of its gRPC port, where requests of type application/grpc go: h2c://host:port, https://host:port or unix:/path. Default: the same as `http`.",
+          ),
+        tls: upstreamTls.nullable().default(null).describe("For addresses that begin with https."),
       }),
     ],
     { error: "must be the address of the model server, such as http://host:port, or { http: … }" },
   )
   .describe(
-    "The model server. Every byte goes there. http://host:port, https://host:port or unix:/path; or an object.",
+    "The model server. Every byte goes there. http://host:port, https://host:port, h2c://host:port or unix:/path; or an object.",
   );
 
 const limits = z
@@ -123,12 +130,14 @@ export const proxy = z
     limits,
     tls: z
       .strictObject({
-        certFile: file().describe("Certificate chain shown to clients, PEM."),
-        keyFile: file().describe("Its private key, PEM."),
+        certFile: file().describe(
+          "Certificate chain shown to clients, PEM. Read again when the file changes.",
+        ),
+        keyFile: file().describe("Its private key, PEM. Read again when the file changes."),
       })
       .nullable()
       .default(null)
-      .describe("Serve clients over TLS."),
+      .describe("Serve clients over TLS: HTTP/2 and HTTP/1.1, whichever they ask for."),
   })
   .transform(({ connectTimeout, responseTimeout, drainTimeout, ...rest }) => ({
     ...rest,

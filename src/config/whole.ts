@@ -11,15 +11,9 @@ import { connectUrl, probeUrl } from "./probe-urls.ts";
 import { problemsOf, shown, unknownKey } from "./problems.ts";
 import { SECTIONS, type SectionName } from "./schema.ts";
 import { createSecretFiles, type SecretFiles } from "./secret-files.ts";
+import { clientTls, serverTls, type ClientTls } from "./tls-files.ts";
 
 type Out<K extends SectionName> = z.output<(typeof SECTIONS)[K]>;
-
-/** PEM texts for a TLS client. */
-export interface ClientTls {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-}
 
 export interface Findings {
   readonly cwd: string;
@@ -135,31 +129,6 @@ function checkAlertWindows({ models, alerts }: Sections, findings: Findings): vo
   }
 }
 
-interface TlsFiles {
-  readonly caFile?: string | null;
-  readonly certFile: string | null;
-  readonly keyFile: string | null;
-}
-
-function clientTls(files: SecretFiles, tls: TlsFiles | null): ClientTls | null {
-  if (tls === null) return null;
-  const ca = files.certificate(tls.caFile ?? null, "upstream.tls.caFile");
-  const cert = files.certificate(tls.certFile, "upstream.tls.certFile");
-  const key = files.secret(tls.keyFile, "upstream.tls.keyFile");
-  return {
-    ...(ca === null ? {} : { ca }),
-    ...(cert === null ? {} : { cert }),
-    ...(key === null ? {} : { key }),
-  };
-}
-
-function serverTls(files: SecretFiles, tls: Out<"proxy">["tls"]): { cert: string; key: string } | null {
-  if (tls === null) return null;
-  const cert = files.certificate(tls.certFile, "proxy.tls.certFile");
-  const key = files.secret(tls.keyFile, "proxy.tls.keyFile");
-  return cert === null || key === null ? null : { cert, key };
-}
-
 function settleTokens(tokens: Out<"api">["tokens"], files: SecretFiles, findings: Findings) {
   return tokens.map(({ name, sha256, sha256File, scopes }, index) => {
     const key = `api.tokens[${index}].sha256File`;
@@ -260,7 +229,9 @@ function settleTarget(target: Out<"target">, context: UpstreamContext): Target {
   const { cwd } = findings;
   if (target === "auto") {
     const tcp = origin.kind === "tcp" ? origin : null;
-    const page = settlePage("{upstream}/metrics", context);
+    // Tried in HTTP/1.1 whatever else is spoken there: a page that cannot be had is left out.
+    const asHttp: Origin = { ...origin, url: origin.url.replace(/^h2c:/, "http:") };
+    const page = settlePage("{upstream}/metrics", { ...context, origin: asHttp });
     return { kind: "auto", port: tcp?.port ?? null, host: tcp?.host ?? null, page };
   }
   if (target.metrics !== undefined) return { kind: "metrics", ...settlePage(target.metrics, context) };
@@ -281,7 +252,7 @@ export function settleConfig(raw: Raw, findings: Findings) {
   const files = createSecretFiles(findings.cwd, findings);
   const { upstream, proxy, telemetry, api, store, capture, models, registries, slo, alerts } = sections;
   const upstreamPem = clientTls(files, upstream?.tls ?? null);
-  const proxyPem = serverTls(files, proxy?.tls ?? null);
+  const proxyPem = serverTls(files, proxy?.tls ?? null, findings);
   const tokens = settleTokens(api?.tokens ?? [], files, findings);
   const otlp = settleOtlp(sections.otlp.value, files, findings);
   const settledRegistries = settleRegistries(registries ?? [], files, findings.cwd);
@@ -295,7 +266,7 @@ export function settleConfig(raw: Raw, findings: Findings) {
   if (slo === null || alerts === null) return null;
   const address = origin.kind === "tcp" ? { host: origin.host, port: origin.port } : null;
   return {
-    upstream: { http: origin.url, address, grpc: null, tls: upstreamPem },
+    upstream: { http: origin.url, address, grpc: upstream?.grpc?.url ?? null, tls: upstreamPem },
     proxy: { ...proxy, tls: proxyPem },
     telemetry,
     api: { listen: api.listen, tokens },

@@ -135,6 +135,7 @@ export function encodeExchange(out: ByteWriter, exchange: Exchange, shedBodies: 
   out.text(exchange.announcedVersion ?? "");
   encodeHeaders(out, exchange.requestHeaders);
   encodeHeaders(out, exchange.responseHeaders);
+  encodeHeaders(out, exchange.responseTrailers);
   encodeBody(out, exchange.request, shedBodies);
   encodeBody(out, exchange.response, shedBodies);
 }
@@ -180,6 +181,7 @@ export function decodeExchange(from: ByteReader): Exchange {
     announcedVersion: textOrNull(from.text()),
     requestHeaders: decodeHeaders(from),
     responseHeaders: decodeHeaders(from),
+    responseTrailers: decodeHeaders(from),
     request: decodeBody(from),
     response: decodeBody(from),
   };

@@ -108,6 +108,8 @@ export interface Exchange {
   readonly announcedVersion: string | null;
   readonly requestHeaders: RawHeaders;
   readonly responseHeaders: RawHeaders;
+  /** Fields behind the response's body: `grpc-status` and its kin. */
+  readonly responseTrailers: RawHeaders;
   readonly request: BodyCopy;
   readonly response: BodyCopy;
 }

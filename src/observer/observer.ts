@@ -15,7 +15,7 @@ import { createLedger } from "../ledger/ledger.ts";
 import type { Ledger } from "../ledger/types.ts";
 import type { Measure } from "../measure/measure.ts";
 import { normaliseLabel } from "../measure/semantics.ts";
-import { createExtractor, type Extractor } from "../observe/extractor.ts";
+import { createExtractor, type Extractor } from "../observe/grpc/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds, urlOf } from "./api-needs.ts";
 import { InputDesk } from "./inputs.ts";

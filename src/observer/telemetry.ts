@@ -99,7 +99,11 @@ class Telemetry implements ObserverTelemetry {
     this.otlp = createOtlp({ ...config.otlp, resource, version, env, recorder: this.recorder, clock, log });
     const destinations = traceDestinations(config, env, clock);
     this.spans = createSpans({ destinations, resource, version, recorder: this.recorder, clock, log });
-    this.#exchanges = createExchangeMetrics(this.recorder, { upstream: upstreamOf(config.upstream.http) });
+    this.#exchanges = createExchangeMetrics(this.recorder, {
+      upstream: upstreamOf(config.upstream.http),
+      ...(config.upstream.grpc === null ? {} : { grpcUpstream: upstreamOf(config.upstream.grpc) }),
+      scheme: config.proxy.tls === null ? "http" : "https",
+    });
     this.#webSockets = createWebSocketMetrics(this.recorder);
     this.#generations = createGenerationMetrics(this.recorder, { conventions: config.telemetry.genai });
     this.recorder

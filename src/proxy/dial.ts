@@ -1,13 +1,23 @@
 // Opens sockets to the upstream: TCP, TLS or a unix socket. Only our own URL says where, and which name TLS verifies.
 
 import { connect as connectPlain, isIP, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+
+/** PEM texts; `servername` is the name that the model's certificate is checked for, where it is not the host's. */
+export interface UpstreamTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly servername?: string;
+}
 
 export interface DialOptions {
-  /** http://, https:// or unix:/path */
+  /** http://, https://, h2c:// or unix:/path */
   readonly url: string;
-  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | null;
+  readonly tls: UpstreamTls | null;
 }
+
+type SocketTarget = { readonly path: string } | { readonly host: string; readonly port: number };
 
 export interface Dialled {
   readonly socket: Socket;
@@ -24,22 +34,42 @@ const READ_BYTES = 64 * 1024;
 /** A model that vanished without a word while a call waits is noticed by the system's probes. */
 const SOCKET_OPTIONS = Object.freeze({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 });
 
-/** Where `unix:/path`, `http://…` or `https://…` connects to. */
+/** Where `unix:/path`, `http://…`, `h2c://…` or `https://…` connects to. */
 export function parseUpstreamUrl(url: string): {
+  /** http:// or https:// and the authority. */
   readonly origin: string;
   readonly socketPath: string | null;
+  /** For messages: a URL may carry a password. */
+  readonly name: string;
+  /** HTTP/2 with prior knowledge. */
+  readonly h2c: boolean;
 } {
-  if (url.startsWith("unix:")) return { origin: "http://localhost", socketPath: url.slice("unix:".length) };
-  return { origin: new URL(url).origin, socketPath: null };
+  if (url.startsWith("unix:"))
+    return { origin: "http://localhost", socketPath: url.slice("unix:".length), name: url, h2c: false };
+  const h2c = url.startsWith("h2c:");
+  const { origin, host } = new URL(h2c ? `http:${url.slice("h2c:".length)}` : url);
+  return { origin, socketPath: null, name: h2c ? `h2c://${host}` : origin, h2c };
+}
+
+function targetOf(url: string): { readonly secure: boolean; readonly target: SocketTarget } {
+  const { origin, socketPath } = parseUpstreamUrl(url);
+  if (socketPath !== null) return { secure: false, target: { path: socketPath } };
+  const { protocol, hostname, port } = new URL(origin);
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const secure = protocol === "https:";
+  return { secure, target: { host, port: port === "" ? (secure ? 443 : 80) : Number(port) } };
 }
 
 export function createDial(options: DialOptions): Dial {
-  const { origin, socketPath } = parseUpstreamUrl(options.url);
-  const { protocol, hostname, port } = new URL(origin);
-  const host = hostname.replace(/^\[|\]$/g, "");
-  if (protocol === "https:")
-    return createTlsDial(options.tls, { host, port: port === "" ? 443 : Number(port) });
-  const target = socketPath === null ? { host, port: port === "" ? 80 : Number(port) } : { path: socketPath };
+  const { secure, target } = targetOf(options.url);
+  if (secure) {
+    const openTls = createTlsOpener(options.tls, target, "http/1.1");
+    return (onBytes) => {
+      const socket = openTls();
+      socket.on("data", (bytes: Buffer) => onBytes(bytes, bytes.length, false));
+      return { socket, openEvent: "secureConnect" };
+    };
+  }
   // One buffer for the reads of all connections: a read is worked off before the next one begins.
   const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   return (onBytes) => {
@@ -52,23 +82,47 @@ export function createDial(options: DialOptions): Dial {
   };
 }
 
-function createTlsDial(tls: DialOptions["tls"], target: { host: string; port: number }): Dial {
+/** Opens sockets for HTTP/2: with prior knowledge, over TLS by ALPN. */
+export function createStreamDial(options: DialOptions): () => Socket {
+  const { secure, target } = targetOf(options.url);
+  if (!secure) return () => connectPlain({ ...target, ...SOCKET_OPTIONS });
+  const openTls = createTlsOpener(options.tls, target, "h2");
+  return () => {
+    const socket = openTls();
+    socket.once("secureConnect", () => {
+      if (socket.alpnProtocol !== "h2")
+        socket.destroy(new TlsRefusal("it does not speak HTTP/2 over TLS (ALPN h2)"));
+    });
+    return socket;
+  };
+}
+
+class TlsRefusal extends Error {
+  readonly code = "ERR_TLS_ALPN";
+}
+
+function createTlsOpener(
+  tls: DialOptions["tls"],
+  target: SocketTarget,
+  protocol: "http/1.1" | "h2",
+): () => TLSSocket {
+  const { servername, ...pem } = tls ?? {};
+  const name = servername ?? ("host" in target ? target.host : "");
   // The last session, so that a new connection is a short handshake.
   let session: Buffer | null = null;
-  return (onBytes) => {
+  return () => {
     const socket = connectTls({
-      ...tls,
+      ...pem,
       ...target,
       ...SOCKET_OPTIONS,
       // An address has no server name.
-      servername: isIP(target.host) === 0 ? target.host : "",
-      ALPNProtocols: ["http/1.1"],
+      servername: isIP(name) === 0 ? name : "",
+      ALPNProtocols: [protocol],
       ...(session === null ? {} : { session }),
     });
     socket.on("session", (latest: Buffer) => {
       session = latest;
     });
-    socket.on("data", (bytes: Buffer) => onBytes(bytes, bytes.length, false));
-    return { socket, openEvent: "secureConnect" };
+    return socket;
   };
 }

@@ -42,6 +42,7 @@ export class Draft {
   webSocket: WebSocketFacts | null = null;
   announcedVersion: string | null = null;
   responseHeaders: RawHeaders = NO_LINES;
+  responseTrailers: RawHeaders = NO_LINES;
   #requestEndMs: number | null = null;
   #headMs: number | null = null;
   #firstByteMs: number | null = null;
@@ -130,10 +131,30 @@ export class Draft {
       announcedVersion: this.announcedVersion,
       requestHeaders: opening.requestHeaders,
       responseHeaders: this.responseHeaders,
+      responseTrailers: this.responseTrailers,
       request: opening.request.seal(),
       response: opening.response.seal(),
     });
   }
+}
+
+/** Statuses of gRPC that its semantic conventions call errors of the server: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. */
+const GRPC_SERVER_ERRORS: ReadonlySet<string> = new Set(["2", "4", "12", "13", "14", "15"]);
+
+/** The outcome of a whole answer: of its HTTP status, or of the gRPC status that its trailers (or its head alone) carry. */
+export function outcomeOfAnswer(draft: Draft): Outcome {
+  const { status, responseHeaders, responseTrailers } = draft;
+  const grpc = fieldIn(responseTrailers, "grpc-status") ?? fieldIn(responseHeaders, "grpc-status");
+  if (grpc === null || grpc === "0" || status !== 200) return outcomeOfStatus(status ?? 0);
+  return GRPC_SERVER_ERRORS.has(grpc) ? "server_error" : "client_error";
+}
+
+function fieldIn(lines: RawHeaders, name: string): string | null {
+  for (let i = 0; i < lines.length; i += 2) {
+    const given = lines[i] ?? "";
+    if (given.length === name.length && given.toLowerCase() === name) return lines[i + 1] ?? "";
+  }
+  return null;
 }
 
 /** The outcome that an upstream's status means. */

@@ -8,6 +8,8 @@ import { codeOf, messageOf } from "../kernel/problem.ts";
 export interface Failure {
   readonly code: OwnError;
   readonly detail: string;
+  /** HTTP/2: the code with which the upstream reset the stream. */
+  readonly resetCode?: number | null;
   /** Where the code's own does not say it. */
   readonly status?: number;
 }
@@ -64,7 +66,7 @@ export function ownErrorOfCode(code: string | null): OwnError | null {
   const known = SYSTEM_CODES.get(code);
   if (known !== undefined) return known;
   if (code.startsWith("EAI_")) return "dns_failure";
-  if (code.startsWith("HPE_")) return "invalid_response";
+  if (code.startsWith("HPE_") || code === "ERR_HTTP2_ERROR") return "invalid_response";
   return TLS_CODE.test(code) ? "tls_failure" : null;
 }
 
@@ -76,7 +78,7 @@ const SENTENCES: Readonly<Record<OwnError, string>> = Object.freeze({
     "closed the connection before its answer was complete. Look into the model server's log for a crash or restart.",
   response_timeout:
     "sent no response head in time. The model is slow or stuck; `proxy.responseTimeout` is the limit (0s: none).",
-  invalid_response: "sent something that is not a valid HTTP/1.1 response.",
+  invalid_response: "sent something that is not a valid HTTP response.",
   dns_failure: "has a host name that cannot be resolved. Correct `upstream`, or the name server.",
   tls_failure:
     "did not pass the TLS handshake. Check its certificate; a private authority goes into `upstream.tls.caFile`.",

@@ -4,7 +4,7 @@ export const FIELD = Object.freeze({
   other: 0,
   host: 1,
   connection: 2,
-  /** Keep-Alive, Proxy-Connection, TE, Upgrade: known to need removal (RFC 9110 §7.6.1). */
+  /** Keep-Alive, Proxy-Connection, Upgrade: known to need removal (RFC 9110 §7.6.1). */
   hop: 3,
   transferEncoding: 4,
   contentLength: 5,
@@ -18,6 +18,7 @@ export const FIELD = Object.freeze({
   tracestate: 13,
   predictionId: 14,
   modelVersion: 15,
+  te: 16,
 });
 
 const NAMES: ReadonlyMap<string, number> = new Map([
@@ -25,7 +26,7 @@ const NAMES: ReadonlyMap<string, number> = new Map([
   ["connection", FIELD.connection],
   ["keep-alive", FIELD.hop],
   ["proxy-connection", FIELD.hop],
-  ["te", FIELD.hop],
+  ["te", FIELD.te],
   ["upgrade", FIELD.hop],
   ["transfer-encoding", FIELD.transferEncoding],
   ["content-length", FIELD.contentLength],

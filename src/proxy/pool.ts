@@ -52,8 +52,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   #survivedMs = 0;
 
   constructor(options: UpstreamOptions, clock: Clock) {
-    const { origin, socketPath } = parseUpstreamUrl(options.url);
-    this.#name = socketPath === null ? origin : options.url;
+    this.#name = parseUpstreamUrl(options.url).name;
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.clock = clock;
     this.responseTimeoutMs = options.responseTimeoutMs;

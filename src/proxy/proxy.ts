@@ -1,18 +1,22 @@
 // The relay of the traffic process: the listener, the exchanges under way, and how both end.
 
-import type { Exchange } from "../facts/exchange.ts";
+import type { ServerHttp2Stream } from "node:http2";
+import type { Exchange, RawHeaders } from "../facts/exchange.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
-import { Acceptor } from "./accept.ts";
+import { Acceptor, type Certificate } from "./accept.ts";
 import type { RelayResponse } from "./client-answer.ts";
 import type { ConnectionLimits } from "./client-connection.ts";
 import { ClientConnections } from "./client-connections.ts";
 import type { RelayRequest } from "./client-request.ts";
-import { parseUpstreamUrl } from "./dial.ts";
+import { parseUpstreamUrl, type UpstreamTls } from "./dial.ts";
+import { StreamExchange } from "./http2/exchange.ts";
+import { createStreamUpstream } from "./http2/pool.ts";
+import { Sessions } from "./http2/sessions.ts";
 import { createUpstream } from "./pool.ts";
 import { Relay } from "./relay.ts";
-import { AfterTurn, Complaints, Roll, type Road, type Underway } from "./road.ts";
+import { AfterTurn, Complaints, Roll, type Road, type Underway, type Way } from "./road.ts";
 import { OPENING_SNAPSHOT, compileRules, type RelaySnapshot, type Rules } from "./rules.ts";
 import { CopyBudget } from "./tap.ts";
 import { isTunnelRequest } from "./tunnel-request.ts";
@@ -24,11 +28,14 @@ export type { RelaySnapshot } from "./rules.ts";
 export interface ProxyOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly upstream: {
-    /** http://, https:// or unix:/path. A path behind the authority is not used: targets pass as they came. */
+    /** http://, https://, h2c:// or unix:/path. A path behind the authority is not used: targets pass as they came. */
     readonly url: string;
-    /** PEM texts. */
-    readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | null;
+    /** Where gRPC calls go: h2c://, https:// or unix:/path. Null: to `url`. */
+    readonly grpcUrl?: string | null;
+    readonly tls: UpstreamTls | null;
   };
+  /** What clients connect to; null: cleartext. */
+  readonly tls?: Certificate | null;
   /** What the upstream sees as `Host`: the client's, or its own. */
   readonly host: "preserve" | "upstream";
   readonly connectTimeoutMs: number;
@@ -65,6 +72,8 @@ export interface Proxy extends Part {
   readonly address: { readonly host: string; readonly port: number } | null;
   /** Replaces the rules for requests that come from now on. */
   setSnapshot(snapshot: RelaySnapshot): void;
+  /** Shown to clients from the next TLS handshake on. Throws when the two do not belong together. */
+  setCertificate(certificate: Certificate): void;
   stats(): ProxyStats;
 }
 
@@ -80,6 +89,9 @@ class HttpProxy implements Proxy, Road {
   readonly upstreamName: string;
   readonly upstreamHost: string | null;
   readonly upstreamAuthority: string;
+  readonly speaks: Way["speaks"];
+  readonly grpc: Way;
+  readonly scheme: "http" | "https";
   readonly budget = new CopyBudget();
   readonly afterTurn = new AfterTurn();
   readonly complaints: Complaints;
@@ -88,8 +100,11 @@ class HttpProxy implements Proxy, Road {
   draining = false;
   readonly #acceptor: Acceptor;
   readonly #connections: ClientConnections;
+  readonly #sessions: Sessions;
   #stopping: Promise<void> | null = null;
   #seen = 0;
+  /** Connections that ended before they spoke HTTP/1.1, and those of HTTP/2. */
+  #clientErrors = 0;
 
   constructor(options: ProxyOptions, needs: ProxyNeeds) {
     this.#needs = needs;
@@ -98,13 +113,14 @@ class HttpProxy implements Proxy, Road {
       connectTimeoutMs: options.connectTimeoutMs,
       responseTimeoutMs: options.responseTimeoutMs,
     };
-    const { url } = options.upstream;
-    const { origin, socketPath } = parseUpstreamUrl(url);
-    // The origin, not the URL: a URL may carry a password.
-    this.upstreamName = socketPath === null ? origin : url;
-    this.upstreamAuthority = new URL(origin).host;
-    this.upstreamHost = options.host === "upstream" ? this.upstreamAuthority : null;
-    this.upstream = createUpstream(this.#upstreamOptions, needs.clock);
+    const { http, grpc } = waysOf(options, this.#upstreamOptions, needs.clock);
+    this.upstream = http.upstream;
+    this.upstreamName = http.upstreamName;
+    this.upstreamAuthority = http.upstreamAuthority;
+    this.upstreamHost = http.upstreamHost;
+    this.speaks = http.speaks;
+    this.grpc = grpc;
+    this.scheme = options.tls == null ? "http" : "https";
     this.clock = needs.clock;
     this.complaints = new Complaints(needs.log);
     this.#connections = new ClientConnections({
@@ -114,10 +130,27 @@ class HttpProxy implements Proxy, Road {
       onSpoiled: (request, failure) => this.#relayOf(request)?.connectionSpoiled(failure),
       onOverdue: (request, failure) => this.#relayOf(request)?.giveUp(failure),
     });
-    this.#acceptor = new Acceptor(options, {
-      log: needs.log,
-      acceptHttp1: (socket, first) => this.#connections.accept(socket, first),
+    const onClientError = (): void => {
+      this.#clientErrors++;
+    };
+    this.#sessions = new Sessions({
+      clock: needs.clock,
+      onStream: (stream, fields) => this.#onStream(stream, fields),
+      onClientError,
     });
+    this.#acceptor = new Acceptor(
+      { ...options, tls: options.tls ?? null, firstBytesMs: options.limits.headMs },
+      {
+        log: needs.log,
+        clock: needs.clock,
+        acceptHttp1: (socket, first) => this.#connections.accept(socket, first),
+        acceptHttp2: (socket) => this.#sessions.accept(socket),
+        onClientError,
+        onSilent: () => {
+          this.#connections.limited.head_timeout++;
+        },
+      },
+    );
   }
 
   get address(): { host: string; port: number } | null {
@@ -128,12 +161,16 @@ class HttpProxy implements Proxy, Road {
     this.rules = compileRules(snapshot);
   }
 
+  setCertificate(certificate: Certificate): void {
+    this.#acceptor.setCertificate(certificate);
+  }
+
   stats(): ProxyStats {
     return Object.freeze({
       openConnections: this.#acceptor.openConnections,
       activeRequests: this.#underway.size,
       refusedConnections: this.#acceptor.refusedConnections,
-      clientErrors: this.#connections.defects + this.#connections.limited.head_timeout,
+      clientErrors: this.#clientErrors + this.#connections.defects + this.#connections.limited.head_timeout,
       limited: { ...this.#connections.limited },
       uncapturedBodies: this.budget.refused,
       seen: this.#seen,
@@ -144,9 +181,22 @@ class HttpProxy implements Proxy, Road {
     return this.#acceptor.start();
   }
 
+  #onStream(stream: ServerHttp2Stream, fields: RawHeaders): void {
+    this.#seen++;
+    try {
+      const exchange = new StreamExchange(this, stream, fields);
+      this.#underway.add(exchange);
+      exchange.begin();
+    } catch (thrown) {
+      this.complaints.say("a stream could not be taken up, by a bug", thrown);
+      stream.destroy();
+    }
+  }
+
   #onRequest(request: RelayRequest, response: RelayResponse): void {
     this.#seen++;
-    if (isTunnelRequest(request)) {
+    // HTTP/2 has no such upgrade: there the request goes on as an ordinary one (RFC 9110 §7.8).
+    if (this.speaks === "http/1.1" && isTunnelRequest(request)) {
       request.takeOver((glued) => this.#onTunnel({ request, socket: request.socket, glued }));
       return;
     }
@@ -194,16 +244,19 @@ class HttpProxy implements Proxy, Road {
     if (this.address !== null) {
       const closed = this.#acceptor.close();
       this.#connections.drain();
+      this.#sessions.drain();
       await this.#untilDeadline(closed, deadlineMs);
       for (const one of this.#underway.all()) one.cut();
       // The last answers are handed to the system before the connections go.
       await new Promise<void>((resolve) => {
         setImmediate(resolve);
       });
+      this.#sessions.destroyAll();
       this.#acceptor.destroyAll();
     }
     this.#connections.stop();
     this.upstream.close();
+    this.grpc.upstream.close();
   }
 
   #untilDeadline(work: Promise<void>, deadlineMs: number): Promise<void> {
@@ -215,4 +268,28 @@ class HttpProxy implements Proxy, Road {
       });
     });
   }
+}
+
+/** Where HTTP requests and gRPC calls go; one way when the model takes both at one address. */
+function waysOf(
+  { upstream, host }: ProxyOptions,
+  options: UpstreamOptions,
+  clock: Clock,
+): { readonly http: Way; readonly grpc: Way } {
+  const wayTo = (url: string, streams: boolean): Way => {
+    const { origin, name } = parseUpstreamUrl(url);
+    const upstreamAuthority = new URL(origin).host;
+    const create = streams ? createStreamUpstream : createUpstream;
+    return {
+      upstream: create({ ...options, url }, clock),
+      upstreamName: name,
+      upstreamAuthority,
+      upstreamHost: host === "upstream" ? upstreamAuthority : null,
+      speaks: streams ? "h2" : "http/1.1",
+    };
+  };
+  const http = wayTo(upstream.url, parseUpstreamUrl(upstream.url).h2c);
+  if (upstream.grpcUrl != null) return { http, grpc: wayTo(upstream.grpcUrl, true) };
+  // Over TLS both versions are spoken at one address, by agreement (ALPN).
+  return { http, grpc: upstream.url.startsWith("https:") ? wayTo(upstream.url, true) : http };
 }

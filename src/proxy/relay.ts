@@ -8,7 +8,7 @@ import { STATUS_CODES } from "node:http";
 import type { Outcome, RawHeaders } from "../facts/exchange.ts";
 import { messageOf } from "../kernel/problem.ts";
 import { answerLines } from "./answer-head.ts";
-import { outcomeOfStatus, type Draft } from "./draft.ts";
+import { outcomeOfAnswer, type Draft } from "./draft.ts";
 import {
   describeFailure,
   outcomeOf,
@@ -23,7 +23,7 @@ import type { ClientSide } from "./messages.ts";
 import { openExchange } from "./opening.ts";
 import { hostOfTarget, replaceHost, spendForward, upstreamTarget, type RequestHead } from "./request-head.ts";
 import { plainLines, readResponseHead, reasonPhrase, type WaitingHead } from "./response-head.ts";
-import type { Road, Underway } from "./road.ts";
+import type { Road, Underway, Way } from "./road.ts";
 import type { Route, Rules } from "./rules.ts";
 import type { UpstreamCall, UpstreamHandler } from "./upstream.ts";
 
@@ -43,6 +43,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
   readonly #route: Route | null;
   readonly #head: RequestHead;
   readonly #draft: Draft;
+  readonly #way: Way;
   #state: State = "collecting";
   #delivered = false;
   #call: UpstreamCall | null = null;
@@ -61,7 +62,8 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     this.request = request;
     this.#response = response;
     this.#rules = road.rules;
-    const { route, head, draft } = openExchange(road, request);
+    const { route, head, draft, way } = openExchange(road, request);
+    this.#way = way;
     this.#route = route;
     this.#head = head;
     this.#draft = draft;
@@ -86,7 +88,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       this.#fail({ code: "bad_request", detail: head.refusal ?? NO_PATH });
       return;
     }
-    if (host !== null && this.#road.upstreamHost === null) replaceHost(head.lines, host);
+    if (host !== null && this.#way.upstreamHost === null) replaceHost(head.lines, host);
     if (!spendForward(method, head.lines)) {
       this.#answerAsLast(method);
       return;
@@ -164,9 +166,9 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
   #send(target: string, body: Buffer | null | "streamed"): void {
     this.#state = "asked";
     this.#collected = [];
-    const { lines, framing } = this.#head;
-    this.#call = this.#road.upstream.send(
-      { method: this.request.method, target, headers: lines, framing, body },
+    const { lines, framing, acceptsTrailers } = this.#head;
+    this.#call = this.#way.upstream.send(
+      { method: this.request.method, target, headers: lines, framing, body, acceptsTrailers },
       this,
     );
   }
@@ -194,22 +196,20 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
         status,
         headOnly: this.request.method === "HEAD",
         httpVersion: this.request.httpVersion,
+        receivedVersion: this.#way.speaks === "h2" ? "2" : "1.1",
         versionHeader: this.#route?.versionHeader ?? null,
       });
       if (head.defect !== null) {
         this.#call?.abort();
-        this.#fail(describeFailure("invalid_response", this.#road.upstreamName, new Error(head.defect)));
+        this.#fail(describeFailure("invalid_response", this.#way.upstreamName, new Error(head.defect)));
         return;
       }
       this.#state = "answering";
       draft.status = status;
       draft.responseHeaders = headers;
       this.#framed = head.hasLength || this.request.httpVersion === "1.1";
-      const lines = answerLines(head, draft, {
-        rules: this.#rules,
-        route: this.#route,
-        target: this.request.url,
-      });
+      const clues = { rules: this.#rules, route: this.#route, target: this.request.url };
+      const lines = answerLines(head, draft, clues);
       this.#waitingHead = { status, reason: reasonPhrase(reason), lines };
       this.#road.afterTurn.flush(this);
     } catch (thrown) {
@@ -246,6 +246,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     if (this.#state !== "answering") return;
     try {
       this.#call = null;
+      this.#draft.responseTrailers = trailers;
       const chunk = this.#takeFirstChunk();
       if (trailers.length > 0) this.#response.addTrailers(plainLines(trailers));
       this.#response.end(chunk);
@@ -344,9 +345,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       this.#call = null;
       this.#state = "over";
       if (!finished && this.#ownOutcome === null) this.#draft.abortedBy = "client";
-      this.#deliver(
-        this.#ownOutcome ?? (finished ? outcomeOfStatus(this.#draft.status ?? 0) : "client_abort"),
-      );
+      this.#deliver(this.#ownOutcome ?? (finished ? outcomeOfAnswer(this.#draft) : "client_abort"));
     } catch (thrown) {
       this.#bug(thrown);
     }
@@ -357,7 +356,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     try {
       this.#call?.abort();
       this.#call = null;
-      if (this.#state !== "over") this.#fail(describeFailure("draining", this.#road.upstreamName, null));
+      if (this.#state !== "over") this.#fail(describeFailure("draining", this.#way.upstreamName, null));
       this.#deliver(this.#ownOutcome ?? "reset");
     } catch (thrown) {
       this.#bug(thrown);
@@ -381,7 +380,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       this.#call = null;
       if (this.#state !== "over" && !this.#response.headersSent) {
         this.#state = "asked";
-        this.#fail(describeFailure("internal", this.#road.upstreamName, new Error(messageOf(thrown))));
+        this.#fail(describeFailure("internal", this.#way.upstreamName, new Error(messageOf(thrown))));
         return;
       }
       this.#draft.ownError ??= "internal";

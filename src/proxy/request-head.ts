@@ -18,6 +18,8 @@ export interface RequestHead {
   /** Flat lines for the upstream, without the relay's own (`addOwnLines`). */
   readonly lines: string[];
   readonly framing: Framing;
+  /** The client said `TE: trailers`. */
+  readonly acceptsTrailers: boolean;
   /** With framing "length". */
   readonly bodyBytes: number;
   /** The client waits for a 100 before it sends its body. */
@@ -36,6 +38,10 @@ export interface HeadContext {
   /** Host and port of the upstream, for an HTTP/1.0 request that names no host: what we send is HTTP/1.1. */
   readonly upstreamAuthority: string;
   readonly traceSampleRatio: number;
+  /** How clients connect. */
+  readonly scheme: "http" | "https";
+  /** HTTP/2: a body comes, whether or not a length is given. Null: the lines tell. */
+  readonly bodyFollows: boolean | null;
 }
 
 /** What one pass over the lines gathers. Indexes point into `lines`, -1: not there. */
@@ -47,6 +53,7 @@ interface Gathered {
   expectsContinue: boolean;
   encodings: number;
   encoding: string;
+  acceptsTrailers: boolean;
   named: Set<string> | null;
   via: number;
   forwardedFor: number;
@@ -72,13 +79,21 @@ export function readRequestHead(raw: RawHeaders, context: HeadContext): RequestH
   if (seen.named !== null) removeNamed(lines, seen.named);
   return {
     lines,
-    framing: seen.encodings > 0 ? "chunked" : seen.length === null || isZero(seen.length) ? "none" : "length",
+    framing: framingOf(seen, context.bodyFollows),
+    acceptsTrailers: seen.acceptsTrailers,
     bodyBytes: Number(seen.length ?? 0),
-    expectsContinue: seen.expectsContinue && context.httpVersion === "1.1",
+    expectsContinue: seen.expectsContinue && context.httpVersion !== "1.0",
     predictionId: seen.predictionId,
     tracing,
     refusal: refusalOf(seen, context.httpVersion),
   };
+}
+
+function framingOf(seen: Gathered, bodyFollows: boolean | null): Framing {
+  if (bodyFollows === false) return "none";
+  if (seen.encodings > 0) return "chunked";
+  if (bodyFollows === true && seen.length === null) return "chunked";
+  return seen.length === null || isZero(seen.length) ? "none" : "length";
 }
 
 function gather(raw: RawHeaders, lines: string[], upstreamHost: string | null): Gathered {
@@ -90,6 +105,7 @@ function gather(raw: RawHeaders, lines: string[], upstreamHost: string | null): 
     expectsContinue: false,
     encodings: 0,
     encoding: "",
+    acceptsTrailers: false,
     named: null,
     via: -1,
     forwardedFor: -1,
@@ -131,6 +147,9 @@ function note(seen: Gathered, field: number, line: { name: string; value: string
       seen.lengths++;
       seen.length = value;
       return true;
+    case FIELD.te:
+      if (ACCEPTS_TRAILERS.test(value)) seen.acceptsTrailers = true;
+      return false;
     case FIELD.expect:
       if (value.toLowerCase() === "100-continue") seen.expectsContinue = true;
       return false;
@@ -168,7 +187,7 @@ function note(seen: Gathered, field: number, line: { name: string; value: string
 function addOwnLines(lines: string[], seen: Gathered, context: HeadContext): void {
   append(lines, seen.via, ["Via", `${context.httpVersion} outrider`]);
   append(lines, seen.forwardedFor, ["X-Forwarded-For", context.peer]);
-  append(lines, seen.forwardedProto, ["X-Forwarded-Proto", "http"]);
+  append(lines, seen.forwardedProto, ["X-Forwarded-Proto", context.scheme]);
   if (seen.hosts > 0) append(lines, seen.forwardedHost, ["X-Forwarded-Host", seen.host]);
 }
 
@@ -179,6 +198,7 @@ function append(lines: string[], at: number, own: readonly [string, string]): vo
   else lines[at] = before === "" ? own[1] : `${before}, ${own[1]}`;
 }
 
+const ACCEPTS_TRAILERS = /(?:^|,)[\t ]*trailers[\t ]*(?:$|[,;])/i;
 const DIGITS = /^\d{1,15}$/;
 /** uri-host and port (RFC 9110 §4.2.3): nothing that ends an authority or splits it. */
 const HOST = /^[\w\-.~%!$&'()*+;=:[\]]*$/;
@@ -188,10 +208,10 @@ function isZero(length: string): boolean {
 }
 
 function refusalOf(seen: Gathered, httpVersion: string): string | null {
-  if (httpVersion !== "1.1" && httpVersion !== "1.0")
+  if (httpVersion !== "1.1" && httpVersion !== "1.0" && httpVersion !== "2")
     return `The request says HTTP/${httpVersion}, which is not spoken here. Send HTTP/1.1.`;
   if (seen.hosts > 1) return "The request has more than one Host header line. Send exactly one.";
-  if (seen.hosts === 0 && httpVersion === "1.1")
+  if (seen.hosts === 0 && httpVersion !== "1.0")
     return "The request has no Host header line. Send exactly one.";
   if (!HOST.test(seen.host)) return "The request's Host is not a host name with or without a port.";
   if (seen.lengths > 1 || (seen.length !== null && !DIGITS.test(seen.length)))

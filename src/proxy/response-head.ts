@@ -22,6 +22,8 @@ export interface AnswerContext {
   /** A HEAD request was asked: no body follows, whatever the lines say. */
   readonly headOnly: boolean;
   readonly httpVersion: string;
+  /** How the upstream spoke. */
+  readonly receivedVersion: string;
   /** Lower-case name of the header that carries the version, or null. */
   readonly versionHeader: string | null;
 }
@@ -40,13 +42,14 @@ interface Gathered {
 export function readResponseHead(raw: RawHeaders, context: AnswerContext): ResponseHead {
   const lines: string[] = [];
   const seen = gather(raw, lines, context);
-  if (seen.via < 0) lines.push("Via", "1.1 outrider");
-  else lines[seen.via] = `${lines[seen.via]}, 1.1 outrider`;
+  const via = `${context.receivedVersion} outrider`;
+  if (seen.via < 0) lines.push("Via", via);
+  else lines[seen.via] = `${lines[seen.via]}, ${via}`;
   // Chunks win over a length (RFC 9112 §6.3), and 204 has neither.
   const noLength = seen.encoding !== null || context.status === 204;
   if (seen.length && noLength) dropField(lines, FIELD.contentLength);
   const hasLength = seen.length && !noLength;
-  const chunked = !hasLength && !context.headOnly && context.httpVersion === "1.1" && hasBody(context.status);
+  const chunked = !hasLength && !context.headOnly && context.httpVersion !== "1.0" && hasBody(context.status);
   if (seen.trailer !== null && chunked) lines.push("Trailer", seen.trailer);
   if (seen.named !== null) removeNamed(lines, seen.named);
   const encoding = seen.encoding?.trim().toLowerCase() ?? "chunked";
@@ -97,6 +100,7 @@ function note(seen: Gathered, field: number, line: { value: string; at: number }
       seen.named = addConnectionTokens(seen.named, line.value);
       return false;
     case FIELD.hop:
+    case FIELD.te:
       return false;
     case FIELD.transferEncoding:
       seen.encoding = seen.encoding === null ? line.value : `${seen.encoding}, ${line.value}`;

@@ -16,14 +16,24 @@ export interface Underway {
   cut(): void;
 }
 
-export interface Road {
-  readonly clock: Clock;
+/** Where requests go. */
+export interface Way {
   readonly upstream: Upstream;
   readonly upstreamName: string;
   /** `Host` for the upstream; null: the client's is kept. */
   readonly upstreamHost: string | null;
   /** Host and port of the upstream. */
   readonly upstreamAuthority: string;
+  readonly speaks: "http/1.1" | "h2";
+}
+
+/** As a way it is that of HTTP requests. */
+export interface Road extends Way {
+  readonly clock: Clock;
+  /** The way of gRPC calls. */
+  readonly grpc: Way;
+  /** How clients connect. */
+  readonly scheme: "http" | "https";
   readonly rules: Rules;
   readonly budget: CopyBudget;
   readonly complaints: Complaints;

@@ -56,7 +56,8 @@ export function compileRules(snapshot: RelaySnapshot): Rules {
   return { snapshot: { ...snapshot, defaultVersion: announceable(snapshot.defaultVersion) }, routes };
 }
 
-const ANY_ROUTE: Route = Object.freeze({ version: null, versionHeader: null });
+/** Any path may carry predictions. */
+export const ANY_ROUTE: Route = Object.freeze({ version: null, versionHeader: null });
 
 /** The route a target takes; null: it carries no predictions. */
 export function routeOf(rules: Rules, target: string): Route | null {

@@ -72,6 +72,8 @@ export class Tunnel implements Underway {
       upstreamHost: road.upstreamHost,
       upstreamAuthority: road.upstreamAuthority,
       traceSampleRatio: road.rules.snapshot.traceSampleRatio,
+      scheme: road.scheme,
+      bodyFollows: null,
     });
     const nothing = { bodyBytesMax: null, totalBytesMax: 0 };
     this.#draft = new Draft({
@@ -124,7 +126,11 @@ export class Tunnel implements Underway {
     };
     if (protocol !== "https:") return httpRequest(options);
     // An address has no server name; without this node:http would take it from the client's Host line.
-    return httpsRequest({ ...options, ...tls, servername: isIP(host) === 0 ? host : "" });
+    return httpsRequest({
+      ...options,
+      ...tls,
+      servername: tls?.servername ?? (isIP(host) === 0 ? host : ""),
+    });
   }
 
   #limitWaiting(asking: ClientRequest): void {
@@ -163,6 +169,7 @@ export class Tunnel implements Underway {
       status: draft.status,
       headOnly: this.#ends.request.method === "HEAD",
       httpVersion: this.#ends.request.httpVersion,
+      receivedVersion: "1.1",
       versionHeader: route?.versionHeader ?? null,
     });
     return answerLines(head, draft, { rules, route, target });

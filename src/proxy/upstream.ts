@@ -20,6 +20,8 @@ export interface UpstreamRequest {
   readonly framing: Framing;
   /** The whole body, none, or "streamed": it follows by `write` and `end`. A whole chunked body leaves with its length. */
   readonly body: Buffer | null | "streamed";
+  /** The client said `TE: trailers`; HTTP/2 carries it on. */
+  readonly acceptsTrailers?: boolean;
 }
 
 /** What happens to one call. Nothing is called after `onEnd`, `onFailure` or an `abort`, and nothing before `send` has returned. */
@@ -41,7 +43,7 @@ export interface UpstreamCall {
   /** Stops and resumes the response's body. */
   pause(): void;
   resume(): void;
-  /** Ends the call at once, also while it waits for a connection; the model sees its connection close. */
+  /** Ends the call at once, also while it waits for a connection; the model sees its connection close, or its stream reset. */
   abort(): void;
 }
 

@@ -14,9 +14,16 @@ export interface Reading {
   readonly route: string;
 }
 
+export interface Place {
+  readonly address: string;
+  readonly port: number | null;
+}
+
 export interface ExchangeMetricsOptions {
   /** The service as it is configured: `server_address` and `server_port` of the upstream leg. */
-  readonly upstream?: { readonly address: string; readonly port: number | null };
+  readonly upstream?: Place;
+  /** Where gRPC calls go, when that is elsewhere. */
+  readonly grpcUpstream?: Place;
   /** Of the traffic listener. Default http. */
   readonly scheme?: "http" | "https";
   /** Opt-in: http_server_request_body_size_bytes and its response twin. */
@@ -94,7 +101,7 @@ class ExchangeCounter implements ExchangeMetrics {
 
   observe(exchange: Exchange, reading: Reading): void {
     const { clocks, trace } = exchange;
-    const media = mediaOf(exchange.responseHeaders);
+    const media = mediaOf(exchange);
     const kind = this.#kindOf(exchange, reading, media);
     // A point that led to no trace would be worse than none.
     const exemplar = trace.sampled ? { trace_id: trace.traceId, span_id: trace.spanId } : undefined;
@@ -138,7 +145,7 @@ class ExchangeCounter implements ExchangeMetrics {
     const { model, version, route } = reading;
     const status = exchange.status === null ? "" : String(exchange.status);
     const cause = exchange.ownError ?? exchange.abortedBy ?? "";
-    const tail = `${exchange.method} ${status} ${exchange.outcome} ${cause} ${media.grpcStatus} ${media.streaming}`;
+    const tail = `${exchange.method} ${status} ${exchange.outcome} ${cause} ${media.grpcStatus} ${media.streaming} ${media.grpc}`;
     const key = model + SEPARATOR + version + SEPARATOR + route + SEPARATOR + tail;
     const known = this.#kinds.get(key);
     // Compared again: a hostile name could hold the separator, and an evicted version's series are dead.
@@ -178,7 +185,7 @@ class ExchangeCounter implements ExchangeMetrics {
       ...http,
       ...place,
       url_scheme: this.#options.scheme ?? "http",
-      error_type: errorType(exchange, 500),
+      error_type: errorType(exchange, 500) || grpcErrorType(media.grpcStatus),
       rpc_grpc_status_code: media.grpcStatus,
     };
     return {
@@ -189,7 +196,7 @@ class ExchangeCounter implements ExchangeMetrics {
       client: reachedUpstream(exchange)
         ? recorder
             .histogram("http_client_request_duration_seconds")
-            .series(this.#clientLabels(exchange, http))
+            .series(this.#clientLabels(exchange, http, media))
         : null,
       head: recorder.histogram("outrider_response_head_seconds").series(place),
       firstByte: recorder
@@ -198,8 +205,9 @@ class ExchangeCounter implements ExchangeMetrics {
     };
   }
 
-  #clientLabels(exchange: Exchange, http: Labels): Labels {
-    const { upstream } = this.#options;
+  #clientLabels(exchange: Exchange, http: Labels, media: Media): Labels {
+    const { upstream: plain, grpcUpstream } = this.#options;
+    const upstream = media.grpc ? (grpcUpstream ?? plain) : plain;
     const port = upstream?.port ?? null;
     return {
       ...http,
@@ -210,6 +218,20 @@ class ExchangeCounter implements ExchangeMetrics {
       error_type: errorType(exchange, 400),
     };
   }
+}
+
+/** Statuses that the semantic conventions of gRPC call errors of the server, by name. */
+const GRPC_ERRORS: ReadonlyMap<string, string> = new Map([
+  ["2", "UNKNOWN"],
+  ["4", "DEADLINE_EXCEEDED"],
+  ["12", "UNIMPLEMENTED"],
+  ["13", "INTERNAL"],
+  ["14", "UNAVAILABLE"],
+  ["15", "DATA_LOSS"],
+]);
+
+function grpcErrorType(status: string): string {
+  return GRPC_ERRORS.get(status) ?? "";
 }
 
 /** Refused before anything was sent on: there is no upstream leg. */
@@ -226,19 +248,24 @@ function errorType(exchange: Exchange, statusMin: 400 | 500): string {
 }
 
 interface Media {
+  /** A gRPC call, as the relay tells them apart: gRPC-Web is plain HTTP. */
+  readonly grpc: boolean;
   readonly streaming: boolean;
-  /** Only known here when the service answered with trailers alone. */
+  /** Of the trailers, or of the head where the service answered with trailers alone. */
   readonly grpcStatus: string;
 }
 
-const PLAIN_MEDIA: Media = { streaming: false, grpcStatus: "" };
-const STREAM_MEDIA: Media = { streaming: true, grpcStatus: "" };
+const GRPC = /^application\/grpc(?:$|[+; ])/i;
 
-function mediaOf(headers: RawHeaders): Media {
-  const type = headerOf(headers, "content-type");
-  if (type === null || !STREAMS.test(type)) return PLAIN_MEDIA;
-  const status = type.startsWith("application/grpc") ? headerOf(headers, "grpc-status") : null;
-  return status !== null && /^\d{1,2}$/.test(status) ? { streaming: true, grpcStatus: status } : STREAM_MEDIA;
+function mediaOf(exchange: Exchange): Media {
+  const { requestHeaders, responseHeaders, responseTrailers, target } = exchange;
+  const type = headerOf(responseHeaders, "content-type") ?? "";
+  const grpc = GRPC.test(headerOf(requestHeaders, "content-type") ?? "");
+  if (!GRPC.test(type)) return { grpc, streaming: STREAMS.test(type), grpcStatus: "" };
+  const status = headerOf(responseTrailers, "grpc-status") ?? headerOf(responseHeaders, "grpc-status");
+  // gRPC frames one answer as it frames many: the method's name tells.
+  const streaming = /stream/i.test(target);
+  return { grpc, streaming, grpcStatus: status !== null && /^\d{1,2}$/.test(status) ? status : "" };
 }
 
 /** The first value of a header; `name` in lower case. */

@@ -8,7 +8,8 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { parse, stringify } from "yaml";
 import { configJsonSchema, configTable, loadConfig, redactedConfig } from "../../src/config/config.ts";
 import type { ModelSpec } from "../../src/facts/model.ts";
-import { folder, load, UPSTREAM } from "./support.ts";
+import { certificate } from "../support/certificates.ts";
+import { folder, load, refused, UPSTREAM } from "./support.ts";
 
 const FULL = `
 upstream: { http: "http://127.0.0.1:8000" }
@@ -201,6 +202,26 @@ registries: [{ type: langfuse, url: "https://lf", tokenFile: token }]
   const chmod = warnings.filter((warning) => warning.includes("chmod"));
   assert.equal(chmod.length, 1);
   assert.match(chmod[0] ?? "", /api\.tokens\[1\]\.sha256File.*chmod 600/);
+});
+
+test("the model server can speak HTTP/2, for everything or for gRPC alone", (t) => {
+  const all = load(t, { yaml: "upstream: h2c://model:8081" }).config;
+  assert.deepEqual([all.upstream.http, all.upstream.grpc], ["h2c://model:8081", null]);
+  assert.equal(all.probes[0]?.url, "tcp://model:8081");
+  const both = load(t, { yaml: "upstream: { http: http://model:8080, grpc: h2c://model }" }).config;
+  assert.deepEqual([both.upstream.http, both.upstream.grpc], ["http://model:8080", "h2c://model:80"]);
+  const local = load(t, { yaml: "upstream: { http: http://model, grpc: unix:/run/grpc.sock }" }).config;
+  assert.equal(local.upstream.grpc, "unix:/run/grpc.sock");
+});
+
+test("a listener's certificate and key have to belong together", async (t) => {
+  const [one, other] = await Promise.all([certificate("a"), certificate("b")]);
+  const yaml = "upstream: http://model\nproxy: { tls: { certFile: cert.pem, keyFile: key.pem } }";
+  const { config } = load(t, { yaml, files: { "cert.pem": one.cert, "key.pem": one.key } });
+  assert.equal(config.proxy.tls?.cert, one.cert.trim());
+  assert.ok(!JSON.stringify(redactedConfig(config)).includes("PRIVATE KEY"));
+  const wrong = refused(t, { yaml, files: { "cert.pem": one.cert, "key.pem": other.key } });
+  assert.match(wrong.join("\n"), /proxy\.tls.*certificate and its key/s);
 });
 
 test("what is printed hides every secret", (t) => {

@@ -239,12 +239,15 @@ test("whatever the lines, the filters drop exactly the hop-by-hop ones and keep 
         upstreamHost: null,
         upstreamAuthority: "model:80",
         traceSampleRatio: 0,
+        scheme: "http",
+        bodyFollows: null,
       });
       assert.deepEqual(others(request.lines), expected(lines));
       const response = readResponseHead(lines.flat(), {
         status: 200,
         headOnly: false,
         httpVersion: "1.1",
+        receivedVersion: "1.1",
         versionHeader: null,
       });
       assert.deepEqual(others(response.lines), expected(lines));

@@ -1,8 +1,7 @@
 // Start, drain and stop; and upstreams other than plain TCP.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { once } from "node:events";
@@ -12,6 +11,7 @@ import { test, type TestContext } from "node:test";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { silentLog } from "../../src/kernel/log.ts";
 import { createProxy } from "../../src/proxy/proxy.ts";
+import { certificate } from "../support/certificates.ts";
 import {
   LIMITS,
   OK,
@@ -175,20 +175,8 @@ test("an upstream can be a unix socket", async (t) => {
 });
 
 test("an https upstream is verified by default, against its own name and not the client's Host", async (t) => {
-  const dir = tempDir(t);
-  const key = join(dir, "key.pem");
-  const cert = join(dir, "cert.pem");
-  execFileSync(
-    "openssl",
-    `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ${key} -out ${cert} -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost`.split(
-      " ",
-    ),
-    { stdio: "ignore" },
-  );
-  const pem = readFileSync(cert, "utf8");
-  const server = createTlsServer({ key: readFileSync(key), cert: pem }, (_request, response) =>
-    response.end("secure"),
-  );
+  const { cert: pem, key } = await certificate("localhost");
+  const server = createTlsServer({ key, cert: pem }, (_request, response) => response.end("secure"));
   server.on("upgrade", (_request, socket) =>
     socket.end("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nhi"),
   );

@@ -27,6 +27,8 @@ const CONTEXT = {
   upstreamHost: null,
   upstreamAuthority: "model:80",
   traceSampleRatio: 0,
+  scheme: "http" as const,
+  bodyFollows: null,
 };
 
 /** Reads `text` cut at `cuts`, as a connection would: request after request, until one is refused. */

@@ -43,8 +43,11 @@ export const LIMITS: ProxyOptions["limits"] = Object.freeze({
 export async function startProxy(
   t: TestContext,
   url: string,
-  options: Partial<Omit<ProxyOptions, "upstream">> & {
+  options: Partial<Omit<ProxyOptions, "upstream" | "tls">> & {
+    /** For the way to the upstream. */
     tls?: ProxyOptions["upstream"]["tls"];
+    grpcUrl?: string;
+    certificate?: NonNullable<ProxyOptions["tls"]>;
     deliver?: (exchange: Exchange) => void;
   } = {},
 ): Promise<Running> {
@@ -57,7 +60,7 @@ export async function startProxy(
     warn: nothing,
     error: (fields, message) => errors.push({ fields, message }),
   };
-  const { tls = null, deliver, ...rest } = options;
+  const { tls = null, grpcUrl = null, certificate = null, deliver, ...rest } = options;
   const proxy = createProxy(
     {
       listen: { host: "127.0.0.1", port: 0 },
@@ -67,7 +70,8 @@ export async function startProxy(
       maxConnections: 1000,
       limits: LIMITS,
       ...rest,
-      upstream: { url, tls },
+      upstream: { url, grpcUrl, tls },
+      tls: certificate,
     },
     {
       clock: systemClock,

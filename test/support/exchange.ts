@@ -24,6 +24,7 @@ export function exchangeOf(over: Partial<Exchange> = {}): Exchange {
     upgraded: false,
     announcedVersion: null,
     requestHeaders: ["Content-Type", "application/json"],
+    responseTrailers: [],
     responseHeaders: ["content-type", "application/json"],
     request: { bytes: Buffer.from("{}"), total: 2, kept: "whole" },
     response: { bytes: Buffer.from("{}"), total: 2, kept: "whole" },

@@ -10,7 +10,8 @@ import { request } from "undici";
 const main = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "src", "main.ts");
 
 export interface SidecarOptions {
-  readonly upstream: string;
+  /** null: the configuration in `args` names it. */
+  readonly upstream: string | null;
   /** Kept by the caller; default: a temp folder that goes with the sidecar. */
   readonly store?: string;
   readonly args?: readonly string[];
@@ -72,7 +73,8 @@ export function sampleSum(text: string, name: string, labels: Readonly<Record<st
 
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const folder = options.store ?? mkdtempSync(join(tmpdir(), "outrider-flow-"));
-  const args = ["run", "--upstream", options.upstream, "--store", folder];
+  const upstream = options.upstream === null ? [] : ["--upstream", options.upstream];
+  const args = ["run", ...upstream, "--store", folder];
   for (const flag of ["--listen", "--telemetry-listen", "--api-listen"]) args.push(flag, "127.0.0.1:0");
   const child = spawn(process.execPath, [main, ...args, ...(options.args ?? [])], {
     stdio: ["ignore", "ignore", "pipe"],

@@ -16,6 +16,7 @@ export const pythonFolder = join(root, "test", "real", "python");
 const PROMETHEUS = { version: "3.16.0", module: "v0.316.0" };
 const ALERTMANAGER = { version: "0.34.2" };
 const COLLECTOR = { version: "0.165.0" };
+const H2SPEC = { version: "v2.2.1+incompatible" };
 const KSERVE = { version: "0.21.0" };
 const HELM = { version: "3.22.0", kubernetes: { major: 1, minor: 37 } };
 const INSTALL_MS = 25 * 60_000;
@@ -189,6 +190,17 @@ export async function ensureAlertmanager(): Promise<AlertmanagerInstall> {
 export async function ensureCollector(): Promise<{ readonly collector: string }> {
   if (!(await haveGo())) throw new Error("Go is needed to build the Collector");
   return { collector: await ensureOwn("collector", ["main.go", "go.mod", "go.sum"], COLLECTOR.version) };
+}
+
+/** The conformance tests of HTTP/2, from their Go module. Throws where there is no Go. */
+export async function ensureH2spec(): Promise<{ readonly h2spec: string }> {
+  if (!(await haveGo())) throw new Error("Go is needed to build h2spec");
+  const h2spec = binary("h2spec");
+  const { version } = H2SPEC;
+  await once({ name: "h2spec", version, files: [h2spec] }, () =>
+    goInstall(`github.com/summerwind/h2spec/cmd/h2spec@${version}`, []),
+  );
+  return { h2spec };
 }
 
 /** Helm, from its Go module. Throws where there is no Go. */

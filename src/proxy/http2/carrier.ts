@@ -1,0 +1,204 @@
+// One call on its stream: the request out, the answer in, and what its end means.
+
+import type { ClientHttp2Stream } from "node:http2";
+import type { OwnError, RawHeaders } from "../../facts/exchange.ts";
+import type { Clock, Timer } from "../../kernel/clock.ts";
+import { codeOf, messageOf } from "../../kernel/problem.ts";
+import type { Call, Carrier } from "../call.ts";
+import { ownErrorOfCode } from "../failures.ts";
+import { plainLines } from "../response-head.ts";
+import type { Channel } from "./channel.ts";
+import { RESET, nameOfCode } from "./codes.ts";
+import { fieldMap, readResponseFields, requestFields } from "./fields.ts";
+
+const END_STREAM = 1;
+const NO_LINES: RawHeaders = Object.freeze([]);
+
+/** How a call ended without an answer, or within it. */
+export interface Broken {
+  readonly code: OwnError;
+  readonly cause: Error;
+  /** The model has not processed the request and says so (RFC 9113 §8.7). */
+  readonly unprocessed: boolean;
+  /** The code of the model's reset, or null. */
+  readonly resetCode: number | null;
+}
+
+export interface CarrierOwner {
+  readonly clock: Clock;
+  readonly responseTimeoutMs: number;
+  readonly scheme: string;
+  readonly authority: string;
+  onBroken(call: Call, broken: Broken): void;
+}
+
+export class StreamCarrier implements Carrier {
+  readonly #owner: CarrierOwner;
+  readonly #channel: Channel;
+  #stream: ClientHttp2Stream | null = null;
+  #call: Call | null = null;
+  #timer: Timer | null = null;
+  #headSeen = false;
+  #timedOut = false;
+  #error: Error | null = null;
+  #sending: RawHeaders = NO_LINES;
+  /** Bytes that the answer's Content-Length still promises; null: it promises nothing. */
+  #promised: number | null = null;
+
+  constructor(owner: CarrierOwner, channel: Channel) {
+    this.#owner = owner;
+    this.#channel = channel;
+  }
+
+  begin(call: Call): void {
+    this.#call = call;
+    const { method, target, headers, body, acceptsTrailers } = call.request;
+    const { scheme, authority } = this.#owner;
+    const fields = requestFields({ method, scheme, target, authority }, headers);
+    if (acceptsTrailers === true) fields.push("te", "trailers");
+    const streamed = body === "streamed";
+    // Also what keeps node:http2 from ending a stream before it resets it: half an upload would look whole.
+    const stream = this.#channel.session.request(fields, {
+      endStream: body === null,
+      waitForTrailers: streamed,
+    });
+    this.#stream = stream;
+    this.#channel.streams++;
+    this.#listen(stream, call);
+    if (streamed) return;
+    if (body !== null) stream.end(body);
+    this.#awaitHead();
+  }
+
+  #listen(stream: ClientHttp2Stream, call: Call): void {
+    stream.on("response", (_headers, flags, raw: RawHeaders) => this.#onHead(flags, raw));
+    stream.on("headers", (_headers, _flags, raw: RawHeaders) => {
+      const { status, lines } = readResponseFields(raw);
+      if (!call.over && status !== 100) call.handler.onInformation(status, lines);
+    });
+    stream.on("data", (chunk: Buffer) => this.#onData(chunk));
+    stream.on("trailers", (_headers, _flags, raw: RawHeaders) => {
+      call.trailers = raw;
+    });
+    stream.on("end", () => this.#onEnd());
+    stream.on("drain", () => {
+      if (!call.over) call.handler.onDrain();
+    });
+    stream.on("wantTrailers", () => {
+      if (!stream.closed) stream.sendTrailers(fieldMap(plainLines(this.#sending)));
+    });
+    stream.on("error", (error) => {
+      this.#error ??= error;
+    });
+    stream.once("close", () => this.#onClose(stream));
+  }
+
+  #onHead(flags: number, raw: RawHeaders): void {
+    const call = this.#call;
+    this.#timer?.cancel();
+    if (call === null || call.over) return;
+    this.#headSeen = true;
+    const { status, lines } = readResponseFields(raw);
+    const length = call.request.method === "HEAD" || status === 304 ? null : lengthIn(lines);
+    this.#promised = length;
+    call.handler.onHead(status, "", lines);
+    if ((flags & END_STREAM) !== 0) this.#onEnd();
+  }
+
+  #onData(chunk: Buffer): void {
+    const call = this.#call;
+    if (call === null || call.over) return;
+    if (this.#promised !== null) this.#promised -= chunk.length;
+    call.handler.onData(chunk);
+  }
+
+  #onEnd(): void {
+    const call = this.#call;
+    if (call === null || call.over || !this.#headSeen) return;
+    // A reset can look like an end: what was promised has to have come.
+    const stream = this.#stream;
+    if (stream?.rstCode !== undefined && stream.rstCode !== RESET.none) return;
+    if (this.#promised !== null && this.#promised !== 0) return;
+    const { handler, trailers, request } = call;
+    call.close();
+    handler.onEnd(trailers);
+    // Answered before the request was read: the rest is not wanted (RFC 9113 §8.1).
+    if (request.body === "streamed" && stream?.writableEnded === false) {
+      handler.onDrain();
+      stream.close(RESET.none);
+    }
+  }
+
+  #onClose(stream: ClientHttp2Stream): void {
+    this.#timer?.cancel();
+    const call = this.#call;
+    this.#call = null;
+    this.#stream = null;
+    if (call !== null && !call.over) this.#owner.onBroken(call, this.#brokenBy(stream));
+    this.#channel.streamOver(this.#owner.clock.monotonicMs());
+  }
+
+  #brokenBy(stream: ClientHttp2Stream): Broken {
+    const { lastStreamId, leaving } = this.#channel;
+    const code = stream.rstCode;
+    const unsent = stream.id === undefined;
+    const beyond = lastStreamId !== null && stream.id !== undefined && stream.id > lastStreamId;
+    const refused = code === RESET.refused;
+    const low = this.#error;
+    const own = this.#timedOut ? "response_timeout" : (ownErrorOfCode(codeOf(low)) ?? "connection_reset");
+    return {
+      code: own,
+      cause: new Error(
+        this.#timedOut
+          ? "no head within the limit"
+          : `the stream ended with ${nameOfCode(code)}${leaving ? ", the connection is going away" : ""}${low === null ? "" : `; ${messageOf(low)}`}`,
+      ),
+      unprocessed: !this.#headSeen && !this.#timedOut && (unsent || beyond || refused),
+      resetCode: code === RESET.none ? null : code,
+    };
+  }
+
+  #awaitHead(): void {
+    const { clock, responseTimeoutMs } = this.#owner;
+    if (responseTimeoutMs <= 0 || this.#headSeen) return;
+    this.#timer = clock.after(responseTimeoutMs, () => {
+      this.#timedOut = true;
+      this.#stream?.close(RESET.cancel);
+    });
+  }
+
+  write(_call: Call, chunk: Buffer): boolean {
+    const stream = this.#stream;
+    return stream === null || stream.closed || stream.write(chunk);
+  }
+
+  finish(_call: Call, trailers: RawHeaders): void {
+    const stream = this.#stream;
+    if (stream === null || stream.closed) return;
+    this.#sending = trailers;
+    stream.end();
+    this.#awaitHead();
+  }
+
+  pause(): void {
+    this.#stream?.pause();
+  }
+
+  resume(): void {
+    this.#stream?.resume();
+  }
+
+  /** The model is told that nobody waits any more; its connection stays for the others. */
+  destroy(): void {
+    this.#timer?.cancel();
+    this.#stream?.close(RESET.cancel);
+    this.#stream?.resume();
+  }
+}
+
+function lengthIn(lines: RawHeaders): number | null {
+  for (let i = 0; i < lines.length; i += 2) {
+    if (lines[i] === "content-length") return Number(lines[i + 1]);
+  }
+  return null;
+}

@@ -1,0 +1,100 @@
+// One HTTP/2 connection to the upstream, shared by many calls.
+//
+//   opening ──SETTINGS in──▶ open ──GOAWAY──▶ leaving ──last stream over──▶ dead
+//   Every state goes to `dead` on an error, an end, or `destroy`.
+
+import { connect, type ClientHttp2Session } from "node:http2";
+import type { Socket } from "node:net";
+
+/** However many a model allows. */
+const STREAMS_MAX = 1000;
+/** What an answer may run ahead of its reader: the most that a stalled client makes us hold of one stream. */
+const STREAM_WINDOW = 256 * 1024;
+/** Of all streams together: what they hold is bounded one by one. */
+const CONNECTION_WINDOW = 4 * 1024 * 1024;
+
+const SESSION_OPTIONS = Object.freeze({
+  settings: Object.freeze({ enablePush: false, initialWindowSize: STREAM_WINDOW }),
+  maxHeaderListPairs: 2000,
+  /** Equal names pass as they are, also where one would do. */
+  strictSingleValueFields: false,
+});
+
+export interface ChannelOwner {
+  /** The connection stands and speaks HTTP/2: calls may begin. */
+  onOpen(channel: Channel): void;
+  /** A stream has ended, or the model allows more of them. */
+  onRoom(channel: Channel): void;
+  /** Called once. `error`: what ended it, or null when it just closed. */
+  onDead(channel: Channel, error: Error | null): void;
+}
+
+export class Channel {
+  readonly session: ClientHttp2Session;
+  readonly #owner: ChannelOwner;
+  open = false;
+  dead = false;
+  /** It takes no new calls. */
+  leaving = false;
+  /** Streams above this were not processed (RFC 9113 §6.8); null: no GOAWAY has come. */
+  lastStreamId: number | null = null;
+  streams = 0;
+  idleSinceMs = 0;
+  #limit = STREAMS_MAX;
+  #error: Error | null = null;
+
+  constructor(owner: ChannelOwner, authority: string, openSocket: () => Socket) {
+    this.#owner = owner;
+    const session = connect(authority, { ...SESSION_OPTIONS, createConnection: openSocket });
+    this.session = session;
+    // They are the first that an HTTP/2 server sends: until then it may be something else, and its limit is not known.
+    session.on("remoteSettings", ({ maxConcurrentStreams }) => {
+      this.#limit = Math.min(maxConcurrentStreams ?? STREAMS_MAX, STREAMS_MAX);
+      if (this.open) owner.onRoom(this);
+      else this.#onOpen();
+    });
+    session.on("goaway", (_code, lastStreamId) => {
+      this.leaving = true;
+      this.lastStreamId = Math.min(lastStreamId, this.lastStreamId ?? lastStreamId);
+    });
+    session.on("error", (error: Error) => {
+      this.#error ??= error;
+    });
+    session.once("close", () => this.#onDead());
+  }
+
+  get hasRoom(): boolean {
+    return this.open && !this.leaving && !this.dead && !this.session.closed && this.streams < this.#limit;
+  }
+
+  #onOpen(): void {
+    if (this.dead) return;
+    this.session.setLocalWindowSize(CONNECTION_WINDOW);
+    this.open = true;
+    this.#owner.onOpen(this);
+  }
+
+  #onDead(): void {
+    if (this.dead) return;
+    this.dead = true;
+    this.#owner.onDead(this, this.#error);
+  }
+
+  /** A stream of this connection is over. */
+  streamOver(nowMs: number): void {
+    this.streams--;
+    this.idleSinceMs = nowMs;
+    this.#owner.onRoom(this);
+  }
+
+  /** Takes no more calls; closes when those it has are over. */
+  retire(): void {
+    this.leaving = true;
+    this.session.close();
+  }
+
+  destroy(): void {
+    this.leaving = true;
+    this.session.destroy();
+  }
+}

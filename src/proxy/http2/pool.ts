@@ -1,0 +1,200 @@
+// The way to a model that speaks HTTP/2: as few connections as its stream limit allows, many calls on each.
+
+import type { OwnError } from "../../facts/exchange.ts";
+import type { Clock, Timer } from "../../kernel/clock.ts";
+import { codeOf } from "../../kernel/problem.ts";
+import { Call, type CallOwner } from "../call.ts";
+import { createStreamDial, parseUpstreamUrl } from "../dial.ts";
+import { describeFailure, ownErrorOfCode } from "../failures.ts";
+import type {
+  Upstream,
+  UpstreamCall,
+  UpstreamHandler,
+  UpstreamOptions,
+  UpstreamRequest,
+} from "../upstream.ts";
+import { StreamCarrier, type Broken, type CarrierOwner } from "./carrier.ts";
+import { Channel, type ChannelOwner } from "./channel.ts";
+
+export function createStreamUpstream(options: UpstreamOptions, clock: Clock): Upstream {
+  return new StreamPool(options, clock);
+}
+
+/** Connections beyond the first are opened when all streams of the others are taken; further calls wait in line. */
+const CHANNELS_MAX = 64;
+/** A connection without calls is closed after this: before the common limits of servers and of the boxes between. */
+const IDLE_MS = 120_000;
+const SWEEP_MS = 5000;
+
+class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
+  readonly clock: Clock;
+  readonly responseTimeoutMs: number;
+  readonly scheme: string;
+  readonly authority: string;
+  readonly #connectTimeoutMs: number;
+  readonly #name: string;
+  readonly #openSocket: ReturnType<typeof createStreamDial>;
+  readonly #channels = new Set<Channel>();
+  readonly #dialling = new Map<Channel, Timer | null>();
+  #waiting: Call[] = [];
+  #serving = false;
+  #closed = false;
+  #sweeper: Timer | null = null;
+
+  constructor(options: UpstreamOptions, clock: Clock) {
+    const { origin, name } = parseUpstreamUrl(options.url);
+    const { protocol, host } = new URL(origin);
+    this.clock = clock;
+    this.responseTimeoutMs = options.responseTimeoutMs;
+    this.scheme = protocol === "https:" ? "https" : "http";
+    this.authority = host;
+    this.#name = name;
+    this.#connectTimeoutMs = options.connectTimeoutMs;
+    this.#openSocket = createStreamDial(options);
+  }
+
+  send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
+    const call = new Call(this, request, handler);
+    this.#waiting.push(call);
+    this.#serveSoon();
+    return call;
+  }
+
+  /** Nothing is told to a handler before `send` has returned. */
+  #serveSoon(): void {
+    if (this.#serving) return;
+    this.#serving = true;
+    process.nextTick(() => {
+      this.#serving = false;
+      this.#serve();
+    });
+  }
+
+  #serve(): void {
+    let channel = this.#roomiest();
+    while (this.#waiting.length > 0 && (channel !== null || this.#closed)) {
+      const call = this.#waiting.shift();
+      if (call === undefined || call.over) continue;
+      if (channel === null) this.#fail(call, "draining", null);
+      else this.#begin(call, channel);
+      channel = channel?.hasRoom === true ? channel : this.#roomiest();
+    }
+    if (this.#waiting.length > 0 && this.#dialling.size === 0 && this.#channels.size < CHANNELS_MAX)
+      this.#open();
+  }
+
+  #roomiest(): Channel | null {
+    let best: Channel | null = null;
+    for (const one of this.#channels) {
+      if (one.hasRoom && (best === null || one.streams < best.streams)) best = one;
+    }
+    return best;
+  }
+
+  #begin(call: Call, channel: Channel): void {
+    try {
+      call.begin(new StreamCarrier(this, channel));
+    } catch (thrown) {
+      // A field that HTTP/2 cannot carry.
+      this.#fail(call, "bad_request", thrown);
+    }
+  }
+
+  #open(): void {
+    let channel: Channel;
+    try {
+      channel = new Channel(this, `${this.scheme}://${this.authority}`, this.#openSocket);
+    } catch (thrown) {
+      this.#failWaiting(ownErrorOfCode(codeOf(thrown)) ?? "connection_reset", thrown);
+      return;
+    }
+    this.#channels.add(channel);
+    const { clock } = this;
+    const limit =
+      this.#connectTimeoutMs > 0
+        ? clock.after(this.#connectTimeoutMs, () => this.#dialTimedOut(channel))
+        : null;
+    this.#dialling.set(channel, limit);
+    this.#sweeper ??= clock.every(SWEEP_MS, () => this.#sweep());
+  }
+
+  #dialTimedOut(channel: Channel): void {
+    this.#dialling.delete(channel);
+    channel.destroy();
+    this.#failWaiting("connect_timeout", null);
+  }
+
+  onOpen(channel: Channel): void {
+    this.#dialling.get(channel)?.cancel();
+    this.#dialling.delete(channel);
+    channel.idleSinceMs = this.clock.monotonicMs();
+    this.#serveSoon();
+  }
+
+  onRoom(): void {
+    if (this.#waiting.length > 0) this.#serveSoon();
+  }
+
+  onDead(channel: Channel, error: Error | null): void {
+    this.#channels.delete(channel);
+    const timer = this.#dialling.get(channel);
+    if (timer !== undefined) {
+      timer?.cancel();
+      this.#dialling.delete(channel);
+      this.#failWaiting(ownErrorOfCode(codeOf(error)) ?? "connection_reset", error);
+    }
+    if (this.#waiting.length > 0) this.#serveSoon();
+  }
+
+  onBroken(call: Call, broken: Broken): void {
+    // Once, and only with the whole request at hand.
+    if (broken.unprocessed && !call.needsFresh && call.request.body !== "streamed" && !this.#closed) {
+      call.detach();
+      call.needsFresh = true;
+      this.#waiting.push(call);
+      this.#serveSoon();
+      return;
+    }
+    call.close();
+    call.handler.onFailure({
+      ...describeFailure(broken.code, this.#name, broken.cause),
+      resetCode: broken.resetCode,
+    });
+  }
+
+  /** One dial serves all that wait: they fail together. */
+  #failWaiting(code: OwnError, thrown: unknown): void {
+    for (const call of this.#waiting.splice(0)) this.#fail(call, code, thrown);
+  }
+
+  #fail(call: Call, code: OwnError, thrown: unknown): void {
+    if (call.over) return;
+    call.close();
+    call.handler.onFailure(describeFailure(code, this.#name, thrown));
+  }
+
+  onAbandoned(call: Call): void {
+    const at = this.#waiting.indexOf(call);
+    if (at >= 0) this.#waiting.splice(at, 1);
+  }
+
+  #sweep(): void {
+    const now = this.clock.monotonicMs();
+    for (const one of this.#channels) {
+      if (one.open && one.streams === 0 && now - one.idleSinceMs >= IDLE_MS) one.retire();
+    }
+    if (this.#channels.size > 0) return;
+    this.#sweeper?.cancel();
+    this.#sweeper = null;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#sweeper?.cancel();
+    this.#sweeper = null;
+    for (const timer of this.#dialling.values()) timer?.cancel();
+    this.#dialling.clear();
+    for (const channel of this.#channels) channel.destroy();
+    this.#failWaiting("draining", null);
+  }
+}
