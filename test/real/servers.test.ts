@@ -110,11 +110,14 @@ async function assertQuality(
   );
   const text = await sidecar.metrics();
   for (const window of ["1h", "24h", "7d", "all"]) {
-    assert.equal(sampleSum(text, "outrider_quality_samples", { ...where, window }), rows.length);
+    assert.equal(
+      sampleSum(text, "outrider_quality_samples", { ...where, window, basis: "all" }),
+      rows.length,
+    );
     for (const [metric, family] of Object.entries(GAUGES)) {
       const value = want[metric];
       if (value === undefined || value === null) continue;
-      const got = sampleSum(text, family, { ...where, window });
+      const got = sampleSum(text, family, { ...where, window, basis: "all" });
       assert.ok(
         Math.abs(got - value) <= 1e-9 * Math.max(1e-3, Math.abs(value)),
         `${of.name} ${of.version} ${window} ${metric}: ${got} is not ${value}`,
