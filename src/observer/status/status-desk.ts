@@ -4,7 +4,7 @@ import type { ModelView } from "../../api/contract.ts";
 import type { Exchange } from "../../facts/exchange.ts";
 import type { Group } from "../../facts/group.ts";
 import type { PartState, VersionModel } from "../../facts/road.ts";
-import type { Status, StatusModel, Verdict } from "../../facts/status.ts";
+import type { Pulse, Status, StatusModel, Verdict } from "../../facts/status.ts";
 import type { Clock, Timer } from "../../kernel/clock.ts";
 import type { Part } from "../../kernel/lifecycle.ts";
 import { version } from "../../kernel/version.ts";
@@ -52,6 +52,13 @@ export interface StatusDesk extends Part {
   status(window: string): Status;
 }
 
+/** What findings are drawn from, worked out once. */
+interface Looked {
+  readonly groups: readonly Group[];
+  readonly pulse: Pulse;
+  readonly verdicts: readonly Verdict[];
+}
+
 class Desk implements StatusDesk {
   readonly #needs: StatusNeeds;
   readonly #pulse = createPulse();
@@ -84,17 +91,18 @@ class Desk implements StatusDesk {
       const at = this.#needs.clock.wallMs();
       const groups = this.#needs.groups(at);
       this.#history.add(groups, at);
-      this.#look(groups, at);
+      this.#look({ groups, pulse: this.#pulse.at(at), verdicts: this.#verdicts() }, at);
       this.#plan();
     });
   }
 
-  #look(groups: readonly Group[], at: number): void {
-    const recent = this.#pulse.at(at).bins.filter((bin) => bin.at > at - RECENT_MS);
+  #look({ groups, pulse, verdicts }: Looked, at: number): void {
+    const widest = this.#widest();
+    const recent = pulse.bins.filter((bin) => bin.at > at - RECENT_MS);
     const facts = {
       parts: this.#needs.parts(),
-      models: this.#models(groups.filter(({ window }) => window === this.#widest())),
-      verdicts: this.#verdicts(),
+      models: this.#models(groups.filter(({ window }) => window === widest)),
+      verdicts,
       recent,
       dropped: this.#needs.dropped(),
     };
@@ -161,7 +169,9 @@ class Desk implements StatusDesk {
   status(window: string): Status {
     const at = this.#needs.clock.wallMs();
     const groups = this.#needs.groups(at);
-    this.#look(groups, at);
+    const pulse = this.#pulse.at(at);
+    const verdicts = this.#verdicts();
+    this.#look({ groups, pulse, verdicts }, at);
     return {
       at,
       outrider: version,
@@ -169,9 +179,9 @@ class Desk implements StatusDesk {
       window,
       windows: [...this.#needs.windows()],
       parts: this.#needs.parts(),
-      pulse: this.#pulse.at(at),
+      pulse,
       models: this.#models(groups.filter((group) => group.window === window)),
-      verdicts: this.#verdicts(),
+      verdicts,
       history: this.#history.of(window),
       findings: this.#findings.all(),
     };
