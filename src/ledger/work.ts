@@ -1,6 +1,8 @@
 // One transaction: what it may use, what must be undone in memory if it fails, what happens once it is on disk.
 
 import type { Change } from "../facts/pair.ts";
+import type { Archive } from "../kernel/archive.ts";
+import type { Forgotten } from "./forgotten.ts";
 import { hashText } from "./hash.ts";
 import type { LabelTable } from "./label-table.ts";
 import { RecentRows } from "./recent-rows.ts";
@@ -12,6 +14,13 @@ import type { Sql } from "./sql.ts";
 import type { LedgerNeeds } from "./types.ts";
 import { WaitingBook } from "./waiting-book.ts";
 import { Words } from "./words.ts";
+
+/** Rows and revisions before these keys, and in which generation of pieces. */
+export interface Covered {
+  readonly nextRow: number;
+  readonly nextSeq: number;
+  readonly generation: number;
+}
 
 /** Everything the ledger knows without asking the disk. Rebuilt from it by `load`. */
 export class Memory {
@@ -35,6 +44,10 @@ export class Memory {
   forgottenByAge = 0;
   forgottenBySize = 0;
   damaged = 0;
+  /** What the file's checkpoint covers; null: it has none. */
+  checkpoint: Covered | null = null;
+  /** Changes told since then. */
+  changesSince = 0;
 
   constructor(rows: RowBookOptions) {
     this.rows = new RowBook(rows);
@@ -44,8 +57,24 @@ export class Memory {
     return hashText(name, this.seed);
   }
 
+  archive(io: Archive): void {
+    this.rowCount = io.number(this.rowCount);
+    this.labelledCount = io.number(this.labelledCount);
+    this.damaged = io.number(this.damaged);
+    this.series.archive(io);
+  }
+
+  /** Takes back what `archive` read. */
+  clearCounts(): void {
+    this.rowCount = 0;
+    this.labelledCount = 0;
+    this.damaged = 0;
+    for (const series of this.series.all()) series.clear();
+  }
+
   /** Keeps the counts; called once for every committed change. */
   apply(change: Change): void {
+    this.changesSince++;
     this.series.apply(change);
     if (change.kind === "predicted") this.rowCount++;
     else if (change.kind === "forgotten") {
@@ -70,6 +99,8 @@ export interface Work {
   /** Run when it did. */
   readonly after: (() => void)[];
   readonly changes: Change[];
+  /** What a checkpoint counts and the disk does not have any more. */
+  readonly forgotten: Forgotten[];
 }
 
 /** The next sequence number of labels and early labels: one counter for both, so their order is the order of arrival. */
