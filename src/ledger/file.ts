@@ -26,7 +26,7 @@ import type { Trouble } from "./trouble.ts";
 
 export const FILE_NAME = "ledger.db";
 /** A larger file is not walked before it is opened: what is broken in it is found where it is read. */
-const WALKED_BYTES_MAX = 256 * 1024 * 1024;
+const WALKED_BYTES_MAX = 64 * 1024 * 1024;
 const UNFINISHED = `${FILE_NAME}.new-`;
 
 export interface OpenFile {

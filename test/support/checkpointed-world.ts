@@ -55,13 +55,6 @@ export interface Said {
   readonly stats: object;
 }
 
-function archiveListener(io: Archive, listener: Listener): void {
-  const parsed: unknown = JSON.parse(io.text(JSON.stringify([...listener.rows])));
-  if (!io.reading) return;
-  listener.rows.clear();
-  for (const [row, known] of parsed as Listener["rows"]) listener.rows.set(row, known);
-}
-
 export class World {
   readonly folder: string;
   readonly #setup: WorldSetup;
@@ -138,7 +131,7 @@ export class World {
   }
 
   #archive(io: Archive): void {
-    archiveListener(io, this.listener);
+    this.listener.archive(io);
     this.measure.archive(io);
     this.#estimates.archive(io);
     this.#drift.archive(io);
