@@ -157,7 +157,7 @@ test("a store folder that cannot be made: traffic passes, /readyz and the log sa
   await predict(sidecar, "passes");
   await until(async () => (await storePart(sidecar)).state === "degraded");
   assert.match((await storePart(sidecar)).why ?? "", /ENOTDIR|not a directory/i);
-  assert.match(sidecar.log(), /the store is not open/);
+  await until(() => /the store is not open/.test(sidecar.log()));
   await until(async () => (await sidecar.metric("outrider_exchanges_seen_total")) === 1);
   assert.equal(await sidecar.stop(), 0);
 });
