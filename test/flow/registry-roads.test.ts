@@ -227,7 +227,7 @@ otlp: { traces: { sampleRatio: 1 } }
   assert.match(sent(), /mlflow\.spanInputs.*\{"x":41,"customer":\{"name":"\[redacted\]","age":36\}\}/s);
   assert.match(sent(), /mlflow\.spanOutputs.*\{"predictions":\[41\.5\]\}/s);
   assert.match(spans.join(), /langfuse\.version/);
-  assert.ok(!/Ada|36/.test(spans.join()), "not asked for there");
+  assert.ok(!/Lovelace|customer/.test(spans.join()), "not asked for there");
   assert.ok(!sent().includes("Lovelace"));
   for (const destination of ["mlflow", "langfuse"])
     await sidecar.metricIs("outrider_spans_total", 1, { destination, result: "exported" });
