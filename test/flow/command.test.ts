@@ -49,8 +49,9 @@ test("bad configuration: every mistake at once, each with its path and the fix, 
   rmSync(folder, { recursive: true });
 });
 
-test("a port that is taken is named, with what to do, exit code 1", async () => {
+test("a port that is taken is named, with what to do, exit code 1", async (t) => {
   const server = createServer().listen(0, "127.0.0.1");
+  t.after(() => server.close());
   await new Promise((resolve) => server.once("listening", resolve));
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
@@ -65,10 +66,9 @@ test("a port that is taken is named, with what to do, exit code 1", async () => 
   ]);
   assert.equal(code, 1);
   assert.match(err, new RegExp(`${port}.*--listen`));
-  server.close();
 });
 
-test("SIGTERM lets a request in flight finish, ends with 0, and leaves no process", async () => {
+test("SIGTERM lets a request in flight finish, ends with 0, and leaves no process", async (t) => {
   const asked = Promise.withResolvers<ServerResponse>();
   // The sidecar also asks on its own account: that is answered at once.
   const model = createServer(({ method }, response) => {
@@ -76,6 +76,10 @@ test("SIGTERM lets a request in flight finish, ends with 0, and leaves no proces
     else response.end();
   }).listen(0, "127.0.0.1");
   await new Promise((resolve) => model.once("listening", resolve));
+  t.after(() => {
+    model.closeAllConnections();
+    model.close();
+  });
   const address = model.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const sidecar = await startSidecar({ upstream: `http://127.0.0.1:${port}` });
@@ -90,7 +94,6 @@ test("SIGTERM lets a request in flight finish, ends with 0, and leaves no proces
   await answer.body.dump();
   assert.equal(await stopped, 0);
   await until(() => isGone(observer));
-  model.close();
 });
 
 test("labels that are wrong are refused one by one, with a code; the good ones of the batch are kept", async () => {
