@@ -148,10 +148,9 @@ class Rooms implements Observer {
   }
 
   #createLedger(): Ledger {
-    const { clock, log } = this.#needs;
     return createLedger(ledgerOptions(this.#config), {
-      clock,
-      log,
+      clock: this.#needs.clock,
+      log: this.#needs.log,
       normalise: (model, label) => {
         const spec = this.#book.specOf(model);
         return spec === null ? { ok: true, value: label } : normaliseLabel(spec, label);

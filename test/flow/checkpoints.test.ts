@@ -69,12 +69,26 @@ function exchangeOf(id: string, now: number, random: () => number): ExchangeReco
   const ts = now - Math.floor(random() * 20 * MINUTE_MS);
   const n = random() < 0.2 ? 3 : 1;
   const predictions = Array.from({ length: n }, (_, pos) => ({
-    ...{ model, version, ts, id: n === 1 ? id : `${id}:${pos}`, ...valuesOf(model, random) },
+    model,
+    version,
+    ts,
+    id: n === 1 ? id : `${id}:${pos}`,
+    ...valuesOf(model, random),
     slice: random() < 0.5 ? { region: random() < 0.5 ? "eu" : "us" } : null,
   }));
   return {
-    ...{ id, model, version, ts, predictions, aliases: random() < 0.3 ? [`alias-${id}`] : [] },
-    ...{ traceId: null, method: "POST", route: "/infer", status: 200, durationMs: 1, ttfbMs: 1 },
+    id,
+    model,
+    version,
+    ts,
+    predictions,
+    aliases: random() < 0.3 ? [`alias-${id}`] : [],
+    traceId: null,
+    method: "POST",
+    route: "/infer",
+    status: 200,
+    durationMs: 1,
+    ttfbMs: 1,
   };
 }
 

@@ -14,7 +14,10 @@ const listener = new Listener();
 const ledger = createLedger(
   { path, retentionMs: 30 * DAY_MS, labelHorizonMs: 7 * DAY_MS, groupCommitMs: 2, checkpointChanges: 40 },
   {
-    ...{ clock: systemClock, log: silentLog, normalise, checkpointed: checkpointed(listener) },
+    clock: systemClock,
+    log: silentLog,
+    normalise,
+    checkpointed: checkpointed(listener),
     onChanges: (changes) => listener.take(changes),
   },
 );

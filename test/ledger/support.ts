@@ -110,7 +110,10 @@ export function openBench(path: string, given: BenchOptions = {}, clock = handCl
   const ledger = createLedger(
     { path, retentionMs: 30 * DAY_MS, labelHorizonMs: 7 * DAY_MS, groupCommitMs: 25, ...options },
     {
-      ...{ clock, log: silentLog, normalise, onChanges: (changes) => listener.take(changes) },
+      clock,
+      log: silentLog,
+      normalise,
+      onChanges: (changes) => listener.take(changes),
       ...(checkpoints === undefined ? {} : { checkpointed: checkpointed(listener, checkpoints) }),
     },
   );

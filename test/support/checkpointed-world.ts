@@ -204,7 +204,11 @@ export class World {
       estimates: this.#estimates.at(at),
       drift: this.#drift.at(at).map(({ model, version, streams }) => ({ model, version, streams })),
       stats: {
-        ...{ rows, labelled, open, waiting, damaged },
+        rows,
+        labelled,
+        open,
+        waiting,
+        damaged,
         series: series.map(({ model, version, rows: n, labelled: l, pending }) => [
           model,
           version,
