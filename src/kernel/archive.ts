@@ -21,12 +21,14 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 export class ArchiveWriter implements Archive {
   readonly reading = false;
   readonly #bytesMax: number;
-  #view = new DataView(new ArrayBuffer(FIRST_BYTES));
+  #view: DataView<ArrayBuffer>;
   #length = 0;
 
-  /** Beyond `bytesMax` writing throws an ArchiveError. */
-  constructor(bytesMax: number) {
+  /** `expected`: bytes that will probably come. Beyond `bytesMax` writing throws an ArchiveError. */
+  constructor(bytesMax: number, expected = 0) {
     this.#bytesMax = bytesMax;
+    // A little more: to grow is to copy.
+    this.#view = new DataView(new ArrayBuffer(Math.min(bytesMax, FIRST_BYTES + Math.ceil(expected * 1.1))));
   }
 
   number(value: number): number {

@@ -10,12 +10,12 @@ import { messageOf } from "../kernel/problem.ts";
 import type { Disk } from "./disk.ts";
 import type { Shelf } from "./lookup.ts";
 import { num, one } from "./sql.ts";
-import { storeSegment } from "./stored-segments.ts";
+import { storeNames, storeSegment } from "./stored-segments.ts";
 import type { Trouble } from "./trouble.ts";
 import type { Checkpointed } from "./types.ts";
 import type { Memory, Work } from "./work.ts";
 
-const CHANGES = 262_144;
+const CHANGES = 131_072;
 /** At a close it is worth it much earlier, since nothing waits. */
 const CLOSING_SHARE = 64;
 /** Whoever changes more than this behind a checkpoint that is due pays for its steps. */
@@ -54,6 +54,8 @@ export class Checkpointer {
   readonly #disk: Disk;
   readonly #changes: number;
   #writing: Writing | null = null;
+  /** Of the state when it was last taken: about as many are needed again. */
+  #lastBytes = 0;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
 
   constructor(needs: CheckpointNeeds, memory: Memory, disk: Disk) {
@@ -111,7 +113,7 @@ export class Checkpointer {
     const { checkpointed, log } = this.#needs;
     const { commits, nextRow, nextSeq, checkpoint, changesSince: changes } = this.#memory;
     if (checkpointed === undefined || this.#disk.telling || this.#disk.shelf === null) return null;
-    const writer = new ArchiveWriter(BYTES_MAX);
+    const writer = new ArchiveWriter(BYTES_MAX, this.#lastBytes);
     try {
       writer.text(checkpointed.name);
       this.#memory.archive(writer);
@@ -121,6 +123,7 @@ export class Checkpointer {
       this.#giveUp();
       return null;
     }
+    this.#lastBytes = writer.finish().length;
     const generation = checkpoint?.generation === 0 ? 1 : 0;
     return { bytes: writer.finish(), commits, nextRow, nextSeq, generation, changes, pieces: 0 };
   }
@@ -128,7 +131,7 @@ export class Checkpointer {
 
 /** True: it was the last one. */
 function writeStep(work: Work, writing: Writing): boolean {
-  const { bytes, generation, pieces } = writing;
+  const { bytes, generation, pieces, commits, nextRow, nextSeq } = writing;
   const first = generation * PIECES_MAX;
   const at = pieces * PIECE_BYTES;
   if (at < bytes.length) {
@@ -142,7 +145,13 @@ function writeStep(work: Work, writing: Writing): boolean {
     work.after.push(() => Object.assign(segment.stored, { filter: true, live: true }));
     return false;
   }
-  const { commits, nextRow, nextSeq } = writing;
+  for (const segment of work.memory.rows.resident()) {
+    const end = Math.min(work.memory.rows.segmentRows, nextRow - segment.base);
+    const stored = storeNames(work.sql, segment, end);
+    if (stored === null) continue;
+    work.after.push(stored);
+    return false;
+  }
   work.sql.setCheckpoint.run(commits, nextRow, nextSeq, generation, pieces, crc32(bytes));
   work.sql.dropPieces.run((1 - generation) * PIECES_MAX, (2 - generation) * PIECES_MAX - 1);
   work.sql.dropForgotten.run();

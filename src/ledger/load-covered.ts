@@ -12,6 +12,7 @@ import { PACK_LABELS, Pack } from "./packs.ts";
 import { ABSENT, SHARED_ALIAS_MAX, VOID } from "./row-book.ts";
 import { many, num, one } from "./sql.ts";
 import type { Cells, Sql } from "./sql.ts";
+import { restoreNames } from "./stored-segments.ts";
 import { Walker } from "./walk.ts";
 import type { Covered } from "./work.ts";
 
@@ -44,9 +45,39 @@ export function loadNames(shelf: Shelf, of: { readonly heads: RowHeads; readonly
   const sealed = rows.sealed();
   const unknown = sealed.filter(({ restored }) => !restored);
   for (const { base } of unknown) nameRows(shelf, of, { first: base, last: base + rows.segmentRows - 1 });
-  const first = sealed.reduce((end, { base }) => Math.max(end, base + rows.segmentRows), 0);
-  nameRows(shelf, of, { first, last: of.nextRow - 1 });
-  return unknown.length;
+  const first = sealed.reduce((end, { number }) => Math.max(end, number + 1), 0);
+  let reread = unknown.length;
+  for (let number = first; number * rows.segmentRows < of.nextRow; number++) {
+    if (!loadResident(shelf, number, of)) reread++;
+  }
+  shelf.memory.residentLive.clear();
+  return reread;
+}
+
+function loadResident(
+  { sql, memory }: Shelf,
+  number: number,
+  { heads, nextRow }: { readonly heads: RowHeads; readonly nextRow: number },
+): boolean {
+  const { rows, residentLive } = memory;
+  const base = number * rows.segmentRows;
+  const end = Math.min(rows.segmentRows, nextRow - base);
+  const live = residentLive.get(number);
+  // Nothing of it is left, or it has no rows yet.
+  if (live === undefined && !hasRows({ sql, memory }, base, base + end - 1)) return true;
+  if (!restoreNames(sql, rows.residentAt(number), { end, live })) {
+    nameRows({ sql, memory }, { heads, nextRow }, { first: base, last: base + end - 1 });
+    return false;
+  }
+  for (let row = base; row < base + end; row++) {
+    const head = heads.of(row);
+    if (head > 0 && rows.head(row) !== ABSENT) rows.setHead(row, head);
+  }
+  return true;
+}
+
+function hasRows({ sql }: Shelf, first: number, last: number): boolean {
+  return one(sql.namesBetween.get(first, last)) !== null;
 }
 
 function nameRows(

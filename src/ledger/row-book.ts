@@ -74,6 +74,15 @@ export class RowBook {
     return this.#newestFirst.filter((segment) => segment.sealed);
   }
 
+  resident(): Segment[] {
+    return this.#newestFirst.filter((segment) => !segment.sealed);
+  }
+
+  /** The segment of a number, begun when it is not there. */
+  residentAt(number: number): Segment {
+    return this.#segmentFor(number * this.#options.segmentRows);
+  }
+
   /** The row is known without having been read. */
   isRestored(row: number): boolean {
     return this.#segmentOf(row)?.restored === true;

@@ -4,7 +4,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Segment, Sealing } from "./segment.ts";
 import { bucketKey } from "./segment.ts";
-import { storeSegment } from "./stored-segments.ts";
+import { dropNames, storeSegment } from "./stored-segments.ts";
 import type { Work } from "./work.ts";
 
 const STEP_MS = 6;
@@ -35,6 +35,7 @@ export function sealStep(work: Work, clock: Clock): void {
   const isWhole = sealing.written === sealing.buckets && heads === work.memory.rows.segmentRows;
   if (isWhole) {
     storeSegment(work.sql, segment);
+    dropNames(work.sql, segment.number);
     work.sql.addSealed.run(segment.number, sealing.buckets, sealing.names);
   }
   work.after.push(() => {
@@ -86,6 +87,7 @@ function dropPieces(work: Work, segment: number): void {
   }
   const { segmentRows } = work.memory.rows;
   work.sql.dropHeads.run(segment * segmentRows, (segment + 1) * segmentRows - 1);
+  dropNames(work.sql, segment);
   work.sql.dropFilter.run(segment);
   work.sql.dropLive.run(segment);
   work.sql.dropSealed.run(segment);

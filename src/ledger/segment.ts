@@ -61,6 +61,8 @@ export class Segment {
   readonly stored = { filter: false, live: false };
   /** Filter and rows came from the disk: its rows need not be read. */
   restored = false;
+  /** Names of rows before this offset are on disk, while it is resident. */
+  namedTo = 0;
 
   constructor(number: number, rows: number, from: { names: number; buckets: number | null }) {
     this.number = number;
@@ -87,12 +89,33 @@ export class Segment {
   /** Which rows exist, and the times of the blocks: as it will be once sealed. */
   archiveLive(io: Archive): void {
     const exists = io.bytes(this.#sealed?.exists ?? this.#existing());
-    if (io.reading) this.#sealed?.exists.set(exists);
+    if (io.reading) this.#exist(exists);
     const live = Float64Array.from(this.live);
     for (const array of [this.minTs, this.maxTs, live]) archiveInto(io, array);
     if (!io.reading) return;
     this.live.set(live);
     this.liveTotal = live.reduce((sum, rows) => sum + rows, 0);
+  }
+
+  #exist(exists: Uint8Array): void {
+    if (this.#sealed !== null) {
+      this.#sealed.exists.set(exists);
+      return;
+    }
+    for (let offset = 0; offset < this.#rows; offset++) {
+      if (!hasBit(exists, offset)) continue;
+      this.#reach(offset);
+      this.#heads[offset] = 0;
+    }
+  }
+
+  /** Of a resident segment: pairs of hash and offset, from the first that is not on disk until `end`. */
+  namesUntil(end: number): Uint32Array {
+    const pairs: number[] = [];
+    this.#index?.within(0, HASHES, (hash, offset) => {
+      if (offset >= this.namedTo && offset < end) pairs.push(hash, offset);
+    });
+    return Uint32Array.from(pairs);
   }
 
   get sealed(): boolean {
@@ -155,6 +178,11 @@ export class Segment {
   /** The revision that holds is (also) kept on disk. */
   keepsOnDisk(row: number): boolean {
     return this.#sealed !== null || (this.sealing !== null && row - this.base < this.sealing.heads);
+  }
+
+  /** Room for so many names, before the first one: names that come in the order of their hashes would crowd a small index. */
+  expectNames(names: number): void {
+    if (this.#index?.size === 0) this.#index = new IdIndex(names);
   }
 
   name(hash: number, row: number): void {

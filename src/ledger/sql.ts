@@ -23,6 +23,7 @@ export type Cells = readonly SQLOutputValue[];
  * bucket      key: segment * 65536 + bucket; names: pairs of hash and row offset, 32 bits each, little-endian
  * head        labelled row of a segment that is sealed (or being sealed) -> the revision that holds
  * filter      sealed segment -> its Bloom filter; live: which of its rows exist, and the times of its blocks (see stored-segments)
+ * name        key: segment * 2^21 + offset; names of the rows from there until another offset, while the segment is resident
  * checkpoint  what the rows before next_row and the revisions before next_seq added up to, in pieces of a generation (see
  *             checkpoint); forgotten: rows that were forgotten since, by transaction
  */
@@ -35,6 +36,7 @@ CREATE TABLE head (row INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
 const CHECKPOINTS = `
 CREATE TABLE filter (segment INTEGER PRIMARY KEY, crc INTEGER NOT NULL, bits BLOB NOT NULL);
 CREATE TABLE live (segment INTEGER PRIMARY KEY, crc INTEGER NOT NULL, bits BLOB NOT NULL);
+CREATE TABLE name (key INTEGER PRIMARY KEY, until INTEGER NOT NULL, crc INTEGER NOT NULL, pairs BLOB NOT NULL);
 CREATE TABLE checkpoint (one INTEGER PRIMARY KEY, commits INTEGER NOT NULL, next_row INTEGER NOT NULL,
   next_seq INTEGER NOT NULL, generation INTEGER NOT NULL, pieces INTEGER NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE piece (key INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
@@ -141,6 +143,9 @@ const TEXTS = {
   live: "SELECT bits, crc FROM live WHERE segment = ?",
   setLive: "INSERT OR REPLACE INTO live VALUES (?, ?, ?)",
   dropLive: "DELETE FROM live WHERE segment = ?",
+  names: "SELECT key, until, pairs, crc FROM name WHERE key BETWEEN ? AND ? ORDER BY key",
+  setNames: "INSERT OR REPLACE INTO name VALUES (?, ?, ?, ?)",
+  dropNames: "DELETE FROM name WHERE key BETWEEN ? AND ?",
   checkpoint: "SELECT commits, next_row, next_seq, generation, pieces, crc FROM checkpoint",
   setCheckpoint: "INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?, ?, ?, ?)",
   dropCheckpoint: "DELETE FROM checkpoint",
@@ -192,6 +197,9 @@ type CheckpointStatement =
   | "live"
   | "setLive"
   | "dropLive"
+  | "names"
+  | "setNames"
+  | "dropNames"
   | "checkpoint"
   | "setCheckpoint"
   | "dropCheckpoint"
@@ -283,6 +291,9 @@ function prepareCheckpoints(prepare: Prepare): Pick<Sql, CheckpointStatement> {
     live: prepare(TEXTS.live),
     setLive: prepare(TEXTS.setLive),
     dropLive: prepare(TEXTS.dropLive),
+    names: prepare(TEXTS.names),
+    setNames: prepare(TEXTS.setNames),
+    dropNames: prepare(TEXTS.dropNames),
     checkpoint: prepare(TEXTS.checkpoint),
     setCheckpoint: prepare(TEXTS.setCheckpoint),
     dropCheckpoint: prepare(TEXTS.dropCheckpoint),

@@ -4,9 +4,13 @@ import { crc32 } from "node:zlib";
 
 import { ArchiveReader, ArchiveWriter } from "../kernel/archive.ts";
 import type { Segment } from "./segment.ts";
-import { num, one } from "./sql.ts";
+import { many, num, one } from "./sql.ts";
 import type { Cells, Sql } from "./sql.ts";
 
+/** Rows whose names are written in one step: about a megabyte. */
+const ROWS_TOGETHER = 131_072;
+/** More than any segment has. */
+const SEGMENT_ROWS_MAX = 1 << 21;
 const LIVE_BYTES_MAX = 1024 * 1024 * 1024;
 
 type Statements = Pick<Sql, "filter" | "setFilter" | "live" | "setLive">;
@@ -20,12 +24,68 @@ export function storeSegment(sql: Statements, segment: Segment): boolean {
     sql.setFilter.run(number, crc32(bits), bits);
   }
   if (!stored.live) {
-    const writer = new ArchiveWriter(LIVE_BYTES_MAX);
-    segment.archiveLive(writer);
-    const bits = writer.finish();
+    const bits = liveOf(segment);
     sql.setLive.run(number, crc32(bits), bits);
   }
   return true;
+}
+
+/** Which rows exist, and the times of the blocks. */
+export function liveOf(segment: Segment): Uint8Array {
+  const writer = new ArchiveWriter(LIVE_BYTES_MAX);
+  segment.archiveLive(writer);
+  return writer.finish();
+}
+
+/** The next names of a resident segment, up to `last`, that are not on disk; gives what is to be done when they are. */
+export function storeNames(sql: Pick<Sql, "setNames">, segment: Segment, last: number): (() => void) | null {
+  if (segment.namedTo >= last) return null;
+  const end = Math.min(last, segment.namedTo + ROWS_TOGETHER);
+  const pairs = segment.namesUntil(end);
+  const bytes = new Uint8Array(pairs.buffer);
+  sql.setNames.run(nameKey(segment.number, segment.namedTo), end, crc32(bytes), bytes);
+  return () => {
+    segment.namedTo = end;
+  };
+}
+
+/** Fills a new resident segment with its names until `end`; false: nothing was done, its rows must be read. */
+export function restoreNames(
+  sql: Pick<Sql, "names">,
+  segment: Segment,
+  of: { readonly end: number; readonly live: Uint8Array | undefined },
+): boolean {
+  if (of.live === undefined) return false;
+  const runs: Uint32Array[] = [];
+  let covered = 0;
+  const key = nameKey(segment.number, 0);
+  for (const [from, until, bytes, crc] of many(sql.names.all(key, nameKey(segment.number + 1, 0) - 1))) {
+    // A longer run belongs to a checkpoint that was not written to the end.
+    if (covered >= of.end || num(until) > of.end) break;
+    if (num(from) - key !== covered || !(bytes instanceof Uint8Array) || crc32(bytes) !== num(crc))
+      return false;
+    runs.push(new Uint32Array(bytes.slice().buffer));
+    covered = num(until);
+  }
+  if (covered !== of.end) return false;
+  const reader = new ArchiveReader(of.live);
+  segment.archiveLive(reader);
+  reader.end();
+  segment.expectNames(runs.reduce((names, pairs) => names + pairs.length / 2, 0));
+  for (const pairs of runs) {
+    for (let at = 0; at < pairs.length; at += 2)
+      segment.name(pairs[at] ?? 0, segment.base + (pairs[at + 1] ?? 0));
+  }
+  segment.namedTo = covered;
+  return true;
+}
+
+export function dropNames(sql: Pick<Sql, "dropNames">, segment: number): void {
+  sql.dropNames.run(nameKey(segment, 0), nameKey(segment + 1, 0) - 1);
+}
+
+function nameKey(segment: number, offset: number): number {
+  return segment * SEGMENT_ROWS_MAX + offset;
 }
 
 /** Fills a new sealed segment; false: its rows must be read, it is as if it had not been tried. */

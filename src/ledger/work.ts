@@ -9,6 +9,7 @@ import { RecentRows } from "./recent-rows.ts";
 import { RowBook } from "./row-book.ts";
 import type { RowBookOptions } from "./row-book.ts";
 import { RowCache } from "./row-cache.ts";
+import { liveOf } from "./stored-segments.ts";
 import { SeriesBook } from "./series-book.ts";
 import type { Sql } from "./sql.ts";
 import type { LedgerNeeds } from "./types.ts";
@@ -48,6 +49,8 @@ export class Memory {
   checkpoint: Covered | null = null;
   /** Changes told since then. */
   changesSince = 0;
+  /** While loading: of segments that were resident, what a checkpoint says of their rows. */
+  readonly residentLive = new Map<number, Uint8Array>();
 
   constructor(rows: RowBookOptions) {
     this.rows = new RowBook(rows);
@@ -62,6 +65,18 @@ export class Memory {
     this.labelledCount = io.number(this.labelledCount);
     this.damaged = io.number(this.damaged);
     this.series.archive(io);
+    this.#archiveResident(io);
+  }
+
+  #archiveResident(io: Archive): void {
+    const segments = this.rows.resident();
+    const size = io.number(segments.length);
+    for (let i = 0; i < size; i++) {
+      const segment = segments[i];
+      const number = io.number(segment?.number ?? 0);
+      const live = io.bytes(segment === undefined ? new Uint8Array() : liveOf(segment));
+      if (io.reading) this.residentLive.set(number, live);
+    }
   }
 
   /** Takes back what `archive` read. */
@@ -69,6 +84,7 @@ export class Memory {
     this.rowCount = 0;
     this.labelledCount = 0;
     this.damaged = 0;
+    this.residentLive.clear();
     for (const series of this.series.all()) series.clear();
   }
 

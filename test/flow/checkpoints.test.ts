@@ -38,6 +38,7 @@ const DAMAGE = {
   "a piece": (folder: string) => edit(folder, "DELETE FROM piece"),
   "the checkpoint": (folder: string) => edit(folder, "DELETE FROM checkpoint"),
   "a filter": (folder: string) => edit(folder, "UPDATE filter SET crc = crc + 1"),
+  "some names": (folder: string) => edit(folder, "UPDATE name SET crc = crc + 1 WHERE key % 3 = 0"),
   "which rows live": (folder: string) => edit(folder, "DELETE FROM live WHERE segment % 2 = 0"),
 } as const;
 
@@ -184,6 +185,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         "a piece",
         "the checkpoint",
         "a filter",
+        "some names",
         "which rows live",
       ),
     }),

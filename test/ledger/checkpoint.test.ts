@@ -130,12 +130,12 @@ test("a checkpoint that was written by other rules is not read, and still holds 
   await bench.ledger.close();
 });
 
-test("a segment whose filter is damaged is read again, and nothing else is", async (t) => {
+test("segments whose filter or names are damaged are read again, and nothing else is", async (t) => {
   const path = tempFolder(t);
   const truths = await stopped(path);
   edit(
     path,
-    "UPDATE filter SET bits = zeroblob(length(bits)) WHERE segment = 2; DELETE FROM live WHERE segment = 3",
+    "UPDATE filter SET bits = zeroblob(length(bits)) WHERE segment = 2; DELETE FROM live WHERE segment = 3; UPDATE name SET pairs = zeroblob(length(pairs))",
   );
   const bench = openBench(path, SMALL);
   assert.deepEqual([bench.unchecked, bench.told], [null, 0]);
@@ -148,7 +148,7 @@ test("a segment whose filter is damaged is read again, and nothing else is", asy
 test("a file of the schema before checkpoints is taken forward, read whole, and has one from then on", async (t) => {
   const path = tempFolder(t);
   const truths = await stopped(path);
-  for (const table of ["filter", "live", "checkpoint", "piece", "forgotten"])
+  for (const table of ["filter", "live", "name", "checkpoint", "piece", "forgotten"])
     edit(path, `DROP TABLE ${table}`);
   edit(path, "PRAGMA user_version = 3");
   let bench = openBench(path, SMALL);

@@ -124,7 +124,7 @@ test("sealing that a restart cuts short begins anew and loses no label that came
   await bench.ledger.close();
 });
 
-const CHECKPOINT_TABLES = ["filter", "live", "checkpoint", "piece", "forgotten"];
+const CHECKPOINT_TABLES = ["filter", "live", "name", "checkpoint", "piece", "forgotten"];
 
 test("a file of the first schema is taken forward and keeps what it holds", async (t) => {
   const path = tempFolder(t);
