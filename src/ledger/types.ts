@@ -24,7 +24,7 @@ export interface LedgerOptions {
   readonly segmentRows?: number;
   /** Full segments whose names stay in memory; older ones are sealed by and by. Default: 2. */
   readonly residentSegments?: number;
-  /** A checkpoint is written after so many changes, and at a close after a sixty-fourth of them. Default: 262,144. */
+  /** A checkpoint is written after so many changes, and at a close after a sixty-fourth of them. Default: 131,072. */
   readonly checkpointChanges?: number;
   /** What may wait to be written; beyond it calls are refused as `busy`. Defaults: 262,144 items, 64 MiB. */
   readonly queueItemsMax?: number;
