@@ -7,7 +7,7 @@ import { ByteWriter } from "../kernel/wire.ts";
 import { drop, type LossBook } from "./loss.ts";
 
 export const BATCH_FACTS_MAX = 256;
-export const BATCH_BYTES_MAX = 1024 * 1024;
+export const BATCH_BYTES_MAX = 512 * 1024;
 /** Above half of this the copies of bodies stay behind; above all of it whole facts do. */
 export const QUEUE_BYTES_MAX = 32 * 1024 * 1024;
 /** A batch that two observers did not survive may be what killed them: it is dropped, not sent a third time. */
@@ -167,6 +167,8 @@ export class Batches {
     const [batch] = this.#sent.splice(at, 1);
     if (batch === undefined) return;
     this.#release(batch);
+    // It has been read to its end: its memory takes another one.
+    this.#writer.recycle(batch.bytes);
     this.#loss.recorded += batch.facts - notStored;
     drop(this.#loss, { queue: "store", what: "fact" }, notStored);
   }

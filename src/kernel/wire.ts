@@ -6,13 +6,19 @@ export const FRAME_HEAD_BYTES = 5;
 export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 
 const SHORT_TEXT_MAX = 64;
+/** A buffer taken anew is at most so long at first. */
+const TAKEN_BYTES_MAX = 1024 * 1024;
+/** Kept of what is given back. */
+const SPARE_BYTES_MAX = 8 * 1024 * 1024;
 
 export class ByteWriter {
   #buffer: Buffer;
   #length = 0;
+  readonly #spare: Buffer[] = [];
+  #spareBytes = 0;
 
   constructor(initialBytes = 64 * 1024) {
-    this.#buffer = Buffer.allocUnsafe(initialBytes);
+    this.#buffer = Buffer.allocUnsafeSlow(initialBytes);
   }
 
   get length(): number {
@@ -23,7 +29,7 @@ export class ByteWriter {
     const at = this.#length;
     const need = at + bytes;
     if (need > this.#buffer.length) {
-      const grown = Buffer.allocUnsafe(Math.max(need, this.#buffer.length * 2));
+      const grown = Buffer.allocUnsafeSlow(Math.max(need, this.#buffer.length * 2));
       this.#buffer.copy(grown, 0, 0, at);
       this.#buffer = grown;
     }
@@ -85,12 +91,23 @@ export class ByteWriter {
     this.#buffer.writeUInt32LE(value, at);
   }
 
-  /** The bytes written so far (a view), and starts afresh in a new buffer. */
+  /** The bytes written so far (a view), and starts afresh in another buffer. */
   take(): Buffer {
     const taken = this.#buffer.subarray(0, this.#length);
-    this.#buffer = Buffer.allocUnsafe(Math.max(64 * 1024, Math.min(this.#buffer.length, 1024 * 1024)));
+    this.#spareBytes -= this.#spare.at(-1)?.length ?? 0;
+    this.#buffer =
+      this.#spare.pop() ??
+      Buffer.allocUnsafeSlow(Math.max(64 * 1024, Math.min(this.#buffer.length, TAKEN_BYTES_MAX)));
     this.#length = 0;
     return taken;
+  }
+
+  /** Gives back what `take` gave: nobody reads it any more. */
+  recycle(taken: Buffer): void {
+    const { byteLength } = taken.buffer;
+    if (byteLength > 2 * TAKEN_BYTES_MAX || this.#spareBytes + byteLength > SPARE_BYTES_MAX) return;
+    this.#spare.push(Buffer.from(taken.buffer));
+    this.#spareBytes += byteLength;
   }
 }
 

@@ -25,7 +25,7 @@ import { hostOfTarget, replaceHost, spendForward, upstreamTarget, type RequestHe
 import { plainLines, readResponseHead, reasonPhrase, type WaitingHead } from "./response-head.ts";
 import type { Road, Underway, Way } from "./road.ts";
 import type { Route, Rules } from "./rules.ts";
-import type { UpstreamCall, UpstreamHandler } from "./upstream.ts";
+import { SHORT_BYTES_MAX, type UpstreamCall, type UpstreamHandler } from "./upstream.ts";
 
 /** Bytes of a request body gathered within one turn before it is streamed after all. */
 const COLLECT_BYTES_MAX = 256 * 1024;
@@ -217,19 +217,26 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     }
   }
 
-  onData(chunk: Buffer): void {
-    if (this.#state !== "answering") return;
+  onData(chunk: Buffer, lent: boolean): boolean {
+    if (this.#state !== "answering") return false;
     try {
       this.#draft.responseBytes(chunk);
-      if (this.#waitingHead !== null && this.#firstChunk === null) {
+      if (
+        this.#waitingHead !== null &&
+        this.#firstChunk === null &&
+        !(lent && chunk.length > SHORT_BYTES_MAX)
+      ) {
         // Head, body and end often arrive together: held until the turn ends, they leave together.
         this.#firstChunk = chunk;
-        return;
+        return false;
       }
       this.flush();
       this.#write(chunk);
+      return lent && this.#response.unsentBytes > 0;
     } catch (thrown) {
       this.#bug(thrown);
+      // It may have been written.
+      return lent;
     }
   }
 
@@ -370,6 +377,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     this.request.release();
     this.#response.release();
     this.#road.ended(this, this.#draft.seal(outcome));
+    if (this.#road.lendsBodies) this.#draft.recycle();
   }
 
   /** A bug of ours ends this exchange and no other. */

@@ -49,6 +49,7 @@ export async function startProxy(
     grpcUrl?: string;
     certificate?: NonNullable<ProxyOptions["tls"]>;
     deliver?: (exchange: Exchange) => void;
+    lendsBodies?: boolean;
   } = {},
 ): Promise<Running> {
   const exchanges: Exchange[] = [];
@@ -60,7 +61,7 @@ export async function startProxy(
     warn: nothing,
     error: (fields, message) => errors.push({ fields, message }),
   };
-  const { tls = null, grpcUrl = null, certificate = null, deliver, ...rest } = options;
+  const { tls = null, grpcUrl = null, certificate = null, deliver, lendsBodies = false, ...rest } = options;
   const proxy = createProxy(
     {
       listen: { host: "127.0.0.1", port: 0 },
@@ -80,6 +81,7 @@ export async function startProxy(
         exchanges.push(exchange);
         deliver?.(exchange);
       },
+      lendsBodies,
     },
   );
   await proxy.start();
