@@ -5,7 +5,9 @@ export const FRAME_HEAD_BYTES = 5;
 /** A longer frame is a bug of the sender; the reader refuses it instead of buffering without end. */
 export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 
-const SHORT_TEXT_MAX = 64;
+const NOT_LATIN1 = /[\u0100-\uffff]/;
+const LATIN1 = 0;
+const UTF8 = 1;
 /** A buffer taken anew is at most so long at first. */
 const TAKEN_BYTES_MAX = 1024 * 1024;
 /** Kept of what is given back. */
@@ -59,31 +61,33 @@ export class ByteWriter {
     this.#buffer.set(value, at);
   }
 
-  /** Text as UTF-8. Header values are latin-1 on the wire and survive this round trip. */
+  /**
+   * Many texts: their lengths, then all of them in one piece. One call out of JavaScript for all is cheaper than one, or a loop, for
+   * each; the reader cuts the piece up again without looking at its bytes.
+   */
+  texts(values: readonly string[]): void {
+    const all = values.join("");
+    this.u32(values.length);
+    if (NOT_LATIN1.test(all)) {
+      this.u8(UTF8);
+      for (const value of values) this.text(value);
+      return;
+    }
+    this.u8(LATIN1);
+    const at = this.#room(4 * values.length + all.length);
+    const buffer = this.#buffer;
+    let into = at;
+    for (const { length } of values) into = buffer.writeUInt32LE(length, into);
+    buffer.write(all, into, all.length, "latin1");
+  }
+
+  /** Text as UTF-8. */
   text(value: string): void {
-    if (value.length <= SHORT_TEXT_MAX && this.#shortAscii(value)) return;
     const reserve = value.length * 3;
     const at = this.#room(4 + reserve);
     const written = this.#buffer.write(value, at + 4, reserve, "utf8");
     this.#buffer.writeUInt32LE(written, at);
     this.#length = at + 4 + written;
-  }
-
-  /** Most texts are short and ASCII: a loop here is cheaper than a call out of JavaScript. False: nothing was written. */
-  #shortAscii(value: string): boolean {
-    const { length } = value;
-    const at = this.#room(4 + length);
-    const buffer = this.#buffer;
-    for (let i = 0; i < length; i++) {
-      const code = value.charCodeAt(i);
-      if (code > 127) {
-        this.#length = at;
-        return false;
-      }
-      buffer[at + 4 + i] = code;
-    }
-    buffer.writeUInt32LE(length, at);
-    return true;
   }
 
   /** Overwrites an earlier u32, e.g. a length that is known only now. */
@@ -147,6 +151,28 @@ export class ByteReader {
     const length = this.u32();
     const at = this.#advance(length);
     return this.#buffer.subarray(at, at + length);
+  }
+
+  texts(): string[] {
+    const count = this.u32();
+    const coding = this.u8();
+    const texts: string[] = [];
+    if (coding === UTF8) {
+      for (let i = 0; i < count; i++) texts.push(this.text());
+      return texts;
+    }
+    const lengthsAt = this.#advance(4 * count);
+    let total = 0;
+    for (let i = 0; i < count; i++) total += this.#buffer.readUInt32LE(lengthsAt + 4 * i);
+    const at = this.#advance(total);
+    const all = this.#buffer.toString("latin1", at, at + total);
+    let from = 0;
+    for (let i = 0; i < count; i++) {
+      const to = from + this.#buffer.readUInt32LE(lengthsAt + 4 * i);
+      texts.push(all.slice(from, to));
+      from = to;
+    }
+    return texts;
   }
 
   text(): string {

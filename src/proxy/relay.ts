@@ -235,7 +235,6 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       return lent && this.#response.unsentBytes > 0;
     } catch (thrown) {
       this.#bug(thrown);
-      // It may have been written.
       return lent;
     }
   }
@@ -373,7 +372,6 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
   #deliver(outcome: Outcome): void {
     if (this.#delivered) return;
     this.#delivered = true;
-    // node:http keeps the last request of an idle connection: it must not keep the exchange alive.
     this.request.release();
     this.#response.release();
     this.#road.ended(this, this.#draft.seal(outcome));
