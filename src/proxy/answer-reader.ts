@@ -4,6 +4,7 @@ import type { RawHeaders } from "../facts/exchange.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { hasStrayBytes, readFieldLines } from "./field-lines.ts";
 import { FIELD, fieldOf } from "./field-names.ts";
+import { HeldBytes } from "./held-bytes.ts";
 
 export interface AnswerSink {
   /** An interim head other than 100. */
@@ -17,8 +18,8 @@ export interface AnswerSink {
 const HEAD_BYTES_MAX = 64 * 1024;
 /** Nearly every head ends within this; only a longer one costs a second look. */
 const FIRST_LOOK_BYTES = 2048;
+const BEGINNING = "HTTP/1.";
 const NO_LINES: RawHeaders = Object.freeze([]);
-const NO_BYTES = Buffer.alloc(0);
 
 type Body = "head" | "length" | "chunked" | "until-close" | "done";
 
@@ -26,7 +27,7 @@ export class AnswerReader {
   readonly #sink: AnswerSink;
   #state: Body = "done";
   #headOnly = false;
-  #held: Buffer = NO_BYTES;
+  readonly #held = new HeldBytes();
   #headBytes = 0;
   #left = 0;
   #chunks: ChunkReader | null = null;
@@ -55,7 +56,7 @@ export class AnswerReader {
   expect(method: string): void {
     this.#state = "head";
     this.#headOnly = method === "HEAD";
-    this.#held = NO_BYTES;
+    this.#held.clear();
     this.#headBytes = 0;
     this.#chunks = null;
     this.trailers = NO_LINES;
@@ -73,12 +74,12 @@ export class AnswerReader {
   /** Reads the first `length` of `bytes`, overwriting them. Gives what is wrong, or null. Bytes behind the answer make it not persistent. */
   read(bytes: Buffer, length: number): string | null {
     this.begun = true;
-    let all = bytes;
-    let to = length;
-    if (this.#held !== NO_BYTES) {
-      all = Buffer.concat([this.#held, bytes.subarray(0, length)]);
-      to = all.length;
-    }
+    const seen = this.#held.length;
+    const all = seen === 0 ? bytes : this.#held.append(bytes, length);
+    const to = seen + length;
+    // What has been looked through is not read again: a head may come byte by byte.
+    const whole = seen <= BEGINNING.length || all.indexOf("\r\n\r\n", seen - 3, "latin1") >= 0;
+    if (!whole && this.#headBytes + to < HEAD_BYTES_MAX) return null;
     let at = 0;
     while (this.#state === "head" && at < to) {
       const next = this.#head(all, at, to);
@@ -134,13 +135,14 @@ export class AnswerReader {
       blank = text.indexOf("\r\n\r\n");
     }
     const size = blank < 0 ? text.length : blank + 4;
-    if (!"HTTP/1.".startsWith(text.slice(0, 7))) return "an answer that does not begin with `HTTP/1.`";
+    if (!BEGINNING.startsWith(text.slice(0, BEGINNING.length)))
+      return "an answer that does not begin with `HTTP/1.`";
     if (this.#headBytes + size >= HEAD_BYTES_MAX) return "a head of more than 64 KiB";
     if (blank < 0) {
-      this.#held = Buffer.from(bytes.subarray(at, to));
+      this.#held.keep(bytes, at, to);
       return -1;
     }
-    this.#held = NO_BYTES;
+    this.#held.clear();
     this.#headBytes += size;
     return this.#readHead(text.slice(0, blank + 2)) ?? at + size;
   }

@@ -221,11 +221,8 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     if (this.#state !== "answering") return false;
     try {
       this.#draft.responseBytes(chunk);
-      if (
-        this.#waitingHead !== null &&
-        this.#firstChunk === null &&
-        !(lent && chunk.length > SHORT_BYTES_MAX)
-      ) {
+      const stays = !lent || chunk.length <= SHORT_BYTES_MAX;
+      if (stays && this.#waitingHead !== null && this.#firstChunk === null) {
         // Head, body and end often arrive together: held until the turn ends, they leave together.
         this.#firstChunk = chunk;
         return false;

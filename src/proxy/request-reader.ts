@@ -4,6 +4,7 @@
 
 import type { RawHeaders } from "../facts/exchange.ts";
 import { ChunkReader } from "./chunk-reader.ts";
+import { HeldBytes } from "./held-bytes.ts";
 import { readRequestLine, type BadHead, type ReadHead } from "./request-line.ts";
 
 export interface RequestSink {
@@ -20,7 +21,8 @@ const LF = 10;
 /** Empty lines before a request line that are passed over (RFC 9112 §2.2). */
 const EMPTY_LINES_MAX = 4;
 const NO_LINES: RawHeaders = Object.freeze([]);
-const NO_BYTES = Buffer.alloc(0);
+/** Enough of a head to see that it begins one. */
+const OPENING_BYTES = 200;
 
 type State = "head" | "length" | "chunked" | "done";
 
@@ -29,8 +31,10 @@ export class RequestReader {
   readonly #headBytesMax: number;
   readonly #headLinesMax: number;
   #state: State = "head";
-  #held: Buffer = NO_BYTES;
+  readonly #held = new HeldBytes();
   #emptyLines = 0;
+  /** What is held has the end of the request line in it. */
+  #lineEnded = false;
   #left = 0;
   #chunks: ChunkReader | null = null;
 
@@ -65,6 +69,7 @@ export class RequestReader {
   next(): void {
     this.#state = "head";
     this.#emptyLines = 0;
+    this.#lineEnded = false;
   }
 
   /** Reads `bytes` up to the end of the request and gives where it stopped, or what is wrong. May overwrite what it has read. */
@@ -76,24 +81,27 @@ export class RequestReader {
   /** The count that comes back is of `bytes`, without what was held from before. */
   #readFromHead(bytes: Buffer): number | BadHead {
     const held = this.#held.length;
-    const all = held === 0 ? bytes : Buffer.concat([this.#held, bytes]);
-    const at = this.#head(all);
+    const all = held === 0 ? bytes : this.#held.append(bytes, bytes.length);
+    const at = this.#head(all, held);
     if (typeof at !== "number") return at;
     const end = this.inBody && at < all.length ? this.#body(all, at) : at;
     return typeof end === "number" ? end - held : end;
   }
 
-  #head(bytes: Buffer): number | BadHead {
+  /** The first `seen` bytes have been looked through before: a head that comes byte by byte is not read again at each. */
+  #head(bytes: Buffer, seen: number): number | BadHead {
     const from = this.#skipEmptyLines(bytes);
     const to = bytes.length;
+    if (seen > 0 && bytes.indexOf("\r\n\r\n", Math.max(from, seen - 3), "latin1") < 0)
+      return this.#hold(bytes, from, seen);
     let text = bytes.toString("latin1", from, Math.min(to, from + FIRST_LOOK_BYTES));
     let blank = text.indexOf("\r\n\r\n");
     if (blank < 0 && to - from > FIRST_LOOK_BYTES) {
       text = bytes.toString("latin1", from, Math.min(to, from + this.#headBytesMax));
       blank = text.indexOf("\r\n\r\n");
     }
-    if (blank < 0) return this.#hold(bytes, from, text);
-    this.#held = NO_BYTES;
+    if (blank < 0) return this.#hold(bytes, from, seen);
+    if (seen > 0) this.#held.clear();
     if (blank + 4 > this.#headBytesMax) return tooLong(text);
     const head = readRequestLine(text.slice(0, blank + 2));
     if ("status" in head) return head;
@@ -105,17 +113,24 @@ export class RequestReader {
     return from + blank + 4;
   }
 
-  #hold(bytes: Buffer, from: number, text: string): number | BadHead {
-    if (text.length >= this.#headBytesMax) return tooLong(text);
+  #hold(bytes: Buffer, from: number, seen: number): number | BadHead {
+    const to = bytes.length;
+    if (to - from >= this.#headBytesMax)
+      return tooLong(bytes.toString("latin1", from, from + this.#headBytesMax));
     // What can no longer become a request is not waited for: a client that speaks something else hears of it.
-    if (!/^[\r\n]*$|^[!#-'*+\-.^-z|~A-Z\d]+( |$)/.test(text.slice(0, 200))) {
-      if (text.length > 0) return { status: 400, defect: "bytes that begin no request" };
+    if (to > from && seen < OPENING_BYTES) {
+      const opening = bytes.toString("latin1", from, Math.min(to, from + OPENING_BYTES));
+      if (!/^[\r\n]*$|^[!#-'*+\-.^-z|~A-Z\d]+( |$)/.test(opening))
+        return { status: 400, defect: "bytes that begin no request" };
     }
-    const bareEnd = text.indexOf("\n");
-    if (bareEnd === 0 || (bareEnd > 0 && text[bareEnd - 1] !== "\r"))
-      return { status: 400, defect: "a bare line end in the head" };
-    this.#held = Buffer.from(bytes.subarray(from));
-    return bytes.length;
+    if (!this.#lineEnded) {
+      const end = bytes.indexOf(LF, Math.max(from, seen));
+      if (end === from || (end > from && bytes[end - 1] !== CR))
+        return { status: 400, defect: "a bare line end in the head" };
+      this.#lineEnded = end > from;
+    }
+    this.#held.keep(bytes, from, to);
+    return to;
   }
 
   #skipEmptyLines(bytes: Buffer): number {
