@@ -108,7 +108,9 @@ async function fill(folder: string, rows: number, seconds: number): Promise<void
   let holdMs = 0;
   for (; at < rows && performance.now() - startedAt < seconds * 1000; at += BATCH) {
     const ids = Array.from({ length: BATCH }, () => uuidv7(Date.now()));
-    const tsOf = (i: number): number => begin + Math.floor(((at + i) / rows) * DAYS * DAY_MS);
+    // By the clock where that is further on: the last rows are young, however many there are.
+    const share = Math.max(at / rows, (performance.now() - startedAt) / (seconds * 1000));
+    const tsOf = (i: number): number => begin + Math.floor((share + i / rows) * DAYS * DAY_MS);
     const kept = ledger.record(
       ids.map((id, i) => exchange(id, tsOf(i), null)),
       null,

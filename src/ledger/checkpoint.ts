@@ -121,6 +121,7 @@ export class Checkpointer {
     } catch (thrown) {
       log.warn({ error: messageOf(thrown) }, "ledger: no checkpoint could be taken; a start reads all rows");
       this.#giveUp();
+      if (checkpoint !== null) this.#disk.transact(dropCheckpoint);
       return null;
     }
     this.#lastBytes = writer.finish().length;
@@ -160,6 +161,15 @@ function writeStep(work: Work, writing: Writing): boolean {
     work.memory.changesSince -= writing.changes;
   });
   return true;
+}
+
+/** Without one, nothing need be noted of what is forgotten: notes would only add up. */
+function dropCheckpoint(work: Work): void {
+  work.sql.dropCheckpoint.run();
+  work.sql.dropForgotten.run();
+  work.after.push(() => {
+    work.memory.checkpoint = null;
+  });
 }
 
 /** Fills counts and listeners from the checkpoint; else says why not, and they are as they were. */

@@ -177,3 +177,20 @@ test("what is written while a checkpoint is, is not in it and not lost", async (
   assert.deepEqual(bench.listener.truths(), truths);
   await bench.ledger.close();
 });
+
+test("when no checkpoint can be taken any more the one before goes, and a start reads all rows", async (t) => {
+  const path = tempFolder(t);
+  await stopped(path);
+  let bench = openBench(path, SMALL);
+  bench.listener.archive = (): never => {
+    throw new Error("too much");
+  };
+  await bench.label(label("e3", 7, { ts: NOW + 1 }));
+  settle(bench);
+  const truths = bench.listener.truths();
+  await bench.ledger.close();
+  bench = openBench(path, SMALL);
+  assert.match(bench.unchecked ?? "used", /none/);
+  assert.deepEqual(bench.listener.truths(), truths);
+  await bench.ledger.close();
+});
