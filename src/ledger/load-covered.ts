@@ -147,7 +147,7 @@ export function loadLater(shelf: Shelf, covered: Covered, tell: Tell): void {
     if (changes.length >= CHUNK_ROWS) flush();
   }
   for (const cells of many(sql.allForgotten.all())) {
-    for (const { row, prediction, truth } of cells[0] instanceof Uint8Array ? readForgotten(cells[0]) : []) {
+    for (const { row, prediction, truth } of readForgotten(cells[0])) {
       memory.rows.forget(row);
       if (prediction !== null) changes.push({ kind: "forgotten", row, prediction, before: truth });
     }
