@@ -75,11 +75,14 @@ export const normalise: LedgerNeeds["normalise"] = (model, value) => {
   return Number.isFinite(number) ? { ok: true, value: number } : { ok: false, message: "a number, please" };
 };
 
-export function openBench(path: string, options: Partial<LedgerOptions> = {}, clock = handClock(NOW)): Bench {
+type Opening = Partial<LedgerOptions & Pick<LedgerNeeds, "onLoading">>;
+
+export function openBench(path: string, opening: Opening = {}, clock = handClock(NOW)): Bench {
+  const { onLoading = () => undefined, ...options } = opening;
   const listener = new Listener();
   const ledger = createLedger(
     { path, retentionMs: 30 * DAY_MS, labelHorizonMs: 7 * DAY_MS, groupCommitMs: 25, ...options },
-    { clock, log: silentLog, normalise, onChanges: (changes) => listener.take(changes) },
+    { clock, log: silentLog, normalise, onLoading, onChanges: (changes) => listener.take(changes) },
   );
   const opened = ledger.open();
   assert.notEqual(opened.kind, "refused", JSON.stringify(opened));
