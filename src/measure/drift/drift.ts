@@ -321,7 +321,7 @@ class RunningDrift implements Drift {
     const followed = { model, version, spec, streams, losses: new LossWatch(spec), answered: null };
     const key = versionKey(followed);
     // Rows of inputs are not told again: what was kept of them is taken up now.
-    for (const [stream, { kind }] of [...(this.#kept.get(key) ?? [])])
+    for (const [stream, { kind }] of this.#kept.get(key) ?? [])
       if (stream.startsWith(INPUT)) this.#streamOf(followed, { stream, kind });
     return followed;
   }
