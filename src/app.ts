@@ -67,7 +67,7 @@ class Application implements App {
         maxConnections: config.proxy.maxConnections,
         limits: config.proxy.limits,
       },
-      { clock, log, deliver: (exchange) => this.#supervisor.deliver(exchange) },
+      { clock, log, deliver: (exchange) => this.#supervisor.deliver(exchange), lendsBodies: true },
     );
     this.#telemetry = createTelemetryListener(config.telemetry.listen, {
       log,

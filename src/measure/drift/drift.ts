@@ -4,6 +4,7 @@
 import type { ModelSpec } from "../../facts/model.ts";
 import type { Change } from "../../facts/pair.ts";
 import type { Prediction } from "../../facts/prediction.ts";
+import { type Archive, ArchiveError, archiveSame } from "../../kernel/archive.ts";
 import { canonicalClass } from "../../kernel/classes.ts";
 import { decidesPositive } from "../estimate/decisions.ts";
 import type { EstimatesNeeds } from "../estimate/estimates.ts";
@@ -74,6 +75,9 @@ export interface Drift {
   /** `withInputs`: false leaves the hours of inputs behind; with the next `unsaved` they are dropped. */
   load(states: Iterable<readonly [key: string, value: string]>, withInputs: boolean): void;
   counters(): DriftCounters;
+  /** Like that of the measure; without inputs, and without the detectors, which read what they need. */
+  archive(io: Archive): void;
+  clear(): void;
 }
 
 const VERSIONS_MAX = 64;
@@ -107,6 +111,8 @@ interface StreamBefore {
   readonly kind: StreamKind;
   readonly kept: KeptSpread[];
 }
+
+const STREAM_KINDS: readonly StreamKind[] = ["number", "probability", "category"];
 
 interface StreamedValue {
   readonly stream: string;
@@ -142,7 +148,7 @@ class RunningDrift implements Drift {
   readonly #windows: readonly DriftWindow[];
   readonly #purse: { left: number };
   readonly #book: VersionBook<Followed>;
-  /** Version -> what was kept of its streams: taken up when its first row is told. */
+  /** Version -> what was kept of its streams: taken up when its first row is told, until it is saved again. */
   readonly #kept = new Map<string, Map<string, StreamBefore>>();
   readonly #states = new StateBook();
   readonly #tally = { otherValues: 0 };
@@ -216,6 +222,8 @@ class RunningDrift implements Drift {
   }
 
   unsaved(): Unsaved {
+    // All has begun by now; a start that began twice needed it twice.
+    this.#kept.clear();
     const tracks = this.#book.tracks();
     return this.#states.unsaved(
       tracks.flatMap(({ model, version, track: { streams } }) =>
@@ -227,6 +235,7 @@ class RunningDrift implements Drift {
   }
 
   load(states: Iterable<readonly [key: string, value: string]>, withInputs: boolean): void {
+    this.#kept.clear();
     for (const [key, text] of states) {
       const saved = parseSpread(text);
       const spread = saved === null ? null : revive(saved);
@@ -249,6 +258,7 @@ class RunningDrift implements Drift {
   /** Before the streams of the model are forgotten: they will be begun again. */
   #keep(model: string): void {
     for (const { version, track } of this.#book.tracks().filter((of) => of.model === model)) {
+      this.#kept.delete(versionKey({ model, version }));
       for (const [stream, of] of track.streams) {
         for (const kept of of.kept()) {
           // A copy: the stream gives back its buckets.
@@ -269,6 +279,33 @@ class RunningDrift implements Drift {
     before.kept.push(kept);
     streams.set(of.stream, before);
     this.#kept.set(key, streams);
+  }
+
+  archive(io: Archive): void {
+    this.#tally.otherValues = io.number(this.#tally.otherValues);
+    this.#book.archive(io, (followed) => {
+      archiveSame(io, JSON.stringify(followed.spec), `how the model ${followed.model} is followed`);
+      this.#archiveStreams(io, followed);
+    });
+  }
+
+  #archiveStreams(io: Archive, followed: Followed): void {
+    const own = [...followed.streams].filter(([stream]) => !stream.startsWith(INPUT));
+    const size = io.number(own.length);
+    for (let i = 0; i < size; i++) {
+      const [name, known] = own[i] ?? ["", null];
+      const stream = io.text(name);
+      const kind = STREAM_KINDS[io.number(STREAM_KINDS.indexOf(known?.kind ?? "number"))];
+      const found = kind === undefined ? null : this.#streamOf(followed, { stream, kind });
+      if (found === null) throw new ArchiveError("a stream of drift is not known");
+      found.archive(io);
+    }
+  }
+
+  clear(): void {
+    this.#tally.otherValues = 0;
+    this.#book.clear();
+    this.#purse.left = this.#options.bucketsMax ?? BUCKETS_MAX;
   }
 
   #answer(followed: Followed, at: number): VersionDrift {
@@ -306,10 +343,8 @@ class RunningDrift implements Drift {
       purse: this.#purse,
       tally: this.#tally,
     });
-    const kept = this.#kept.get(versionKey(followed));
-    const before = kept?.get(stream);
+    const before = this.#kept.get(versionKey(followed))?.get(stream);
     if (before?.kind === kind) for (const each of before.kept) fresh.resume(each);
-    kept?.delete(stream);
     streams.set(stream, fresh);
     return fresh;
   }

@@ -1,5 +1,6 @@
 // Estimates for one version of a binary classifier with scores.
 
+import type { Archive } from "../../kernel/archive.ts";
 import { canonicalClass } from "../../kernel/classes.ts";
 import { Z95 } from "../wilson.ts";
 import type { Calibration } from "./calibration.ts";
@@ -206,6 +207,10 @@ class BinaryTrack implements EstimateTrack {
 
   realised(span: Span): ReadonlyMap<string, number> {
     return realisedIn(this.#decisions, span);
+  }
+
+  archive(io: Archive): void {
+    this.#decisions.archive(io);
   }
 
   release(): void {

@@ -1,5 +1,6 @@
 // How long labels take, by what they say and by the score of the row: learnt from rows old enough to have all of theirs.
 
+import { type Archive, archiveFlag, archiveInto } from "../../kernel/archive.ts";
 import { Panes } from "./panes.ts";
 import type { BucketPurse } from "./sketch.ts";
 import { HOUR_MS, type Span } from "./track.ts";
@@ -172,15 +173,18 @@ const PANE_BUCKETS = Math.ceil((PLACES * 2 * SIZE * 4) / 32);
 
 interface DelayPane {
   /** Whether scores are told apart: settled when the pane is begun, so that what was counted can be taken back. */
-  readonly apart: boolean;
+  apart: boolean;
   /** The counts of each place, one behind the other; of all together unless they are told apart. */
-  readonly counts: Int32Array;
+  counts: Int32Array;
 }
+
+const countsOf = (apart: boolean): Int32Array => new Int32Array((apart ? PLACES : 1) * 2 * SIZE);
 
 /** At most 64 panes of 10 KB: 0.7 MB. Panes that the purse cannot pay for do not tell scores apart: 0.4 KB. */
 export class DelayPanes {
   readonly #probability: boolean;
   readonly #stepMs: number;
+  readonly #purse: BucketPurse;
   readonly #panes: Panes<DelayPane>;
 
   constructor(shape: {
@@ -190,6 +194,7 @@ export class DelayPanes {
   }) {
     const { probability, keepMs, purse } = shape;
     this.#probability = probability;
+    this.#purse = purse;
     this.#stepMs = Math.ceil(keepMs / (PANES_MAX - 1) / HOUR_MS) * HOUR_MS;
     this.#panes = new Panes<DelayPane>({
       stepMs: this.#stepMs,
@@ -197,7 +202,7 @@ export class DelayPanes {
       create: () => {
         const apart = purse.left >= PANE_BUCKETS;
         if (apart) purse.left -= PANE_BUCKETS;
-        return { apart, counts: new Int32Array((apart ? PLACES : 1) * 2 * SIZE) };
+        return { apart, counts: countsOf(apart) };
       },
       drop: ({ apart }) => {
         if (apart) purse.left += PANE_BUCKETS;
@@ -219,6 +224,21 @@ export class DelayPanes {
 
   clear(): void {
     this.#panes.clear();
+  }
+
+  archive(io: Archive): void {
+    this.#panes.archive(io, (pane) => {
+      const apart = archiveFlag(io, pane.apart);
+      if (apart !== pane.apart) this.#tellApart(pane, apart);
+      archiveInto(io, pane.counts);
+    });
+  }
+
+  /** As it was when the pane was begun, whatever the purse says now. */
+  #tellApart(pane: DelayPane, apart: boolean): void {
+    this.#purse.left += apart ? -PANE_BUCKETS : PANE_BUCKETS;
+    pane.apart = apart;
+    pane.counts = countsOf(apart);
   }
 
   /** From whole panes within the span. null: they hold no label. */

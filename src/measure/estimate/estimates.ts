@@ -3,6 +3,7 @@
 
 import type { ModelSpec } from "../../facts/model.ts";
 import type { Change } from "../../facts/pair.ts";
+import { type Archive, archiveSame } from "../../kernel/archive.ts";
 import type { MeasureNeeds } from "../measure.ts";
 import { StateBook, type Unsaved } from "../saved-states.ts";
 import { parseWindow } from "../windows.ts";
@@ -77,6 +78,9 @@ export interface Estimates {
   unsaved(): Unsaved;
   load(states: Iterable<readonly [key: string, value: string]>): void;
   counters(): EstimatesCounters;
+  /** Like that of the measure. */
+  archive(io: Archive): void;
+  clear(): void;
 }
 
 /** Keys of the store. */
@@ -119,6 +123,7 @@ interface Followed {
 class RunningEstimates implements Estimates {
   readonly #needs: EstimatesNeeds;
   readonly #options: EstimatesOptions;
+  readonly #bucketsMax: number;
   readonly #purse: { left: number };
   readonly #book: VersionBook<Followed>;
   /** By version; they outlive a rebuild. */
@@ -129,7 +134,8 @@ class RunningEstimates implements Estimates {
   constructor(options: EstimatesOptions, needs: EstimatesNeeds) {
     this.#needs = needs;
     this.#options = options;
-    this.#purse = { left: options.bucketsMax ?? BUCKETS_MAX };
+    this.#bucketsMax = options.bucketsMax ?? BUCKETS_MAX;
+    this.#purse = { left: this.#bucketsMax };
     this.#book = new VersionBook<Followed>({
       versionsMax: options.versionsMax ?? VERSIONS_MAX,
       begin: (model) => this.#begin(model),
@@ -229,6 +235,20 @@ class RunningEstimates implements Estimates {
         nowcastErrors: settledError(past.settled(each.window, moment.complete), track),
       })),
     };
+  }
+
+  archive(io: Archive): void {
+    this.#unusable = io.number(this.#unusable);
+    this.#book.archive(io, ({ track, spec }) => {
+      archiveSame(io, JSON.stringify(spec), `how the model ${spec.name} is estimated`);
+      track.archive(io);
+    });
+  }
+
+  clear(): void {
+    this.#unusable = 0;
+    this.#book.clear();
+    this.#purse.left = this.#bucketsMax;
   }
 
   #count(track: EstimateTrack, change: Change): void {

@@ -1,5 +1,6 @@
 // Estimates for one version of a classifier of several classes: each class against the rest, put together.
 
+import type { Archive } from "../../kernel/archive.ts";
 import { canonicalClass } from "../../kernel/classes.ts";
 import { answerClass, type ClassAnswer, realisedIn } from "./binary-track.ts";
 import { Decisions } from "./decisions.ts";
@@ -88,6 +89,10 @@ class MulticlassTrack implements EstimateTrack {
         return values === null ? [] : [[metric, combined(metric, values)]];
       }),
     );
+  }
+
+  archive(io: Archive): void {
+    for (const decisions of this.#classes.values()) decisions.archive(io);
   }
 
   release(): void {

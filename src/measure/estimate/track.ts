@@ -3,6 +3,7 @@
 import type { ModelSpec } from "../../facts/model.ts";
 import type { Truth } from "../../facts/pair.ts";
 import type { Prediction } from "../../facts/prediction.ts";
+import type { Archive } from "../../kernel/archive.ts";
 import { parseWindow } from "../windows.ts";
 import type { BucketPurse } from "./sketch.ts";
 
@@ -134,6 +135,8 @@ export interface EstimateTrack {
   answer(moment: Moment): TrackAnswer;
   /** The metrics of the labelled rows of a span of whole hours, as they turned out. */
   realised(span: Span): ReadonlyMap<string, number>;
+  /** To a checkpoint, or, newly made, from one. */
+  archive(io: Archive): void;
   release(): void;
 }
 
