@@ -15,5 +15,6 @@ const code = await runCli(process.argv.slice(2), {
     process.on("SIGTERM", () => call("SIGTERM"));
   },
   observerCommand: [process.execPath, ...process.execArgv, self, "observer"],
+  workerCommand: [process.execPath, ...process.execArgv, self, "traffic-worker"],
 });
 process.exit(code);

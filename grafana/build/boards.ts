@@ -26,6 +26,7 @@ export const leftOut: Readonly<Record<string, string>> = {
   outrider_quality_accuracy_ratio: READY,
   outrider_regression_label_offset:
     "a constant of the configuration; the alert OutriderLabelOffsetMismatch watches it",
+  outrider_proxy_workers: "`proxy.threads`, but for the moments that the panel of restarts shows",
   process_virtual_memory_bytes: NODE,
   process_heap_bytes: NODE,
   nodejs_eventloop_lag_seconds: "its percentiles are shown",

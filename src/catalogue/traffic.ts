@@ -139,10 +139,24 @@ export const trafficFamilies: readonly Descriptor[] = [
     help: "Client connections ended by a limit of `proxy.limits`: head_size, head_timeout, body_timeout, send_timeout, idle_timeout or request_timeout.",
   },
   {
+    name: "outrider_proxy_workers",
+    otel: { name: "outrider.proxy.workers", unit: "{process}" },
+    type: "gauge",
+    labels: [],
+    help: "Processes that accept client connections: `proxy.threads` of them, unless one is being started again.",
+  },
+  {
+    name: "outrider_proxy_worker_restarts_total",
+    otel: { name: "outrider.proxy.worker.restarts", unit: "{restart}" },
+    type: "counter",
+    labels: [],
+    help: "Times a traffic worker ended by itself and was started again.",
+  },
+  {
     name: "outrider_proxy_loop_delay_seconds",
     otel: { name: "outrider.proxy.loop_delay", unit: "s" },
     type: "gauge",
     labels: [],
-    help: "Delay of the traffic process's event loop.",
+    help: "Delay of the traffic process's event loop; of the slowest worker where there are several.",
   },
 ];

@@ -10,6 +10,8 @@ export interface CliIo {
   readonly onSignal: (call: (signal: string) => void) => void;
   /** Command line that starts the observer process: this program, with the word `observer`. */
   readonly observerCommand: readonly [string, ...string[]];
+  /** The same for a traffic worker. */
+  readonly workerCommand: readonly [string, ...string[]];
 }
 
 export const EXIT = Object.freeze({ ok: 0, failed: 1, usage: 2 });

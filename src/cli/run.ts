@@ -57,6 +57,7 @@ export async function runSidecar(request: ConfigRequest, io: CliIo): Promise<num
     log,
     env: io.env,
     observerCommand: io.observerCommand,
+    workerCommand: io.workerCommand,
   });
   const signalled = new Promise<string>((resolve) => {
     io.onSignal(resolve);

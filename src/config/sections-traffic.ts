@@ -107,11 +107,10 @@ export const proxy = z
       .prefault("0.0.0.0:7070")
       .describe("Where clients connect. Port 0 asks the system for a free one."),
     threads: integer(1, 64)
-      .refine((count) => count === 1, {
-        error: "more than one relay thread is not supported yet: leave it at 1, or start several sidecars",
-      })
       .default(1)
-      .describe("Relay threads. Only 1 for now."),
+      .describe(
+        "Processes that relay. Above 1 they share the listening socket, each with its own connections to the model server and its share of `maxConnections`; at most one per CPU core is of use.",
+      ),
     host: oneOf(["preserve", "upstream"])
       .default("preserve")
       .describe("Host header sent to the model server: the client's own (preserve) or the upstream's."),

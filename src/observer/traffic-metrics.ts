@@ -7,6 +7,7 @@ const LOSSES: readonly (readonly [queue: string, what: string])[] = [
   ["observer", "fact"],
   ["observer", "body"],
   ["store", "fact"],
+  ["worker", "fact"],
 ];
 
 export function recordTrafficStats(recorder: Recorder, stats: TrafficStats): void {
@@ -25,6 +26,8 @@ export function recordTrafficStats(recorder: Recorder, stats: TrafficStats): voi
   recorder.counter("outrider_proxy_client_errors_total").set({}, stats.clientErrors);
   for (const [limit, count] of Object.entries(stats.limited))
     recorder.counter("outrider_proxy_limited_total").set({ limit }, count);
+  recorder.gauge("outrider_proxy_workers").set({}, stats.workers);
+  recorder.counter("outrider_proxy_worker_restarts_total").set({}, stats.workerRestarts);
   recorder.gauge("outrider_proxy_loop_delay_seconds").set({}, stats.loopDelayMs / 1000);
   recorder
     .gauge("http_server_active_requests")

@@ -5,7 +5,7 @@ import type { Exchange, RawHeaders } from "../facts/exchange.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
-import { Acceptor, type Certificate } from "./accept.ts";
+import { Acceptor, type Certificate, type ListenAt } from "./accept.ts";
 import type { RelayResponse } from "./client-answer.ts";
 import type { ConnectionLimits } from "./client-connection.ts";
 import { ClientConnections } from "./client-connections.ts";
@@ -26,7 +26,7 @@ import type { Upstream, UpstreamOptions } from "./upstream.ts";
 export type { RelaySnapshot } from "./rules.ts";
 
 export interface ProxyOptions {
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenAt;
   readonly upstream: {
     /** http://, https://, h2c:// or unix:/path. A path behind the authority is not used: targets pass as they came. */
     readonly url: string;
@@ -70,6 +70,8 @@ export interface ProxyNeeds {
 export interface Proxy extends Part {
   /** Where it listens; null before `start` and after `stop`. */
   readonly address: { readonly host: string; readonly port: number } | null;
+  /** Accepts from another bound socket, too. */
+  listenAlso(fd: number): Promise<void>;
   /** Replaces the rules for requests that come from now on. */
   setSnapshot(snapshot: RelaySnapshot): void;
   /** Shown to clients from the next TLS handshake on. Throws when the two do not belong together. */
@@ -179,6 +181,10 @@ class HttpProxy implements Proxy, Road {
 
   start(): Promise<void> {
     return this.#acceptor.start();
+  }
+
+  listenAlso(fd: number): Promise<void> {
+    return this.draining ? Promise.resolve() : this.#acceptor.listenAlso(fd);
   }
 
   #onStream(stream: ServerHttp2Stream, fields: RawHeaders): void {

@@ -25,6 +25,7 @@ async function run(args: readonly string[], cwd: string): Promise<{ code: number
     stdin: new PassThrough(),
     onSignal: () => undefined,
     observerCommand: ["false"],
+    workerCommand: ["false"],
   });
   return { code, out };
 }
