@@ -2,6 +2,7 @@
 
 import * as z from "zod";
 import { extract, match, version } from "./model-reading.ts";
+import { BASELINE_MARGIN, BASELINE_METRICS } from "../kernel/metric-names.ts";
 import { parseDuration } from "../kernel/units.ts";
 import {
   classValue,
@@ -52,40 +53,18 @@ const windows = z
     return z.NEVER;
   });
 
-const METRICS = [
-  "mse",
-  "rmse",
-  "mae",
-  "r2",
-  "accuracy",
-  "precision",
-  "recall",
-  "f1",
-  "roc_auc",
-  "f1_macro",
-  "f1_micro",
-  "f1_weighted",
-] as const;
-
-const baselineMetric = (metric: (typeof METRICS)[number]) =>
+const baselineMetric = (metric: (typeof BASELINE_METRICS)[number]) =>
   real().optional().describe(`${metric} the model had when it was approved.`);
+
+const baselineMetrics = Object.fromEntries(
+  BASELINE_METRICS.map((metric) => [metric, baselineMetric(metric)]),
+);
 
 const PERCENT = 'must be a share such as "10%" or 0.1';
 
 const baseline = z
   .strictObject({
-    mse: baselineMetric("mse"),
-    rmse: baselineMetric("rmse"),
-    mae: baselineMetric("mae"),
-    r2: baselineMetric("r2"),
-    accuracy: baselineMetric("accuracy"),
-    precision: baselineMetric("precision"),
-    recall: baselineMetric("recall"),
-    f1: baselineMetric("f1"),
-    roc_auc: baselineMetric("roc_auc"),
-    f1_macro: baselineMetric("f1_macro"),
-    f1_micro: baselineMetric("f1_micro"),
-    f1_weighted: baselineMetric("f1_weighted"),
+    ...baselineMetrics,
     margin: z
       .union([z.string(), z.number()], { error: PERCENT })
       .transform((given, context) => {
@@ -95,14 +74,13 @@ const baseline = z
         context.addIssue({ code: "custom", message: PERCENT });
         return z.NEVER;
       })
-      .prefault("10%")
+      .prefault(`${100 * BASELINE_MARGIN}%`)
       .describe("How much worse than the baseline is still fine, as a share of it."),
   })
   .transform(({ margin, ...given }) => {
     const metrics: Record<string, number> = {};
-    for (const metric of METRICS) {
-      const value = given[metric];
-      if (value !== undefined) metrics[metric] = value;
+    for (const [metric, value] of Object.entries<unknown>(given)) {
+      if (typeof value === "number") metrics[metric] = value;
     }
     return { metrics, margin };
   })

@@ -1,13 +1,13 @@
 // Quality by the label `metric`, so that one expression can hold any metric against its baseline or against another version.
 
-import { isLoss } from "../kernel/metric-sense.ts";
+import { isLoss, type MetricName } from "../kernel/metric-names.ts";
 import type { Rule } from "./rules.ts";
 
 const LEVEL = "job_model_version_window";
 const BY = "job, model, version, window, basis";
 
 /** Metric -> the recording that is exact over replicas. */
-const EXACT: readonly (readonly [metric: string, record: string])[] = [
+const EXACT: readonly (readonly [metric: MetricName, record: string])[] = [
   ["accuracy", "accuracy"],
   ["roc_auc", "auc"],
   ["f1_macro", "f1_macro"],
@@ -20,7 +20,7 @@ const EXACT: readonly (readonly [metric: string, record: string])[] = [
 ];
 
 /** Metrics that need to know the positive class: of several replicas the mean, weighted by their samples. */
-const WEIGHTED: readonly (readonly [metric: string, selector: string])[] = [
+const WEIGHTED: readonly (readonly [metric: MetricName, selector: string])[] = [
   ["precision", "outrider_quality_precision_ratio"],
   ["recall", "outrider_quality_recall_ratio"],
   ["f1", "outrider_quality_f1_ratio"],
@@ -28,7 +28,7 @@ const WEIGHTED: readonly (readonly [metric: string, selector: string])[] = [
   ["f1_weighted", 'outrider_quality_multiclass_ratio{metric="f1",average="weighted"}'],
 ];
 
-export const FLEET_METRICS: readonly string[] = [...EXACT, ...WEIGHTED].map(([metric]) => metric);
+export const FLEET_METRICS: readonly MetricName[] = [...EXACT, ...WEIGHTED].map(([metric]) => metric);
 export const LOSSES = FLEET_METRICS.filter(isLoss).join("|");
 
 const QUALITY = `${LEVEL}_metric:outrider_quality`;

@@ -10,7 +10,7 @@ import type { Change } from "../facts/pair.ts";
 import type { TrafficStats } from "../facts/road.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
-import { isLoss } from "../kernel/metric-sense.ts";
+import { isLoss } from "../kernel/metric-names.ts";
 import { version } from "../kernel/version.ts";
 import type { Ledger } from "../ledger/types.ts";
 import type { ArrivalTotals, Measure } from "../measure/measure.ts";

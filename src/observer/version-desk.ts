@@ -6,6 +6,7 @@ import type { ServedVersion, VersionModel } from "../facts/road.ts";
 import type { QualityThen, VersionDecision, VersionRecord } from "../facts/version.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
+import { BASELINE_MARGIN } from "../kernel/metric-names.ts";
 import { messageOf, Problem } from "../kernel/problem.ts";
 import type { Config } from "../config/config.ts";
 import type { Measure } from "../measure/measure.ts";
@@ -62,6 +63,7 @@ class Desk implements ObserverVersions {
   constructor(needs: VersionDeskNeeds) {
     this.#needs = needs;
     const { clock, log } = needs;
+    const expected = new Map(needs.config.models.map(({ name, baseline }) => [name, baseline]));
     this.#ledger = createVersionLedger(
       { path: join(needs.config.store.path, "versions.ndjson") },
       {
@@ -69,6 +71,7 @@ class Desk implements ObserverVersions {
         log,
         qualityOf: (model, version) => this.#qualityOf(model, version),
         gate: (model, current, candidate) => this.#gate(model, current, candidate),
+        expectedOf: (model) => expected.get(model) ?? { metrics: {}, margin: BASELINE_MARGIN },
       },
     );
     const ledger = this.#ledger;

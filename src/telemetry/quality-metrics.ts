@@ -2,6 +2,7 @@
 
 import type { Group } from "../facts/group.ts";
 import type { ModelSpec } from "../facts/model.ts";
+import type { FurtherMetric, MetricName, ReadyMetric } from "../kernel/metric-names.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Labels, NumberSeries } from "./snapshot.ts";
 
@@ -22,7 +23,7 @@ export interface QualityNeeds {
 }
 
 /** Metric of a group -> family. `roc_auc` is the binary one. */
-const GAUGES: ReadonlyMap<string, string> = new Map([
+const GAUGES: ReadonlyMap<string, string> = new Map<ReadyMetric, string>([
   ["mse", "outrider_quality_mse"],
   ["rmse", "outrider_quality_rmse"],
   ["mae", "outrider_quality_mae"],
@@ -34,7 +35,7 @@ const GAUGES: ReadonlyMap<string, string> = new Map([
   ["roc_auc", "outrider_quality_auc_ratio"],
 ]);
 /** Material of a group that has a family of its own. */
-const EXTRAS: ReadonlyMap<string, string> = new Map([
+const EXTRAS: ReadonlyMap<string, string> = new Map<FurtherMetric, string>([
   ["log_loss", "outrider_quality_log_loss"],
   ["brier", "outrider_quality_brier"],
   ["average_precision", "outrider_quality_average_precision_ratio"],
@@ -49,7 +50,7 @@ const EXTRAS: ReadonlyMap<string, string> = new Map([
   ["max_error", "outrider_quality_max_error"],
 ]);
 /** Bounds of what is kept in buckets, as a group names them -> the metric as the series name it. */
-const BOUNDS: ReadonlyMap<string, string> = new Map([
+const BOUNDS: ReadonlyMap<string, string> = new Map<string, MetricName>([
   ["roc_auc_bound", "roc_auc"],
   ["average_precision_bound", "average_precision"],
   ["medae_bound", "medae"],

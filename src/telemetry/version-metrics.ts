@@ -1,5 +1,6 @@
 // The version ledger as series: roles, stages, the declared version, and live quality against what was registered.
 
+import { BASELINE_MARGIN } from "../kernel/metric-names.ts";
 import type { Group } from "../facts/group.ts";
 import type { VersionRecord } from "../facts/version.ts";
 import type { VersionModel } from "../facts/road.ts";
@@ -37,8 +38,6 @@ interface Baseline {
 
 /** Registered metrics of one version that become series; the rest stays in the ledger. */
 const REGISTERED_MAX = 20;
-/** Of models whose configuration names none. */
-const MARGIN = 0.1;
 
 function roleOf(place: number, count: number): string {
   if (place === count - 1) return "current";
@@ -128,7 +127,7 @@ function writeBaselines(recorder: Recorder, expected: readonly Baseline[], needs
   recorder.gauge("outrider_quality_baseline_margin_ratio").replace(
     [...new Set(expected.map(({ model }) => model))].map((model) => ({
       labels: { model },
-      value: needs.configuredOf(model)?.margin ?? MARGIN,
+      value: needs.configuredOf(model)?.margin ?? BASELINE_MARGIN,
     })),
   );
   recorder.gauge("outrider_quality_baseline_gap").replace([...gaps(expected, needs)]);

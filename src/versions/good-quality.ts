@@ -1,30 +1,40 @@
 // When a version counts as good enough to roll back to.
 
 import type { VersionEvent, VersionRecord } from "../facts/version.ts";
-import { isLoss } from "../kernel/metric-sense.ts";
+import { isLoss } from "../kernel/metric-names.ts";
 
-/** Relative slack within which live quality counts as good as the registered evaluation. */
-const GOOD_WITHIN = 0.1;
+/** What `models[].baseline` says. */
+export interface Expected {
+  /** Of metrics that a version was not registered with. */
+  readonly metrics: Readonly<Record<string, number>>;
+  /** How much worse than expected is still fine, as a share of it. */
+  readonly margin: number;
+}
 
 /**
- * When it last left production, its mature quality was measured in a registered metric, and in none of them worse by more than a
- * tenth. What was never measured is not known to have been good.
+ * When it last left production, its mature quality was measured in a metric it was registered with or that is configured for the
+ * model, and in none of them worse by more than the margin. What was never measured is not known to have been good.
  */
-export function wasGood(record: VersionRecord | null, history: readonly VersionEvent[]): boolean {
-  if (record === null || record.registration === null) return false;
+export function wasGood(
+  record: VersionRecord | null,
+  history: readonly VersionEvent[],
+  { metrics, margin }: Expected,
+): boolean {
+  if (record === null) return false;
   const left = history.findLast(({ version, from }) => version === record.version && from === "production");
   const then = left?.quality ?? [];
-  const compared = Object.entries(record.registration.evaluation).flatMap(([metric, value]) => {
+  const expected = { ...metrics, ...record.registration?.evaluation };
+  const compared = Object.entries(expected).flatMap(([metric, value]) => {
     // The widest window in which nearly all labels had come: in the others some were missing.
     const live = then.findLast(
-      ({ basis, metrics }) => basis === "matured" && typeof metrics[metric] === "number",
+      ({ basis, metrics: measured }) => basis === "matured" && typeof measured[metric] === "number",
     )?.metrics[metric];
     return typeof live === "number" ? [{ metric, value, live }] : [];
   });
   return (
     compared.length > 0 &&
     compared.every(({ metric, value, live }) => {
-      const slack = Math.abs(value) * GOOD_WITHIN;
+      const slack = Math.abs(value) * margin;
       return isLoss(metric) ? live <= value + slack : live >= value - slack;
     })
   );

@@ -13,7 +13,7 @@ import type {
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import { canonicalJson } from "./canonical.ts";
-import { wasGood } from "./good-quality.ts";
+import { type Expected, wasGood } from "./good-quality.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { parseEntry } from "./parse-event.ts";
 import { Shelf } from "./shelf.ts";
@@ -44,6 +44,8 @@ export interface VersionLedgerNeeds {
   readonly qualityOf: (model: string, version: string) => QualityThen | null;
   /** Whether `candidate` may replace `current` in production; null: no gate is configured. */
   readonly gate: (model: string, current: string, candidate: string) => GateAnswer | null;
+  /** The quality that is expected of a model's versions, and how far below it is still good. */
+  readonly expectedOf: (model: string) => Expected;
 }
 
 export interface Registering {
@@ -227,9 +229,12 @@ class JournalledLedger implements VersionLedger {
     const stale = this.#stale(model, ifCurrent);
     if (stale !== null) return stale;
     const before = this.#shelf.predecessors(model);
+    const expected = this.#needs.expectedOf(model);
     const target =
       to === "good"
-        ? before.find((version) => wasGood(this.#shelf.record(model, version), this.#shelf.history(model)))
+        ? before.find((version) =>
+            wasGood(this.#shelf.record(model, version), this.#shelf.history(model), expected),
+          )
         : before[0];
     const record = target === undefined ? null : this.#shelf.record(model, target);
     if (record !== null) return { kind: "done", changed: false, record };

@@ -11,7 +11,7 @@ function raw(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(text));
     let out = "";
-    socket.setTimeout(5000, () => socket.destroy(new Error("no end within 5 s")));
+    socket.setTimeout(60_000, () => socket.destroy(new Error("no end within a minute")));
     socket.on("data", (chunk) => (out += chunk.toString()));
     socket.on("close", () => resolve(out));
     socket.on("error", reject);

@@ -4,6 +4,7 @@ import { suite, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { DEFAULT_LIMITS } from "../../src/api/api.ts";
 import { labelsAnswer, problemAnswer } from "../../src/api/schemas.ts";
+import { until } from "../support/sidecar.ts";
 import { CSV, JSON_TYPE, NDJSON, call, createStore, running } from "./harness.ts";
 
 const line = (id: string, label: unknown = 1): string => `${JSON.stringify({ id, label })}\n`;
@@ -320,7 +321,7 @@ suite("POST /v1/labels", () => {
     const half = '{"id":"b","label":12';
     const head = `POST /v1/labels HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n`;
     socket.write(head + line("a") + half);
-    while (store.events.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => store.events.length > 0);
     socket.destroy();
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual(
@@ -331,18 +332,20 @@ suite("POST /v1/labels", () => {
   });
 
   test("a body that pauses for too long is 408, and a slow one is stored while it comes", async (t) => {
-    const { port, store } = await running(t, { options: { limits: { ...DEFAULT_LIMITS, bodyIdleMs: 200 } } });
+    const { port, store } = await running(t, {
+      options: { limits: { ...DEFAULT_LIMITS, bodyIdleMs: 2000 } },
+    });
+    // A line may wait for the next, not for the end: that would make the body late.
     async function* slow(): AsyncGenerator<string> {
       for (let i = 0; i < 4; i++) {
         yield line(`s${i}`);
-        await new Promise((resolve) => setTimeout(resolve, 80));
+        if (i < 3) await until(() => store.events.length >= i);
       }
-      assert.ok(store.events.length >= 3);
     }
     assert.equal((await call(port, { headers: NDJSON, body: slow() })).json.waiting, 4);
     async function* stuck(): AsyncGenerator<string> {
       yield line("t");
-      await new Promise((resolve) => setTimeout(resolve, 1500));
+      await new Promise(() => {});
     }
     const reply = await call(port, { headers: NDJSON, body: stuck() });
     assert.equal(reply.status, 408);
@@ -351,10 +354,10 @@ suite("POST /v1/labels", () => {
   test("one request too many is 429, and large JSON bodies share one allowance", async (t) => {
     const store = createStore();
     store.answers = ["hang", "keep"];
-    const limits = { ...DEFAULT_LIMITS, requestsInFlightMax: 1, jsonBytesHeldMax: 200, storeTimeoutMs: 300 };
+    const limits = { ...DEFAULT_LIMITS, requestsInFlightMax: 1, jsonBytesHeldMax: 200, storeTimeoutMs: 2000 };
     const { port } = await running(t, { store, options: { limits } });
     const first = call(port, { headers: NDJSON, body: line("a") });
-    while (store.batchMost === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => store.batchMost > 0);
     const second = await call(port, { headers: NDJSON, body: line("b") });
     assert.equal(second.status, 429);
     assert.equal(second.headers["retry-after"], "1");
@@ -395,8 +398,8 @@ suite("POST /v1/labels", () => {
       }
     }
     const streaming = call(port, { headers: NDJSON, body: stream() });
-    while (store.events.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
-    const stopped = api.stop(2_000);
+    await until(() => store.events.length >= 3);
+    const stopped = api.stop(60_000);
     const reply = await streaming;
     endless = false;
     assert.equal(reply.status, 503);

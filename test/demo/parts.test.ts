@@ -77,7 +77,7 @@ test("the callers send requests, and labels with the token", async (t) => {
   const url = `http://127.0.0.1:${typeof bound === "object" && bound !== null ? bound.port : 0}`;
   const flags = ["--proxy", url, "--api", url, "--token-file", join(folder, "token"), "--rate", "200"];
   const child = start(t, ["demo-traffic", ...flags]);
-  await until(() => paths.has("/v1/labels") && paths.size > 1, 30_000);
+  await until(() => paths.has("/v1/labels") && paths.size > 1);
   assert.deepEqual([...tokens], ["Bearer a-token"]);
   child.kill("SIGTERM");
   assert.deepEqual(await once(child, "exit"), [0, null]);

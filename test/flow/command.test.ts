@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { request } from "undici";
 import { startModelServer } from "../support/model-server.ts";
-import { postJson, startSidecar } from "../support/sidecar.ts";
+import { isGone, postJson, startSidecar, until } from "../support/sidecar.ts";
 
 const main = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "src", "main.ts");
 
@@ -21,7 +21,7 @@ async function outrider(
   let err = "";
   child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
-  const timer = setTimeout(() => child.kill("SIGKILL"), 10_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), 120_000);
   const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
   clearTimeout(timer);
   return { code, out, err };
@@ -49,8 +49,9 @@ test("bad configuration: every mistake at once, each with its path and the fix, 
   rmSync(folder, { recursive: true });
 });
 
-test("a port that is taken is named, with what to do, exit code 1", async () => {
+test("a port that is taken is named, with what to do, exit code 1", async (t) => {
   const server = createServer().listen(0, "127.0.0.1");
+  t.after(() => server.close());
   await new Promise((resolve) => server.once("listening", resolve));
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
@@ -65,27 +66,34 @@ test("a port that is taken is named, with what to do, exit code 1", async () => 
   ]);
   assert.equal(code, 1);
   assert.match(err, new RegExp(`${port}.*--listen`));
-  server.close();
 });
 
-test("SIGTERM lets a request in flight finish, ends with 0, and leaves no process", async () => {
-  const model = createServer((_, response) => {
-    setTimeout(() => response.end("[1.5]"), 1500);
+test("SIGTERM lets a request in flight finish, ends with 0, and leaves no process", async (t) => {
+  const asked = Promise.withResolvers<ServerResponse>();
+  // The sidecar also asks on its own account: that is answered at once.
+  const model = createServer(({ method }, response) => {
+    if (method === "POST") asked.resolve(response);
+    else response.end();
   }).listen(0, "127.0.0.1");
   await new Promise((resolve) => model.once("listening", resolve));
+  t.after(() => {
+    model.closeAllConnections();
+    model.close();
+  });
   const address = model.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const sidecar = await startSidecar({ upstream: `http://127.0.0.1:${port}` });
   const observer = sidecar.observerPid();
   const slow = request(`${sidecar.traffic}/predict`, { method: "POST", body: "{}" });
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  const response = await asked.promise;
   const stopped = sidecar.stop("SIGTERM");
+  await until(() => sidecar.log().includes('"stopping"'));
+  response.end("[1.5]");
   const answer = await slow;
   assert.equal(answer.statusCode, 200);
   await answer.body.dump();
   assert.equal(await stopped, 0);
-  assert.throws(() => process.kill(observer, 0));
-  model.close();
+  await until(() => isGone(observer));
 });
 
 test("labels that are wrong are refused one by one, with a code; the good ones of the batch are kept", async () => {

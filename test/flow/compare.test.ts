@@ -51,9 +51,13 @@ test("two versions behind one sidecar are compared: by the API, as series, on th
   let sidecar = await startSidecar({ upstream: model.url, store });
   try {
     await predictAndLabel(sidecar);
-    await until(async () => (await metricsOf(sidecar))[0]?.verdict === "worse", 60_000);
+    await until(async () => (await metricsOf(sidecar))[0]?.verdict === "worse");
     const pair = "?model=default&baseline=1&candidate=2";
-    await until(async () => (await metricsOf(sidecar, pair))[0]?.rows.candidate === ROWS / 2, 60_000);
+    const all = async (): Promise<boolean> => {
+      const [first] = await metricsOf(sidecar, pair);
+      return first?.rows.candidate === ROWS / 2 && first.rows.baseline === ROWS / 2;
+    };
+    await until(all);
     const metrics = await metricsOf(sidecar, pair);
     const mae = metrics.find(({ metric }) => metric === "mae");
     assert.ok(Math.abs((mae?.difference ?? 0) - 2) < 0.1, `${mae?.difference}`);
@@ -61,11 +65,10 @@ test("two versions behind one sidecar are compared: by the API, as series, on th
     const r2 = metrics.find(({ metric }) => metric === "r2");
     assert.equal(r2?.interval, "fixed-horizon");
     assert.equal(r2?.p, null);
-    const swapped = await metricsOf(sidecar, "?baseline=2&candidate=1");
-    assert.equal(swapped[0]?.verdict, "better");
+    await until(async () => (await metricsOf(sidecar, "?baseline=2&candidate=1"))[0]?.verdict === "better");
     const labels = { model: "default", metric: "mae", baseline: "1", candidate: "2" };
     await until(async () => (await sidecar.metric("outrider_comparison_lower", labels)) > 1.5);
-    assert.equal(await sidecar.metric("outrider_comparison_rows", { ...labels, version: "2" }), ROWS / 2);
+    await sidecar.metricIs("outrider_comparison_rows", ROWS / 2, { ...labels, version: "2" });
 
     const said = promisify(execFile)(process.execPath, [main, "compare", "--api", sidecar.api]);
     assert.match((await said).stdout, /default: 2 against 1.*\nmetric .*\nmae .*worse\nmse .*worse\n/);
@@ -84,7 +87,7 @@ test("two versions behind one sidecar are compared: by the API, as series, on th
 
     assert.equal(await sidecar.stop(), 0);
     sidecar = await startSidecar({ upstream: model.url, store });
-    await until(async () => (await metricsOf(sidecar, pair))[0]?.rows.candidate === ROWS / 2, 60_000);
+    await until(all);
     const again = (await metricsOf(sidecar, pair)).find(({ metric }) => metric === "mae");
     assert.deepEqual(again?.rows, mae?.rows);
     assert.ok(Math.abs((again?.difference ?? 0) - (mae?.difference ?? 9)) < 1e-9);

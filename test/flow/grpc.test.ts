@@ -44,7 +44,7 @@ test("a gRPC prediction is counted under its model, and a label joins it by the 
   assert.equal(first.headers["x-prediction-id"], "p-1");
   for (let i = 0; i < 2; i++) await ask(session, { path: INFER, headers: CALL, body });
   const where = { model: "churn", version: "3" };
-  await until(async () => (await sidecar.metric("outrider_predictions_total", where)) === 2);
+  await sidecar.metricIs("outrider_predictions_total", 2, where);
   const label = await postJson(`${sidecar.api}/v1/labels`, [{ id: "p-1", label: 1 }]);
   assert.equal(label.body["joined"], 1, JSON.stringify(label.body));
   const calls = async (status: string): Promise<number> =>
@@ -53,5 +53,5 @@ test("a gRPC prediction is counted under its model, and a label joins it by the 
       rpc_grpc_status_code: status,
     });
   await until(async () => (await calls("0")) === 2 && (await calls("5")) === 1);
-  assert.equal(await sidecar.metric("outrider_requests_total", { outcome: "client_error" }), 1);
+  await sidecar.metricIs("outrider_requests_total", 1, { outcome: "client_error" });
 });

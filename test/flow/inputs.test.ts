@@ -78,8 +78,10 @@ models:
     const [group] = quality["groups"] as { n_predictions: number }[];
     return group?.n_predictions === 80;
   });
-  const { body } = await getJson(`${sidecar.api}/v1/drift?model=default`);
-  const [version] = (body as unknown as Drifting).versions;
+  const drift = async (): Promise<Drifting["versions"][number] | undefined> =>
+    ((await getJson(`${sidecar.api}/v1/drift?model=default`)).body as unknown as Drifting).versions[0];
+  await until(async () => (await drift())?.streams[0]?.windows.some(({ rows }) => rows === 80) === true);
+  const version = await drift();
   const streams = version?.streams.map(({ stream }) => stream).toSorted();
   assert.deepEqual(streams, ["input:age", "input:city", "prediction"]);
   const age = version?.streams.find(({ stream }) => stream === "input:age");
@@ -90,9 +92,11 @@ models:
   assert.ok(psi > 1, `all of the rows are in one of ten bins: ${psi}`);
   const estimates = await getJson(`${sidecar.api}/v1/estimates?window=24h`);
   assert.equal(estimates.status, 200);
-  assert.equal(await sidecar.metric("outrider_inputs_total", { result: "read" }), 80);
-  const metrics = await sidecar.metrics();
-  assert.match(metrics, /outrider_drift_psi\{[^}]*stream="input:age"/);
+  await sidecar.metricIs("outrider_inputs_total", 80, { result: "read" });
+  let metrics = "";
+  await until(async () =>
+    /outrider_drift_psi\{[^}]*stream="input:age"/.test((metrics = await sidecar.metrics())),
+  );
   await sidecar.stop("SIGTERM");
   const pushed = otlp.requests.map(({ body: sent }) => sent.toString("latin1")).join("\n");
   const kept = filesBelow(store).map((file) => readFileSync(file, "latin1"));

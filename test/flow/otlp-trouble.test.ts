@@ -4,7 +4,10 @@ import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { startModelServer } from "../support/model-server.ts";
 import { startOtlpReceiver } from "../support/otlp-receiver.ts";
-import { getJson, postJson, startSidecar, until, type Sidecar } from "../support/sidecar.ts";
+import { getJson, isGone, postJson, startSidecar, until, type Sidecar } from "../support/sidecar.ts";
+
+/** Nothing like the 35 s that the drain and the observer may take at most, even on a machine that hardly runs. */
+const STOPPED_WITHIN_MS = 25_000;
 
 async function withSidecar(t: TestContext, endpoint: string): Promise<Sidecar> {
   const model = await startModelServer(({ x }) => ({ predictions: [Number(x) + 0.5] }));
@@ -45,19 +48,19 @@ const failures = (sidecar: Sidecar): Promise<number> =>
 /** The sidecar stays well, counts the failures, says why, and stops in time with 0. */
 async function assertUnharmed(sidecar: Sidecar): Promise<void> {
   await assertWorks(sidecar, "before");
-  await until(async () => (await failures(sidecar)) >= 2, 20_000);
-  const { state, why } = await otlpPart(sidecar);
-  assert.equal(state, "degraded");
-  assert.notEqual(why, null);
+  await until(async () => (await failures(sidecar)) >= 2);
+  await until(async () => (await otlpPart(sidecar)).state === "degraded");
+  assert.notEqual((await otlpPart(sidecar)).why, null);
   await assertWorks(sidecar, "after");
+  await sidecar.metricIs("outrider_observer_up", 1);
   assert.equal(await sidecar.metric("outrider_observer_restarts_total"), 0);
   assert.equal(await sidecar.metric("outrider_otlp_exports_total", { result: "success" }), 0);
   const observer = sidecar.observerPid();
   const from = performance.now();
   assert.equal(await sidecar.stop(), 0);
   const tookMs = performance.now() - from;
-  assert.ok(tookMs < 9000, `stopping took ${Math.round(tookMs)} ms`);
-  assert.throws(() => process.kill(observer, 0), "the observer is gone");
+  assert.ok(tookMs < STOPPED_WITHIN_MS, `stopping took ${Math.round(tookMs)} ms`);
+  await until(() => isGone(observer));
 }
 
 async function listening(t: TestContext, server: Server): Promise<string> {

@@ -90,21 +90,20 @@ test("without a version block the alias fills in where the answer tells nothing,
   assert.equal(await versionOf(sidecar, { x: 1, v: "2" }), "2 -");
   // In traffic and not registered with us, but known there: taken over with what is known.
   const url = `${sidecar.api}/v1/models/default/versions/2`;
-  await until(async () => (await getJson(url)).body["registered"] === true, 20_000);
+  await until(async () => (await getJson(url)).body["registered"] === true);
   const { body } = await getJson(url);
   assert.equal((body["metadata"] as { description: string }).description, "the 2");
   const [known] = body["registries"] as { registry: string; status: string }[];
   assert.deepEqual([known?.registry, known?.status], ["mlflow", "READY"]);
   await postJson(`${sidecar.traffic}/invocations`, { x: 1, v: "99" });
   await until(async () => (await getJson(`${sidecar.api}/v1/models/default/versions/99`)).status === 200);
-  const history = (await getJson(`${sidecar.api}/v1/models/default/history`)).body["history"] as {
-    action: string;
-    version: string;
-    via: string;
-  }[];
-  const odd = history.find(({ version }) => version === "99");
-  assert.deepEqual([odd?.action, odd?.via], ["unregistered", "traffic"]);
-  assert.match(sidecar.log(), /never registered appeared in traffic/);
+  await until(async () => {
+    const { body: told } = await getJson(`${sidecar.api}/v1/models/default/history`);
+    const history = told["history"] as { action: string; version: string; via: string }[];
+    const odd = history.find(({ version }) => version === "99");
+    return odd?.action === "unregistered" && odd.via === "traffic";
+  });
+  await until(() => /never registered appeared in traffic/.test(sidecar.log()));
   const registries = await getJson(`${sidecar.api}/v1/models/default/registries`);
   const [view] = registries.body["registries"] as {
     declared: string;
@@ -137,15 +136,15 @@ registries: [{ type: mlflow, url: "${url}", model: default, every: 1s, write: [p
   const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => ask(i)));
   assert.equal(answers.filter((said) => said === "pending true").length, 1, answers.join());
   assert.equal(answers.filter((said) => said === "not_current").length, 49);
-  await until(async () => (await declared(sidecar))?.version !== "1", 20_000);
-  const { history } = (await getJson(`${model}/history`)).body as {
-    history: { action: string; actor: string }[];
-  };
-  assert.match(history.at(-1)?.actor ?? "", /^ada \d+$/);
+  await until(async () => (await declared(sidecar))?.version !== "1");
+  await until(async () => {
+    const { history } = (await getJson(`${model}/history`)).body as { history: { actor: string }[] };
+    return /^ada \d+$/.test(history.at(-1)?.actor ?? "");
+  });
   // The alias goes: nothing is in production, and history says so.
   alias.version = null;
-  await until(async () => (await declared(sidecar)) === null, 20_000);
-  assert.equal((await getJson(`${model}/production`)).body["version"], null);
+  await until(async () => (await declared(sidecar)) === null);
+  await until(async () => (await getJson(`${model}/production`)).body["version"] === null);
 });
 
 test("after a start, before a silent registry has answered, what our ledger noted last is told as such", async (t) => {
@@ -162,7 +161,7 @@ test("after a start, before a silent registry has answered, what our ledger note
   await first.stop();
   registry.answer = () => ({ status: 503, text: "maintenance" });
   const again = await start();
-  await until(async () => /503/.test((await declared(again))?.trouble ?? ""), 20_000);
+  await until(async () => /503/.test((await declared(again))?.trouble ?? ""));
   const told = await declared(again);
   assert.deepEqual([told?.version, told?.source], ["1", "ledger, before mlflow alias champion"]);
 });
@@ -224,16 +223,14 @@ otlp: { traces: { sampleRatio: 1 } }
       .filter(({ path }) => path === "/v1/traces")
       .map(({ text }) => text)
       .join();
-  await until(() => sent() !== "" && spans.length > 0, 20_000);
+  await until(() => sent() !== "" && spans.length > 0);
   assert.match(sent(), /mlflow\.spanInputs.*\{"x":41,"customer":\{"name":"\[redacted\]","age":36\}\}/s);
   assert.match(sent(), /mlflow\.spanOutputs.*\{"predictions":\[41\.5\]\}/s);
   assert.match(spans.join(), /langfuse\.version/);
-  assert.ok(!/Ada|36/.test(spans.join()), "not asked for there");
+  assert.ok(!/Lovelace|customer/.test(spans.join()), "not asked for there");
   assert.ok(!sent().includes("Lovelace"));
   for (const destination of ["mlflow", "langfuse"])
-    await until(
-      async () => (await sidecar.metric("outrider_spans_total", { destination, result: "exported" })) === 1,
-    );
+    await sidecar.metricIs("outrider_spans_total", 1, { destination, result: "exported" });
 });
 
 test("a version is polled from a model server on a unix socket, and announced", async (t) => {
@@ -288,7 +285,7 @@ otlp: { traces: { sampleRatio: 1 } }
   await postJson(`${sidecar.traffic}/invocations`, { x: 1 });
   const sent = (): Asked | undefined =>
     databricks.asked.find(({ path }) => path === "/api/2.0/otel/v1/traces");
-  await until(() => sent() !== undefined, 20_000);
+  await until(() => sent() !== undefined);
   const headers: Asked["headers"] = sent()?.headers ?? {};
   assert.equal(headers["authorization"], "Bearer at-1");
   assert.equal(headers["x-databricks-uc-table-name"], "main.obs.spans");

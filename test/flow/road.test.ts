@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startModelServer, type ModelServer } from "../support/model-server.ts";
-import { getJson, postJson, sampleSum, startSidecar, until, type Sidecar } from "../support/sidecar.ts";
+import { getJson, postJson, startSidecar, until, type Sidecar } from "../support/sidecar.ts";
 
 let model: ModelServer;
 let sidecar: Sidecar;
@@ -24,7 +24,7 @@ test("a prediction is followed from the socket to the rolling metric", async () 
     assert.deepEqual(answer.body, { predictions: [x + 0.5], model_version: "7" });
     ids.push(String(answer.headers["x-prediction-id"]));
   }
-  await until(async () => (await sidecar.metric("outrider_predictions_total")) === 10);
+  await sidecar.metricIs("outrider_predictions_total", 10);
   const labels = await postJson(
     `${sidecar.api}/v1/labels`,
     ids.map((id, x) => ({ id, label: x })),
@@ -33,13 +33,11 @@ test("a prediction is followed from the socket to the rolling metric", async () 
   assert.equal(labels.body["joined"], 10);
   const where = { model: "default", version: "7", window: "1h", basis: "all" };
   // Scrapes share a snapshot for half a second.
-  await until(async () => (await sidecar.metric("outrider_quality_samples", where)) === 10);
-  const text = await sidecar.metrics();
-  assert.equal(sampleSum(text, "outrider_quality_rmse", where), 0.5);
-  assert.equal(sampleSum(text, "outrider_quality_mae", where), 0.5);
-  assert.equal(sampleSum(text, "outrider_quality_samples", where), 10);
-  assert.equal(sampleSum(text, "outrider_label_coverage_ratio", where), 1);
-  assert.equal(sampleSum(text, "outrider_requests_total", { outcome: "ok" }), 10);
+  await sidecar.metricIs("outrider_quality_samples", 10, where);
+  await sidecar.metricIs("outrider_quality_rmse", 0.5, where);
+  await sidecar.metricIs("outrider_quality_mae", 0.5, where);
+  await sidecar.metricIs("outrider_label_coverage_ratio", 1, where);
+  await sidecar.metricIs("outrider_requests_total", 10, { outcome: "ok" });
 });
 
 test("the prediction, its labels, the quality and the served version can be asked for", async () => {
@@ -50,23 +48,29 @@ test("the prediction, its labels, the quality and the served version can be aske
   );
   assert.equal(answer.headers["x-prediction-id"], "mine-1");
   await postJson(`${sidecar.api}/v1/labels`, { id: "req-9", label: 4 });
-  await until(async () => (await getJson(`${sidecar.api}/v1/predictions/mine-1`)).status === 200);
-  const found = await getJson(`${sidecar.api}/v1/predictions/mine-1`);
+  const labelsOf = (body: Record<string, unknown>): readonly { readonly label: number }[] =>
+    (body["labels"] ?? []) as { label: number }[];
+  const url = `${sidecar.api}/v1/predictions/mine-1`;
+  await until(async () => labelsOf((await getJson(url)).body).length === 1);
+  const found = await getJson(url);
   assert.equal(found.body["prediction"], 3.5);
   assert.equal(found.body["version"], "7");
   assert.deepEqual(found.body["aliases"], ["req-9"]);
-  assert.equal((found.body["labels"] as { label: number; state: string }[])[0]?.label, 4);
+  assert.equal(labelsOf(found.body)[0]?.label, 4);
   const version = await getJson(`${sidecar.telemetry}/version`);
   assert.equal((version.body["models"] as { served: { version: string }[] }[])[0]?.served[0]?.version, "7");
-  const quality = await getJson(`${sidecar.api}/v1/quality?window=all`);
-  assert.equal((quality.body["groups"] as { n_labeled: number }[])[0]?.n_labeled, 11);
+  await until(async () => {
+    const quality = await getJson(`${sidecar.api}/v1/quality?window=all`);
+    return (quality.body["groups"] as { n_labeled: number }[])[0]?.n_labeled === 11;
+  });
 });
 
 test("liveness, readiness and the model server's own state are told apart", async () => {
   assert.equal((await getJson(`${sidecar.telemetry}/livez`)).status, 200);
-  const ready = await getJson(`${sidecar.telemetry}/readyz`);
-  assert.equal(ready.status, 200);
-  const parts = ready.body["parts"] as Record<string, { state: string }>;
-  assert.equal(parts["store"]?.state, "ok");
-  assert.equal(parts["observer"]?.state, "ok");
+  await until(async () => {
+    const ready = await getJson(`${sidecar.telemetry}/readyz`);
+    assert.equal(ready.status, 200);
+    const parts = ready.body["parts"] as Record<string, { state: string }>;
+    return parts["store"]?.state === "ok" && parts["observer"]?.state === "ok";
+  });
 });

@@ -79,12 +79,12 @@ test("a store that is held by another process: traffic passes, /readyz names the
   await predict(second, "passes");
   await until(async () => (await storePart(second)).state === "degraded");
   assert.match((await storePart(second)).why ?? "", /another process|locked/);
-  assert.equal(await second.metric("outrider_observer_up"), 1);
+  await second.metricIs("outrider_observer_up", 1);
   // The holder is not disturbed.
   await predict(holder, "more");
   await label(holder, "more");
   assert.equal(await holder.stop(), 0);
-  await until(async () => (await storePart(second)).state === "ok", 15_000);
+  await until(async () => (await storePart(second)).state === "ok");
   await until(() => /"api":"(http:[^"]+)"/.test(second.log()));
   const api = /"api":"(http:[^"]+)"/.exec(second.log())?.[1] ?? "";
   for (const id of ["first", "more"]) {
@@ -106,8 +106,8 @@ test("a store that was damaged while nobody had it is set aside whole, a new one
   damage(file, 4096, size - 8192);
   const damaged = readFileSync(file);
   const sidecar = await start();
-  const { state, why } = await storePart(sidecar);
-  assert.equal(state, "degraded");
+  await until(async () => (await storePart(sidecar)).state === "degraded");
+  const { why } = await storePart(sidecar);
   const aside = readdirSync(store).find((name) => /^ledger\.db\.corrupt-.*[0-9a-f]{4}$/.test(name));
   assert.ok(aside !== undefined && why?.includes(aside), `${why}: ${readdirSync(store).join(" ")}`);
   assert.deepEqual(readFileSync(join(store, aside)), damaged);
@@ -121,7 +121,7 @@ test("a store that is damaged under the running sidecar: traffic passes, every l
   const { start, store } = await place(t);
   const sidecar = await start();
   for (let i = 0; i < 100; i++) await predict(sidecar, `p${i}`);
-  await until(async () => (await sidecar.metric("outrider_predictions_total")) === 100);
+  await sidecar.metricIs("outrider_predictions_total", 100);
   for (const name of ["ledger.db", "ledger.db-wal"]) {
     const file = join(store, name);
     const { size } = statSync(file);
@@ -141,7 +141,7 @@ test("a store that is damaged under the running sidecar: traffic passes, every l
     [...statuses].join(" "),
   );
   await storePart(sidecar);
-  assert.equal(await sidecar.metric("outrider_observer_up"), 1);
+  await sidecar.metricIs("outrider_observer_up", 1);
   assert.equal(await sidecar.stop(), 0);
   const again = await start();
   await predict(again, "again");
@@ -158,6 +158,6 @@ test("a store folder that cannot be made: traffic passes, /readyz and the log sa
   await until(async () => (await storePart(sidecar)).state === "degraded");
   assert.match((await storePart(sidecar)).why ?? "", /ENOTDIR|not a directory/i);
   await until(() => /the store is not open/.test(sidecar.log()));
-  await until(async () => (await sidecar.metric("outrider_exchanges_seen_total")) === 1);
+  await sidecar.metricIs("outrider_exchanges_seen_total", 1);
   assert.equal(await sidecar.stop(), 0);
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { postJson, startSidecar } from "../support/sidecar.ts";
+import { postJson, startSidecar, until } from "../support/sidecar.ts";
 
 interface Attribute {
   readonly key: string;
@@ -64,6 +64,8 @@ test("one span per sampled exchange, with the ids that went upstream and what wa
   await postJson(`${sidecar.traffic}/v2/models/credit/infer`, { x: 1 }, headers);
   // Begun here, and the ratio is 0: not sampled.
   await postJson(`${sidecar.traffic}/v2/models/credit/infer`, { x: 2 });
+  // How long the last push may take at a stop is another test's matter.
+  await until(() => spans.length === 1);
   assert.equal(await sidecar.stop(), 0);
   model.close();
   collector.close();

@@ -72,11 +72,13 @@ test("registered, promoted, mismatched and rolled back; history and decisions su
   assert.equal(wrong.status, 400);
   assert.match(String(wrong.body["detail"]), /evalution/);
   await postJson(`${versions}/7/promote`, { stage: "production", actor: "ada", ifCurrent: null });
-  await until(async () => (await served(sidecar))?.declared?.version === "7");
-  assert.equal((await served(sidecar))?.mismatch, false);
+  await until(async () => {
+    const now = await served(sidecar);
+    return now?.declared?.version === "7" && !now.mismatch;
+  });
   await postJson(`${versions}/8/promote`, { stage: "production", actor: "ada", reason: "better" });
   await until(async () => (await served(sidecar))?.mismatch === true);
-  await until(async () => (await sidecar.metric("outrider_version_mismatch", { model: "default" })) === 1);
+  await sidecar.metricIs("outrider_version_mismatch", 1, { model: "default" });
   const stale = await postJson(`${versions}/7/promote`, { stage: "production", ifCurrent: "7" });
   assert.deepEqual([stale.status, stale.body["code"], stale.body["current"]], [409, "not_current", "8"]);
   const back = await postJson(`${sidecar.api}/v1/models/default/rollback`, { actor: "ada" });
@@ -186,7 +188,7 @@ test("a gate refuses a promotion that the comparison does not support, with its 
       labels.push({ id: String(headers["x-prediction-id"]), label: x });
     }
   }
-  await until(async () => (await sidecar.metric("outrider_predictions_total")) === labels.length);
+  await sidecar.metricIs("outrider_predictions_total", labels.length);
   await postJson(`${sidecar.api}/v1/labels`, labels);
   const versions = `${sidecar.api}/v1/models/default/versions`;
   const promote = async (version: string): ReturnType<typeof postJson> =>
@@ -195,9 +197,9 @@ test("a gate refuses a promotion that the comparison does not support, with its 
   // Rows are compared once their labels can be expected to be in: here, after a few seconds.
   await until(async () => {
     const compared = await getJson(`${sidecar.api}/v1/compare?baseline=1&candidate=2`);
-    const metrics = compared.body["metrics"] as { metric: string; upper: number | null }[];
-    return metrics.some(({ metric, upper }) => metric === "mae" && upper !== null);
-  }, 30_000);
+    const metrics = compared.body["metrics"] as { metric: string; upper: number | null }[] | undefined;
+    return metrics?.some(({ metric, upper }) => metric === "mae" && upper !== null) === true;
+  });
   const worse = await promote("2");
   assert.deepEqual([worse.status, worse.body["code"]], [409, "gate_closed"]);
   assert.equal(typeof (worse.body["figures"] as { upper: unknown }).upper, "number");

@@ -32,7 +32,7 @@ async function writeAndKill(path: string, round: string, afterMs: number): Promi
 
 test(
   "after kill -9 every acknowledged prediction and label is there, and nothing twice",
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async (t) => {
     const path = tempFolder(t);
     const kept = new Map<string, number>();

@@ -91,10 +91,11 @@ test("invalid UTF-8, lone surrogates, duplicate keys and lying lengths are survi
 });
 
 test("a body of escaped quotes does not take quadratic time", () => {
+  // That would be many minutes.
   const began = performance.now();
   readSound(answer(`{"NaN": "${'\\"'.repeat(200_000)}`));
   readSound(answer(`[${'"'.repeat(200_001)} NaN`));
-  assert.ok(performance.now() - began < 2000);
+  assert.ok(performance.now() - began < 30_000);
 });
 
 test("many paths, models and slice values leave bounded traces", () => {

@@ -6,10 +6,10 @@ import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { silentLog } from "../../src/kernel/log.ts";
 import { createVersionPoller, type PolledModel } from "../../src/observer/poll.ts";
+import { until } from "../support/sidecar.ts";
 
 function listen(server: Server, where: object): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -26,7 +26,7 @@ async function firstVersion(polled: PolledModel): Promise<string | null> {
     onVersion: (_model, version) => seen.push(version),
   });
   await poller.start();
-  for (let i = 0; i < 200 && seen.length === 0; i++) await sleep(10);
+  await until(() => seen.length > 0);
   await poller.stop(1000);
   return seen[0] ?? null;
 }

@@ -7,7 +7,9 @@ import type { StatusModel } from "../../src/facts/status.ts";
 import { createFindingsBook, findingsOf, type Facts } from "../../src/observer/status/findings.ts";
 import { Latencies } from "../../src/observer/status/latencies.ts";
 import { createPulse } from "../../src/observer/status/pulse.ts";
+import { createStatusDesk } from "../../src/observer/status/status-desk.ts";
 import { createQualityHistory } from "../../src/observer/status/quality-history.ts";
+import { handClock } from "../support/hand-clock.ts";
 
 const NOW = Date.UTC(2026, 0, 14, 12);
 
@@ -199,12 +201,47 @@ test("a finding keeps its beginning, and is remembered when it is over", () => {
   const finding = { key: "a", severity: "warning", message: "first" } as const;
   book.update([finding], NOW);
   book.update([{ ...finding, message: "second" }], NOW + 1000);
-  assert.deepEqual(book.all(), [{ ...finding, message: "second", since: NOW, until: null }]);
+  const holding = [{ ...finding, message: "second", since: NOW, until: null }];
+  assert.deepEqual(book.seen([{ ...finding, message: "second" }], NOW + 1000), holding);
   book.update([], NOW + 2000);
-  assert.deepEqual(book.all(), [{ ...finding, message: "second", since: NOW, until: NOW + 2000 }]);
+  const over = [{ ...finding, message: "second", since: NOW, until: NOW + 2000 }];
+  assert.deepEqual(book.seen([], NOW + 3000), over);
   for (let i = 0; i < 100; i++) {
     book.update([{ ...finding, key: String(i) }], NOW + i);
     book.update([], NOW + i);
   }
-  assert.equal(book.all().length, 50);
+  assert.equal(book.seen([], NOW).length, 50);
+});
+
+test("whoever looks at the findings changes none of them: only the timer notes that they began or ended", async () => {
+  const clock = handClock(NOW);
+  const SINCE = new Date(NOW).toISOString();
+  let degraded = true;
+  const desk = createStatusDesk({
+    clock,
+    models: () => [],
+    versionModels: () => [],
+    groups: () => [],
+    comparisons: () => [],
+    parts: () => ({
+      store: degraded
+        ? { state: "degraded", why: "the disk is full", since: SINCE }
+        : { state: "ok", why: null, since: SINCE },
+    }),
+    windows: () => new Set(["24h"]),
+    dropped: () => 0,
+  });
+  await desk.start();
+  const findings = () => desk.status("24h").findings.map(({ since, until }) => [since - NOW, until]);
+  clock.advance(1000);
+  assert.deepEqual(findings(), [[1000, null]]);
+  clock.advance(1000);
+  // Still as nobody had looked before.
+  assert.deepEqual(findings(), [[2000, null]]);
+  clock.advance(3000);
+  degraded = false;
+  assert.deepEqual(findings(), [[5000, NOW + 5000]]);
+  degraded = true;
+  assert.deepEqual(findings(), [[5000, null]]);
+  await desk.stop(0);
 });

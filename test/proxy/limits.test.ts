@@ -42,11 +42,11 @@ test("a body that stands still or trickles is answered with 408 and never looks 
 
 test("a body that comes slowly but comes is not cut off", async (t) => {
   const origin = await scriptedOrigin(t, OK);
-  const { port, proxy } = await startProxy(t, origin.url, { limits: { ...LIMITS, bodyMs: 400 } });
+  const { port, proxy } = await startProxy(t, origin.url, { limits: { ...LIMITS, bodyMs: 2000 } });
   const client = await rawClient(t, port);
   client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 800\r\n\r\n");
   for (let i = 0; i < 10; i++) {
-    await pause(100);
+    await pause(250);
     client.send("a".repeat(80));
   }
   await client.until(/^HTTP\/1\.1 200 [^]*ok$/);

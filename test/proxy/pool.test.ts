@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import { test } from "node:test";
 import {
   OK,
+  ageless,
   ask,
   eventually,
   get,
@@ -43,7 +44,7 @@ test("a GET that an idle connection swallowed is asked again, once; a POST never
       else socket.destroy();
     });
   });
-  const { port } = await startProxy(t, origin.url);
+  const { port } = await startProxy(t, origin.url, { clock: ageless });
   assert.match(await ask(t, port, get("/1")), /ok$/);
   assert.match(await ask(t, port, get("/2")), /ok$/);
   assert.deepEqual(requests, ["GET /1", "GET /2", "GET /2"]);
@@ -54,8 +55,12 @@ test("a GET that an idle connection swallowed is asked again, once; a POST never
 
 test("a model that closes idle connections after a while is not raced", async (t) => {
   const origin = await rawOrigin(t, (socket) => {
-    socket.setTimeout(120, () => socket.end());
-    socket.on("data", () => socket.write(OK));
+    let idle: NodeJS.Timeout | undefined;
+    socket.on("data", () => {
+      clearTimeout(idle);
+      socket.write(OK);
+      idle = setTimeout(() => socket.end(), 120);
+    });
   });
   const { port } = await startProxy(t, origin.url);
   let failed = 0;
@@ -136,8 +141,9 @@ test("pipelined requests are asked one after the other; when the client leaves, 
   const { port, proxy, delivered } = await startProxy(t, origin.url);
   const client = await rawClient(t, port);
   client.send(get("/1") + get("/2") + get("/3"));
-  await eventually(() => proxy.stats().activeRequests === 1);
+  await eventually(() => origin.connections() === 1);
   await pause(50);
+  assert.equal(proxy.stats().activeRequests, 1);
   client.socket.destroy();
   const exchanges = await delivered(1);
   assert.deepEqual(
@@ -146,7 +152,7 @@ test("pipelined requests are asked one after the other; when the client leaves, 
   );
   await pause(20);
   assert.equal(origin.connections(), 1, "the others never reached the model");
-  assert.equal(proxy.stats().activeRequests, 0);
+  await eventually(() => proxy.stats().activeRequests === 0);
 });
 
 test("one client connection takes one connection to the model, and a bounded number of bytes, however much it sends ahead", async (t) => {
@@ -156,6 +162,7 @@ test("one client connection takes one connection to the model, and a bounded num
   let taken = 0;
   const block = get("/").repeat(2000);
   while (taken < 64 * 1024 * 1024 && client.socket.write(block)) taken += block.length;
+  await eventually(() => origin.connections() === 1);
   await pause(300);
   assert.ok(client.socket.writableLength > 0, "the rest waits at the client");
   assert.equal(origin.connections(), 1);

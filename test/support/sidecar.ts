@@ -33,16 +33,28 @@ export interface Sidecar {
   metrics(): Promise<string>;
   /** Sum of the family's samples that carry all of `labels`; 0 when there is none. */
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
+  /** Waits until that sum is `value`. A busy observer may miss a scrape: then only the relay's own families are there. */
+  metricIs(name: string, value: number, labels?: Readonly<Record<string, string>>): Promise<void>;
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Asks until `ready` says so; fails after `withinMs`. */
-export async function until(ready: () => Promise<boolean> | boolean, withinMs = 30_000): Promise<void> {
+/** Asks until `ready` says so. The limit is for what never comes: it is wide enough for a machine that hardly runs. */
+export async function until(ready: () => Promise<boolean> | boolean, withinMs = 90_000): Promise<void> {
   const endsAt = performance.now() + withinMs;
   while (!(await ready())) {
     if (performance.now() > endsAt)
       throw new Error(`not within ${withinMs} ms: ${ready.toString().slice(0, 200)}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Has it ended and been waited for? */
+export function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch {
+    return true;
   }
 }
 
@@ -92,12 +104,13 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
       urls.set(name, url);
     if (child.exitCode !== null) throw new Error(`the sidecar ended with ${child.exitCode}: ${text}`);
     return urls.size === (options.waitForApi === false ? 2 : 3);
-  }, 60_000).catch((thrown: unknown) => {
+  }, 120_000).catch((thrown: unknown) => {
     child.kill("SIGKILL");
     throw new Error(`the sidecar did not start: ${text}`, { cause: thrown });
   });
   const telemetry = (urls.get("metrics") ?? "").replace(/\/metrics$/, "");
   const metrics = async (): Promise<string> => await (await request(`${telemetry}/metrics`)).body.text();
+  const metric: Sidecar["metric"] = async (name, labels) => sampleSum(await metrics(), name, labels);
   const gone = new Promise<number | null>((resolve) => child.once("close", (code) => resolve(code)));
   return {
     child,
@@ -106,9 +119,20 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     api: urls.get("api") ?? "",
     store: folder,
     log: () => text,
-    observerPid: () => childrenOf(child.pid ?? -1)[0] ?? -1,
+    observerPid: () => {
+      const [pid] = childrenOf(child.pid ?? -1);
+      // Never a number that stands for a whole group of processes.
+      if (pid === undefined) throw new Error("no observer runs");
+      return pid;
+    },
     metrics,
-    metric: async (name, labels) => sampleSum(await metrics(), name, labels),
+    metric,
+    metricIs: async (name, value, labels) => {
+      let sum = Number.NaN;
+      await until(async () => (sum = await metric(name, labels)) === value).catch((thrown: unknown) => {
+        throw new Error(`${name} ${JSON.stringify(labels ?? {})} is ${sum}, not ${value}`, { cause: thrown });
+      });
+    },
     stop: async (signal = "SIGTERM") => {
       if (child.exitCode === null && child.signalCode === null) child.kill(signal);
       const code = await gone;

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { catalogue } from "../../src/catalogue.ts";
 import type { Group } from "../../src/facts/group.ts";
 import type { VersionRecord } from "../../src/facts/version.ts";
-import { isLoss } from "../../src/kernel/metric-sense.ts";
+import { isLoss } from "../../src/kernel/metric-names.ts";
 import { silentLog } from "../../src/kernel/log.ts";
 import { createRecorder } from "../../src/telemetry/recorder.ts";
 import { createVersionMetrics, type VersionNeeds } from "../../src/telemetry/version-metrics.ts";

@@ -10,6 +10,7 @@ import { createRegistries, type Registries, type RegistryEntry } from "../../src
 import { RegistryWrites } from "../../src/versions/registry-writes.ts";
 import type { QualityNote } from "../../src/versions/registry.ts";
 import { handClock } from "../support/hand-clock.ts";
+import { until } from "../support/sidecar.ts";
 import { registryServer, type Said } from "./registry-server.ts";
 
 function entry(url: string, parts: Partial<RegistryEntry> = {}): RegistryEntry {
@@ -31,11 +32,6 @@ function entry(url: string, parts: Partial<RegistryEntry> = {}): RegistryEntry {
     write: [],
     ...parts,
   };
-}
-
-async function until(ready: () => boolean): Promise<void> {
-  for (let i = 0; i < 300 && !ready(); i++) await sleep(10);
-  assert.ok(ready());
 }
 
 interface Seen {
@@ -90,13 +86,19 @@ test("a moved alias is followed; in an outage the last answer stays and is told 
 });
 
 test("pauses grow while a registry fails", async (t) => {
-  const server = await registryServer(t, () => ({ status: 500 }));
+  const askedAt: number[] = [];
+  const server = await registryServer(t, ({ path }) => {
+    if (path.endsWith("/alias")) askedAt.push(performance.now());
+    return { status: 500 };
+  });
   const { registries } = running([entry(server.url)]);
   await registries.start();
-  await sleep(500);
+  await until(() => askedAt.length >= 5);
   await registries.stop(0);
-  // Every 20 ms it would have been 25 looks; doubling pauses make it about 5.
-  assert.ok(server.asked.length >= 3 && server.asked.length <= 8, String(server.asked.length));
+  // From 20 ms on each pause is twice the one before; how late a look is beyond that is the machine's matter.
+  const [first = 0, second = 0, third = 0, fourth = 0, fifth = 0] = askedAt;
+  assert.ok(fifth - fourth >= 150 && fifth - first >= 290, askedAt.join());
+  assert.ok(third - second >= 35, askedAt.join());
 });
 
 test("live metrics are written when they change, and not again when they do not", async (t) => {
@@ -181,9 +183,12 @@ test("the queue of writes has an end: the oldest is dropped and counted", async 
 });
 
 test("a write with Retry-After: 0 is not repeated at once, and a promotion does not wait behind measurements", async (t) => {
-  const server = await registryServer(t, ({ path }) =>
-    path.endsWith("/traces/tr-1") ? { status: 429, headers: { "retry-after": "0" } } : version("2"),
-  );
+  const askedAt: number[] = [];
+  const server = await registryServer(t, ({ path }) => {
+    if (!path.endsWith("/traces/tr-1")) return version("2");
+    askedAt.push(performance.now());
+    return { status: 429, headers: { "retry-after": "0" } };
+  });
   const { registries } = running([entry(server.url, { write: ["labels", "promotion"] })]);
   const ended: string[] = [];
   registries.label("churn", { predictionId: "p", traceId: "1", value: 1, at: 0 });
@@ -191,8 +196,9 @@ test("a write with Retry-After: 0 is not repeated at once, and a promotion does 
   registries.promote("churn", { version: "2", expected: undefined }, ({ kind }) => ended.push(kind));
   await until(() => ended.length === 1);
   assert.deepEqual(ended, ["ok"]);
-  await sleep(300);
-  assert.equal(server.asked.filter(({ path }) => path.endsWith("/traces/tr-1")).length, 1);
+  await until(() => askedAt.length >= 2);
+  const [first = 0, second = 0] = askedAt;
+  assert.ok(second - first >= 900, `repeated after ${second - first} ms`);
   await registries.stop(0);
 });
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import type { QualityThen, Registration } from "../../src/facts/version.ts";
 import { silentLog } from "../../src/kernel/log.ts";
+import type { Expected } from "../../src/versions/good-quality.ts";
 import {
   createVersionLedger,
   type GateAnswer,
@@ -20,6 +21,7 @@ export interface Bench {
   readonly path: string;
   readonly quality: Map<string, QualityThen>;
   gate: GateAnswer | null;
+  expected: Expected;
 }
 
 export function bench(t: TestContext, options: Partial<VersionLedgerOptions> = {}): Bench {
@@ -36,6 +38,7 @@ export function reopen(path: string, options: Partial<VersionLedgerOptions> = {}
     path,
     quality,
     gate: null,
+    expected: { metrics: {}, margin: 0.1 },
     ledger: createVersionLedger(
       { path, ...options },
       {
@@ -43,6 +46,7 @@ export function reopen(path: string, options: Partial<VersionLedgerOptions> = {}
         log: silentLog,
         qualityOf: (model, version) => quality.get(`${model}/${version}`) ?? null,
         gate: () => made.gate,
+        expectedOf: () => made.expected,
       },
     ),
   };

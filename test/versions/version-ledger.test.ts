@@ -77,6 +77,39 @@ test("rolling back to good skips versions that left production worse than regist
   assert.equal(ledger.production("credit")?.version, "1");
 });
 
+test("how far below its evaluation a version may have left and still be good is the model's margin", (t) => {
+  const made = bench(t);
+  const { ledger, quality } = made;
+  quality.set("credit/1", rmseThen(52));
+  quality.set("credit/2", rmseThen(57));
+  for (const version of ["1", "2", "3"]) {
+    register(ledger, version);
+    promote(ledger, version);
+  }
+  // Registered with an rmse of 50: 57 is worse by 14 %.
+  made.expected = { metrics: {}, margin: 0.15 };
+  ledger.rollBack({ ...ASK, to: "good" });
+  assert.equal(ledger.production("credit")?.version, "2");
+  made.expected = { metrics: {}, margin: 0 };
+  const none = ledger.rollBack({ ...ASK, to: "good" });
+  assert.equal(none.kind === "refused" && none.code, "nothing_before");
+});
+
+test("a version that was not registered with a metric is held against the model's configured baseline", (t) => {
+  const made = bench(t);
+  const { ledger, quality } = made;
+  made.expected = { metrics: { mae: 40 }, margin: 0.1 };
+  const maeThen = (mae: number) => rmseThen(50).map((then) => ({ ...then, metrics: { mae } }));
+  quality.set("credit/1", maeThen(43));
+  quality.set("credit/2", maeThen(45));
+  for (const version of ["1", "2", "3"]) {
+    register(ledger, version);
+    promote(ledger, version);
+  }
+  ledger.rollBack({ ...ASK, to: "good" });
+  assert.equal(ledger.production("credit")?.version, "1");
+});
+
 test("compare and set: a decision on a stale picture is refused and told what is current", (t) => {
   const { ledger } = bench(t);
   register(ledger, "1");

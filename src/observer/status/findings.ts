@@ -3,7 +3,7 @@
 import type { Group } from "../../facts/group.ts";
 import type { PartState } from "../../facts/road.ts";
 import type { Finding, KeptFinding, PulseBin, StatusModel, Verdict } from "../../facts/status.ts";
-import { isLoss } from "../../kernel/metric-sense.ts";
+import { isLoss } from "../../kernel/metric-names.ts";
 
 /** Findings that are remembered after they ended; the oldest go first. */
 const ENDED_MAX = 50;
@@ -119,26 +119,41 @@ export function findingsOf(facts: Facts): Finding[] {
   ];
 }
 
+interface Kept {
+  readonly holding: ReadonlyMap<string, KeptFinding>;
+  readonly ended: readonly KeptFinding[];
+}
+
+/** What is kept when `findings` are all that hold at `at`. */
+function follow(kept: Kept, findings: readonly Finding[], at: number): Kept {
+  const now = new Map(findings.map((finding) => [finding.key, finding]));
+  const over = [...kept.holding.values()].filter(({ key }) => !now.has(key));
+  const holding = new Map(
+    [...now].map(([key, finding]) => [
+      key,
+      { ...finding, since: kept.holding.get(key)?.since ?? at, until: null },
+    ]),
+  );
+  const ended = [...over.map((finding) => ({ ...finding, until: at })).toReversed(), ...kept.ended];
+  return { holding, ended: ended.slice(0, ENDED_MAX) };
+}
+
 export interface FindingsBook {
+  /** Notes what holds now, and since when, and what has ended. */
   update(findings: readonly Finding[], at: number): void;
-  /** Those that hold first, then those that ended, newest first. */
-  all(): readonly KeptFinding[];
+  /** As `update` would leave them, without noting anything: those that hold first, then those that ended, newest first. */
+  seen(findings: readonly Finding[], at: number): readonly KeptFinding[];
 }
 
 export function createFindingsBook(): FindingsBook {
-  const holding = new Map<string, KeptFinding>();
-  let ended: KeptFinding[] = [];
+  let kept: Kept = { holding: new Map(), ended: [] };
   return {
     update: (findings, at) => {
-      const now = new Map(findings.map((finding) => [finding.key, finding]));
-      for (const [key, kept] of holding) {
-        if (now.has(key)) continue;
-        holding.delete(key);
-        ended = [{ ...kept, until: at }, ...ended].slice(0, ENDED_MAX);
-      }
-      for (const [key, finding] of now)
-        holding.set(key, { ...finding, since: holding.get(key)?.since ?? at, until: null });
+      kept = follow(kept, findings, at);
     },
-    all: () => [...[...holding.values()].toSorted((a, b) => b.since - a.since), ...ended],
+    seen: (findings, at) => {
+      const { holding, ended } = follow(kept, findings, at);
+      return [...[...holding.values()].toSorted((a, b) => b.since - a.since), ...ended];
+    },
   };
 }

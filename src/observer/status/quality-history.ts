@@ -1,6 +1,7 @@
 // How the quality of each version went since the start: a point every half minute, for the plots of the status page.
 
 import type { Group } from "../../facts/group.ts";
+import type { MetricName } from "../../kernel/metric-names.ts";
 import type { QualityPoint, QualityTrack } from "../../facts/status.ts";
 
 /** Two hours of points each half minute. */
@@ -8,7 +9,7 @@ const POINTS_MAX = 240;
 /** (model, version, window) that are followed; further ones take the place of the one that is longest without a point. */
 const TRACKS_MAX = 200;
 /** What is drawn; everything else is on GET /v1/quality. */
-const SHOWN: ReadonlySet<string> = new Set([
+const SHOWN: ReadonlySet<string> = new Set<MetricName>([
   "rmse",
   "mae",
   "r2",

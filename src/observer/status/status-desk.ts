@@ -4,7 +4,7 @@ import type { ModelView } from "../../api/contract.ts";
 import type { Exchange } from "../../facts/exchange.ts";
 import type { Group } from "../../facts/group.ts";
 import type { PartState, VersionModel } from "../../facts/road.ts";
-import type { Pulse, Status, StatusModel, Verdict } from "../../facts/status.ts";
+import type { Finding, Pulse, Status, StatusModel, Verdict } from "../../facts/status.ts";
 import type { Clock, Timer } from "../../kernel/clock.ts";
 import type { Part } from "../../kernel/lifecycle.ts";
 import { version } from "../../kernel/version.ts";
@@ -91,22 +91,22 @@ class Desk implements StatusDesk {
       const at = this.#needs.clock.wallMs();
       const groups = this.#needs.groups(at);
       this.#history.add(groups, at);
-      this.#look({ groups, pulse: this.#pulse.at(at), verdicts: this.#verdicts() }, at);
+      const looked = { groups, pulse: this.#pulse.at(at), verdicts: this.#verdicts() };
+      this.#findings.update(this.#found(looked, at), at);
       this.#plan();
     });
   }
 
-  #look({ groups, pulse, verdicts }: Looked, at: number): void {
+  #found({ groups, pulse, verdicts }: Looked, at: number): Finding[] {
     const widest = this.#widest();
     const recent = pulse.bins.filter((bin) => bin.at > at - RECENT_MS);
-    const facts = {
+    return findingsOf({
       parts: this.#needs.parts(),
       models: this.#models(groups.filter(({ window }) => window === widest)),
       verdicts,
       recent,
       dropped: this.#needs.dropped(),
-    };
-    this.#findings.update(findingsOf(facts), at);
+    });
   }
 
   /** Findings about quality speak of a day, or of whatever window there is. */
@@ -171,7 +171,6 @@ class Desk implements StatusDesk {
     const groups = this.#needs.groups(at);
     const pulse = this.#pulse.at(at);
     const verdicts = this.#verdicts();
-    this.#look({ groups, pulse, verdicts }, at);
     return {
       at,
       outrider: version,
@@ -183,7 +182,7 @@ class Desk implements StatusDesk {
       models: this.#models(groups.filter((group) => group.window === window)),
       verdicts,
       history: this.#history.of(window),
-      findings: this.#findings.all(),
+      findings: this.#findings.seen(this.#found({ groups, pulse, verdicts }, at), at),
     };
   }
 }

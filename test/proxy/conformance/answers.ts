@@ -18,7 +18,7 @@ const bad = (name: string, answer: string, wanted: "502" | "either" = "502"): Ca
       });
     });
     const client = await stage.open();
-    const came = await client.send(get(stage.path)).answerOrEnd("GET", 3000);
+    const came = await client.send(get(stage.path)).answerOrEnd();
     if (wanted === "either") {
       expectThat(came === null || statusOf(came) >= 500 || came.complete, "neither an answer nor an error");
       return;
@@ -126,7 +126,7 @@ const cut = (id: string, answer: string, end: (asked: Asked) => void): Case =>
       });
     });
     const client = await stage.open();
-    const came = await client.send(get(stage.path)).answerOrEnd("GET", 3000);
+    const came = await client.send(get(stage.path)).answerOrEnd();
     if (came === null) return expectThat(client.ended, "the connection stayed open without an answer");
     expectThat(statusOf(came) >= 500 || !came.complete, "the part was passed on as a whole");
     expectThat(client.ended, "the connection stayed open");

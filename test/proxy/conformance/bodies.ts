@@ -48,7 +48,7 @@ const anyMethod = (method: string, framing: "length" | "chunked"): Case => ({
       void asked.whole.then(() => asked.send(asked.method === "HEAD" ? answer : `${answer}ok`));
     });
     client.send(`${method} ${stage.path} HTTP/1.1\r\nHost: h\r\n${lines}\r\n${wire}`);
-    const answer = await client.answerOrEnd(method, 2000);
+    const answer = await client.answerOrEnd(method);
     await stage.settle();
     stage.checkOrigin();
     const [asked] = stage.asked();

@@ -51,8 +51,8 @@ export class Stage {
     return this.origin.of(this.token);
   }
 
-  async askedOnce(withinMs = 2000): Promise<Asked> {
-    await until(() => this.asked().length > 0, "the origin was asked", withinMs);
+  async askedOnce(): Promise<Asked> {
+    await until(() => this.asked().length > 0, "the origin was asked");
     const [first] = this.asked();
     if (first === undefined) throw new Failed("the origin was not asked");
     return first;
@@ -62,7 +62,7 @@ export class Stage {
   async forwarded(text: string, method = "GET"): Promise<Asked> {
     const client = await this.open();
     client.send(text);
-    const answer = await client.answerOrEnd(method, 3000);
+    const answer = await client.answerOrEnd(method);
     if (answer === null) throw new Failed("no answer");
     const asked = this.asked().find((one) => one.message.complete);
     if (asked === undefined) throw new Failed(`not forwarded: ${answer.start}`);
@@ -93,7 +93,7 @@ export interface Score {
   readonly ms: number;
 }
 
-const CASE_MS = 30_000;
+const CASE_MS = 60_000;
 
 async function play(one: Case, origin: Origin, port: number): Promise<Score> {
   const stage = new Stage(origin, port, one.id);

@@ -2,7 +2,7 @@
 
 import type { Case, Stage } from "./case.ts";
 import { expectStatus, expectThat, pause, statusOf, until } from "./client.ts";
-import { OK } from "./origin.ts";
+import { OK, type Asked } from "./origin.ts";
 import { alone, chunk, head, must, post } from "./requests.ts";
 
 export const earlyCases: readonly Case[] = [
@@ -55,69 +55,71 @@ export const earlyCases: readonly Case[] = [
   }),
 ];
 
-/** Sends events 200 ms apart and gives how late, at most, each came out. */
-async function latest(stage: Stage, frame: (text: string) => string, lines: string): Promise<number> {
-  const sentAt: number[] = [];
-  stage.script((asked) => {
-    void asked.whole.then(async () => {
-      asked.send(`HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n${lines}\r\n`);
-      for (let i = 0; i < 4; i++) {
-        await pause(200);
-        sentAt.push(performance.now());
-        asked.send(frame(`data: ${i}\n\n`));
-      }
-      await pause(100);
-      if (lines.includes("chunked")) asked.send("0\r\n\r\n");
-      else asked.socket.end();
-    });
-  });
+/**
+ * Each event is sent when the one before has come out, so that none may be held until there are more. Gives how late the
+ * quickest was: a proxy that waits does so each time, a machine that is busy does not.
+ */
+async function quickest(stage: Stage, frame: (text: string) => string, lines: string): Promise<number> {
+  const stream = Promise.withResolvers<Asked>();
+  stage.script((asked) => void asked.whole.then(() => stream.resolve(asked)));
   const client = await stage.open();
   client.send(head("GET", stage.path));
-  let worst = 0;
-  for (let i = 0; i < 4; i++) {
-    await until(() => client.text.includes(`data: ${i}\n\n`), `event ${i}`, 3000);
-    worst = Math.max(worst, performance.now() - (sentAt[i] ?? 0));
+  const asked = await stream.promise;
+  asked.send(`HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n${lines}\r\n`);
+  let best = Infinity;
+  for (let i = 0; i < 6; i++) {
+    await pause(50);
+    const sentAt = performance.now();
+    asked.send(frame(`data: ${i}\n\n`));
+    await until(() => client.text.includes(`data: ${i}\n\n`), `event ${i}`);
+    best = Math.min(best, performance.now() - sentAt);
   }
-  return worst;
+  if (lines.includes("chunked")) asked.send("0\r\n\r\n");
+  else asked.socket.end();
+  return best;
 }
 
 export const streamCases: readonly Case[] = [
   alone("stream-sse", "RFC 9110 §7.6", async (stage) => {
-    const worst = await latest(stage, chunk, "Transfer-Encoding: chunked\r\n");
-    expectThat(worst < 150, `an event came ${Math.round(worst)} ms late`);
+    const best = await quickest(stage, chunk, "Transfer-Encoding: chunked\r\n");
+    expectThat(best < 150, `each event came at least ${Math.round(best)} ms late`);
   }),
   alone("stream-sse-close", "RFC 9110 §7.6", async (stage) => {
-    const worst = await latest(stage, (text) => text, "");
-    expectThat(worst < 150, `an event came ${Math.round(worst)} ms late`);
+    const best = await quickest(stage, (text) => text, "");
+    expectThat(best < 150, `each event came at least ${Math.round(best)} ms late`);
   }),
   alone("stream-head-at-once", "RFC 9110 §7.6", async (stage) => {
+    const seen = Promise.withResolvers<void>();
     stage.script((asked) => {
       void asked.whole.then(async () => {
         asked.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-        await pause(1500);
+        await seen.promise;
         asked.send("0\r\n\r\n");
       });
     });
     const client = await stage.open();
     client.send(head("GET", stage.path));
-    await until(() => client.text.includes("200 OK"), "the head before its first byte", 700);
+    await until(() => client.text.includes("200 OK"), "the head before its first byte");
+    seen.resolve();
   }),
   alone("stream-length", "RFC 9110 §7.6", async (stage) => {
+    const seen = Promise.withResolvers<void>();
     stage.script((asked) => {
       void asked.whole.then(async () => {
         asked.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst");
-        await pause(1500);
+        await seen.promise;
         asked.send("after");
       });
     });
     const client = await stage.open();
     client.send(head("GET", stage.path));
-    await until(() => client.text.endsWith("first"), "the first bytes", 700);
+    await until(() => client.text.endsWith("first"), "the first bytes");
+    seen.resolve();
   }),
   alone("upload-streamed", "RFC 9110 §7.6", async (stage) => {
     const client = await stage.open();
     client.send(`${head("POST", stage.path, "Transfer-Encoding: chunked")}${chunk("first")}`);
-    await until(() => stage.asked()[0]?.message.body === "first", "the first chunk at the model", 1000);
+    await until(() => stage.asked()[0]?.message.body === "first", "the first chunk at the model");
     client.send(`${chunk("second")}0\r\n\r\n`);
     expectStatus(await client.answer("POST"), 200);
     expectThat(stage.asked()[0]?.message.body === "firstsecond", "the body changed");
@@ -125,7 +127,7 @@ export const streamCases: readonly Case[] = [
   alone("upload-streamed-length", "RFC 9110 §7.6", async (stage) => {
     const client = await stage.open();
     client.send(`${head("POST", stage.path, "Content-Length: 11")}first`);
-    await until(() => stage.asked()[0]?.message.body === "first", "the first bytes at the model", 1000);
+    await until(() => stage.asked()[0]?.message.body === "first", "the first bytes at the model");
     client.send("second");
     expectStatus(await client.answer("POST"), 200);
   }),
@@ -140,7 +142,7 @@ export const streamCases: readonly Case[] = [
         ),
     );
     const client = await stage.open();
-    const answer = await client.send(post(stage.path, body)).answer("POST", 8000);
+    const answer = await client.send(post(stage.path, body)).answer("POST");
     expectThat(answer.body === body, "the body changed");
   }),
 ];
@@ -206,7 +208,7 @@ export const abortCases: readonly Case[] = [
     client.send(post(stage.path, "hello"));
     const asked = await stage.askedOnce();
     client.close();
-    await until(() => asked.socket.destroyed || asked.socket.readableEnded, "the model learned of it", 3000);
+    await until(() => asked.socket.destroyed || asked.socket.readableEnded, "the model learned of it");
   }),
   must("client-abort-stream", "resources", async (stage) => {
     stage.script((asked) => {
@@ -218,7 +220,7 @@ export const abortCases: readonly Case[] = [
     client.send(head("GET", stage.path));
     await until(() => client.text.includes("tick"), "the stream began");
     client.close();
-    await until(() => stage.asked()[0]?.socket.destroyed === true, "the model learned of it", 3000);
+    await until(() => stage.asked()[0]?.socket.destroyed === true, "the model learned of it");
   }),
   must("client-abort-upload", "RFC 9112 §8", async (stage) => {
     const client = await stage.open();
@@ -228,7 +230,7 @@ export const abortCases: readonly Case[] = [
     await pause(300);
     if (asked === null) return;
     expectThat(!asked.message.complete, "half an upload looked whole");
-    await until(() => asked.socket.destroyed, "the model learned of it", 3000);
+    await until(() => asked.socket.destroyed, "the model learned of it");
   }),
   must("client-abort-upload-chunked", "RFC 9112 §8", async (stage) => {
     const client = await stage.open();
@@ -238,7 +240,7 @@ export const abortCases: readonly Case[] = [
     await pause(300);
     if (asked === null) return;
     expectThat(!asked.message.complete, "half an upload looked whole");
-    await until(() => asked.socket.destroyed, "the model learned of it", 3000);
+    await until(() => asked.socket.destroyed, "the model learned of it");
   }),
   must("client-half-close", "RFC 9112 §9.6", async (stage) => {
     stage.script((asked) => void asked.whole.then(() => setTimeout(() => asked.send(OK), 100)));

@@ -1,7 +1,7 @@
 // What the proxy adds, counts down, and passes on before the answer.
 
 import type { Case } from "./case.ts";
-import { expectStatus, expectThat, expectValues, statusOf } from "./client.ts";
+import { expectStatus, expectThat, expectValues, statusOf, until } from "./client.ts";
 import { valuesOf } from "./message.ts";
 import { OK } from "./origin.ts";
 import { must, request, should } from "./requests.ts";
@@ -66,15 +66,12 @@ export const interimCases: readonly Case[] = [
     });
     const client = await stage.open();
     client.send(request(stage.path, ["Expect: 100-continue", "Content-Length: 5"], "POST"));
-    const from = performance.now();
-    for (let i = 0; i < 100 && client.interim.length === 0; i++) {
+    await until(() => {
       client.peek();
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    expectThat(client.interim.length > 0, "no 100 within a second");
+      return client.interim.length > 0;
+    }, "the 100");
     client.send("hello");
     expectStatus(await client.answer("POST"), 200);
-    expectThat(performance.now() - from < 1500, "it stalled");
     expectThat(stage.asked()[0]?.message.body === "hello", "the body changed");
   }),
   must("expect-100-body-at-once", "RFC 9110 §10.1.1", async (stage) => {

@@ -1,7 +1,7 @@
 // Requests whose end, or whose lines, can be read in two ways. They are refused, or leave the proxy in one reading only.
 
 import type { Case, Stage } from "./case.ts";
-import { Failed, expectThat, statusOf } from "./client.ts";
+import { Failed, PATIENCE_MS, expectThat, statusOf } from "./client.ts";
 
 /** Stands behind what is odd: whoever misreads its end, or goes on after refusing it, forwards this. */
 const behind = (token: string, name: string): string => `GET /t/${token}/${name} HTTP/1.1\r\nHost: h\r\n\r\n`;
@@ -19,7 +19,7 @@ async function playOdd(stage: Stage, odd: Odd): Promise<void> {
   const client = await stage.open();
   const next = odd.wanted === "either" ? "after" : "smuggled";
   client.send(odd.bytes.replaceAll("TOKEN", stage.path) + behind(stage.token, next));
-  const answer = await client.answerOrEnd("POST", odd.wanted === "never-whole" ? 300 : 1000);
+  const answer = await client.answerOrEnd("POST", odd.wanted === "never-whole" ? 300 : PATIENCE_MS);
   await stage.settle();
   stage.checkOrigin();
   const whole = stage.asked().filter((one) => one.message.complete && !one.target.endsWith("/after"));
