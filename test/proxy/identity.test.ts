@@ -174,7 +174,7 @@ test("an exchange is sealed with what passed, and frozen", async (t) => {
     order.toSorted((a, b) => a - b),
   );
   assert.equal(longestGapMs, 0);
-  assert.ok(Math.abs(one.startedAtMs - Date.now()) < 5000);
+  assert.ok(Math.abs(one.startedAtMs - Date.now()) < 120_000);
 });
 
 test("copies are bounded per body and together; what is not copied is still counted", async (t) => {
