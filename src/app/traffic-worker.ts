@@ -74,7 +74,12 @@ class TrafficWorker {
     this.#outbox = new Outbox(this.#batches, systemClock, () => this.pump());
     this.#proxy = createProxy(
       { ...opening.proxy, listen: { fd: LISTEN_FD + socket } },
-      { clock: systemClock, log: this.#log, deliver: (exchange) => this.#outbox.deliver(exchange) },
+      {
+        clock: systemClock,
+        log: this.#log,
+        deliver: (exchange) => this.#outbox.deliver(exchange),
+        lendsBodies: true,
+      },
     );
     this.#proxy.setSnapshot(snapshot);
     this.#beatDueAtMs = systemClock.monotonicMs() + BEAT_MS;

@@ -25,7 +25,7 @@ import { hostOfTarget, replaceHost, spendForward, upstreamTarget, type RequestHe
 import { plainLines, readResponseHead, reasonPhrase, type WaitingHead } from "./response-head.ts";
 import type { Road, Underway, Way } from "./road.ts";
 import type { Route, Rules } from "./rules.ts";
-import type { UpstreamCall, UpstreamHandler } from "./upstream.ts";
+import { SHORT_BYTES_MAX, type UpstreamCall, type UpstreamHandler } from "./upstream.ts";
 
 /** Bytes of a request body gathered within one turn before it is streamed after all. */
 const COLLECT_BYTES_MAX = 256 * 1024;
@@ -217,19 +217,22 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     }
   }
 
-  onData(chunk: Buffer): void {
-    if (this.#state !== "answering") return;
+  onData(chunk: Buffer, lent: boolean): boolean {
+    if (this.#state !== "answering") return false;
     try {
       this.#draft.responseBytes(chunk);
-      if (this.#waitingHead !== null && this.#firstChunk === null) {
+      const stays = !lent || chunk.length <= SHORT_BYTES_MAX;
+      if (stays && this.#waitingHead !== null && this.#firstChunk === null) {
         // Head, body and end often arrive together: held until the turn ends, they leave together.
         this.#firstChunk = chunk;
-        return;
+        return false;
       }
       this.flush();
       this.#write(chunk);
+      return lent && this.#response.unsentBytes > 0;
     } catch (thrown) {
       this.#bug(thrown);
+      return lent;
     }
   }
 
@@ -366,10 +369,10 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
   #deliver(outcome: Outcome): void {
     if (this.#delivered) return;
     this.#delivered = true;
-    // node:http keeps the last request of an idle connection: it must not keep the exchange alive.
     this.request.release();
     this.#response.release();
     this.#road.ended(this, this.#draft.seal(outcome));
+    if (this.#road.lendsBodies) this.#draft.recycle();
   }
 
   /** A bug of ours ends this exchange and no other. */

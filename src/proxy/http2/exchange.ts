@@ -233,14 +233,15 @@ export class StreamExchange implements UpstreamHandler, Underway {
     }
   }
 
-  onData(chunk: Buffer): void {
-    if (this.#state !== "answering") return;
+  onData(chunk: Buffer, lent: boolean): boolean {
+    if (this.#state !== "answering") return false;
     try {
       this.#draft.responseBytes(chunk);
-      if (!this.#answer.write(chunk)) this.#call?.pause();
+      if (!this.#answer.write(lent ? Buffer.from(chunk) : chunk)) this.#call?.pause();
     } catch (thrown) {
       this.#bug(thrown);
     }
+    return false;
   }
 
   onEnd(trailers: RawHeaders): void {
@@ -342,6 +343,7 @@ export class StreamExchange implements UpstreamHandler, Underway {
     if (this.#delivered) return;
     this.#delivered = true;
     this.#road.ended(this, this.#draft.seal(outcome));
+    if (this.#road.lendsBodies) this.#draft.recycle();
   }
 
   /** A bug of ours ends this exchange and no other. */
