@@ -21,6 +21,8 @@ export interface Batch {
   readonly number: number;
   readonly facts: number;
   readonly bytes: Buffer;
+  /** Its memory is our writer's, and no one else's. */
+  readonly ours: boolean;
   sends: number;
 }
 
@@ -129,12 +131,12 @@ export class Batches {
     if (this.#filling === 0) return;
     this.#writer.patchU32(0, this.#writer.length - 4);
     this.#writer.patchU32(9, this.#filling);
-    this.#queue(this.#writer.take(), this.#filling);
+    this.#queue(this.#writer.take(), { facts: this.#filling, ours: true });
     this.#filling = 0;
   }
 
-  #queue(bytes: Buffer, facts: number): void {
-    this.#waiting.push({ number: this.#next, facts, bytes, sends: 0 });
+  #queue(bytes: Buffer, { facts, ours }: { facts: number; ours: boolean }): void {
+    this.#waiting.push({ number: this.#next, facts, bytes, ours, sends: 0 });
     this.#sealedBytes += bytes.length;
     this.#sealedFacts += facts;
     this.#next += 1;
@@ -151,7 +153,7 @@ export class Batches {
     this.seal();
     const bytes = frame(FRAME.facts, payload);
     bytes.writeUInt32LE(this.#next, FRAME_HEAD_BYTES);
-    this.#queue(bytes, facts);
+    this.#queue(bytes, { facts, ours: false });
   }
 
   /** The next batch to put on the wire; it counts as sent from now on. */
@@ -171,7 +173,7 @@ export class Batches {
     if (batch === undefined) return;
     this.#release(batch);
     // It has been read to its end: its memory takes another one.
-    this.#writer.recycle(batch.bytes);
+    if (batch.ours) this.#writer.recycle(batch.bytes);
     this.#loss.recorded += batch.facts - notStored;
     drop(this.#loss, { queue: "store", what: "fact" }, notStored);
   }
