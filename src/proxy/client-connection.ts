@@ -52,7 +52,7 @@ export interface ConnectionOwner {
 const AHEAD_BYTES_MAX = 64 * 1024;
 const NO_BYTES = Buffer.alloc(0);
 /** Of a body, within the time it may stand still. */
-const PROGRESS_BYTES = 64;
+export const PROGRESS_BYTES = 64;
 const KEEP_ALIVE_MARGIN_MS = 5000;
 
 export class ClientConnection implements RequestSink {

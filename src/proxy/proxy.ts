@@ -7,13 +7,12 @@ import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { Acceptor, type Certificate, type ListenAt } from "./accept.ts";
 import type { RelayResponse } from "./client-answer.ts";
-import type { ConnectionLimits } from "./client-connection.ts";
-import { ClientConnections } from "./client-connections.ts";
+import { ClientConnections, LIMITS } from "./client-connections.ts";
 import type { RelayRequest } from "./client-request.ts";
 import { parseUpstreamUrl, type UpstreamTls } from "./dial.ts";
 import { StreamExchange } from "./http2/exchange.ts";
 import { createStreamUpstream } from "./http2/pool.ts";
-import { Sessions } from "./http2/sessions.ts";
+import { Sessions, type StreamLimits } from "./http2/sessions.ts";
 import { createUpstream } from "./pool.ts";
 import { Relay } from "./relay.ts";
 import { AfterTurn, Complaints, Roll, type Road, type Underway, type Way } from "./road.ts";
@@ -42,7 +41,7 @@ export interface ProxyOptions {
   /** From the request's last byte to the response's head; 0: no limit. */
   readonly responseTimeoutMs: number;
   readonly maxConnections: number;
-  readonly limits: ConnectionLimits;
+  readonly limits: StreamLimits;
 }
 
 export interface ProxyStats {
@@ -137,8 +136,11 @@ class HttpProxy implements Proxy, Road {
     };
     this.#sessions = new Sessions({
       clock: needs.clock,
+      limits: options.limits,
+      limited: this.#connections.limited,
       onStream: (stream, fields) => this.#onStream(stream, fields),
       onClientError,
+      onSweep: (nowMs) => this.#checkStreams(nowMs, options.limits),
     });
     this.#acceptor = new Acceptor(
       { ...options, tls: options.tls ?? null, firstBytesMs: options.limits.headMs },
@@ -196,6 +198,13 @@ class HttpProxy implements Proxy, Road {
     } catch (thrown) {
       this.complaints.say("a stream could not be taken up, by a bug", thrown);
       stream.destroy();
+    }
+  }
+
+  #checkStreams(nowMs: number, limits: StreamLimits): void {
+    for (const one of this.#underway.all()) {
+      const late = one instanceof StreamExchange ? one.check(nowMs, limits) : null;
+      if (late !== null) this.#connections.limited[LIMITS[late]]++;
     }
   }
 
@@ -261,6 +270,7 @@ class HttpProxy implements Proxy, Road {
       this.#acceptor.destroyAll();
     }
     this.#connections.stop();
+    this.#sessions.stop();
     this.upstream.close();
     this.grpc.upstream.close();
   }
