@@ -64,6 +64,7 @@ class Application implements App {
       env: needs.env,
       workerCommand: needs.workerCommand,
       deliver: (exchange) => supervisor.deliver(exchange),
+      lendsBodies: true,
       deliverBatch: (payload) => supervisor.deliverBatch(payload),
       addLosses: (dropped) => supervisor.addLosses(dropped),
       heldBytes: () => supervisor.heldBytes,

@@ -1,17 +1,19 @@
 // Facts on their way to the observer: encoded at once into the batch that is being filled, kept until acknowledged, bounded in bytes.
 
-import { encodeExchange } from "../facts/exchange-wire.ts";
+import { encodeExchange, type EncodeOptions } from "../facts/exchange-wire.ts";
 import type { Exchange } from "../facts/exchange.ts";
 import { FRAME } from "../facts/road.ts";
 import { ByteWriter, frame, FRAME_HEAD_BYTES } from "../kernel/wire.ts";
 import { drop, type LossBook } from "./loss.ts";
 
 export const BATCH_FACTS_MAX = 256;
-export const BATCH_BYTES_MAX = 1024 * 1024;
+export const BATCH_BYTES_MAX = 512 * 1024;
 /** Above half of this the copies of bodies stay behind; above all of it whole facts do. */
 export const QUEUE_BYTES_MAX = 32 * 1024 * 1024;
 /** A batch that two observers did not survive may be what killed them: it is dropped, not sent a third time. */
 const SENDS_MAX = 2;
+/** Names as long or longer are told apart by the list alone. */
+const NAME_LENGTH_MAX = 40;
 /** Fixed parts of an encoded exchange, for the estimate that decides before encoding. */
 const FACT_BYTES_ESTIMATE = 1024;
 
@@ -19,6 +21,8 @@ export interface Batch {
   readonly number: number;
   readonly facts: number;
   readonly bytes: Buffer;
+  /** Its memory is our writer's, and no one else's. */
+  readonly ours: boolean;
   sends: number;
 }
 
@@ -39,32 +43,20 @@ const HEADERS_KEPT: ReadonlySet<string> = new Set([
   "grpc-status",
 ]);
 
-/** Remembers for spellings seen on the wire whether they are kept; forgets all when somebody sends too many. */
-class HeaderFilter {
-  readonly #kept: ReadonlySet<string>;
-  readonly #known = new Map<string, boolean>();
-
-  constructor(extra: readonly string[]) {
-    this.#kept = new Set([...HEADERS_KEPT, ...extra.map((name) => name.toLowerCase())]);
+/** Tells the names that are kept. Asked for every line of every message: most are told by their length and first letter. */
+function headerFilter(extra: readonly string[]): (name: string) => boolean {
+  const kept = new Set([...HEADERS_KEPT, ...extra.map((name) => name.toLowerCase())]);
+  // Bit n of [length]: a kept name of that length begins with the n-th of 32 characters.
+  const initials = new Int32Array(NAME_LENGTH_MAX + 1);
+  const bitOf = (name: string): number => 1 << (name.charCodeAt(0) & 31);
+  for (const name of kept) {
+    const length = Math.min(name.length, NAME_LENGTH_MAX);
+    initials[length] = (initials[length] ?? 0) | bitOf(name);
   }
-
-  #keeps(name: string): boolean {
-    const known = this.#known.get(name);
-    if (known !== undefined) return known;
-    if (this.#known.size >= 2000) this.#known.clear();
-    const keeps = this.#kept.has(name.toLowerCase());
-    this.#known.set(name, keeps);
-    return keeps;
-  }
-
-  apply(headers: readonly string[]): string[] {
-    const kept: string[] = [];
-    for (let i = 0; i + 1 < headers.length; i += 2) {
-      const name = headers[i] ?? "";
-      if (this.#keeps(name)) kept.push(name, headers[i + 1] ?? "");
-    }
-    return kept;
-  }
+  return (name) => {
+    const letters = initials[Math.min(name.length, NAME_LENGTH_MAX)] ?? 0;
+    return letters !== 0 && (letters & bitOf(name)) !== 0 && kept.has(name.toLowerCase());
+  };
 }
 
 /**
@@ -73,7 +65,8 @@ class HeaderFilter {
  */
 export class Batches {
   readonly #loss: LossBook;
-  readonly #filter: HeaderFilter;
+  readonly #whole: EncodeOptions;
+  readonly #bare: EncodeOptions;
   readonly #queueBytesMax: number;
   readonly #writer = new ByteWriter(256 * 1024);
   readonly #waiting: Batch[] = [];
@@ -87,7 +80,9 @@ export class Batches {
 
   constructor(loss: LossBook, options: { extraHeaders: readonly string[]; queueBytesMax: number }) {
     this.#loss = loss;
-    this.#filter = new HeaderFilter(options.extraHeaders);
+    const keeps = headerFilter(options.extraHeaders);
+    this.#whole = { shedBodies: false, keeps };
+    this.#bare = { shedBodies: true, keeps };
     this.#queueBytesMax = options.queueBytesMax;
   }
 
@@ -119,17 +114,8 @@ export class Batches {
     const shed = bodies > 0 && queued + bodies > this.#queueBytesMax / 2;
     if (shed) drop(this.#loss, { queue: "observer", what: "body" }, 1);
     if (this.#filling === 0) this.#begin();
-    encodeExchange(this.#writer, this.#stripped(exchange), shed);
+    encodeExchange(this.#writer, exchange, shed ? this.#bare : this.#whole);
     this.#filling += 1;
-  }
-
-  #stripped(exchange: Exchange): Exchange {
-    return {
-      ...exchange,
-      requestHeaders: this.#filter.apply(exchange.requestHeaders),
-      responseHeaders: this.#filter.apply(exchange.responseHeaders),
-      responseTrailers: this.#filter.apply(exchange.responseTrailers),
-    };
   }
 
   /** The frame's head and the batch's head; lengths are patched when it is sealed. */
@@ -145,12 +131,12 @@ export class Batches {
     if (this.#filling === 0) return;
     this.#writer.patchU32(0, this.#writer.length - 4);
     this.#writer.patchU32(9, this.#filling);
-    this.#queue(this.#writer.take(), this.#filling);
+    this.#queue(this.#writer.take(), { facts: this.#filling, ours: true });
     this.#filling = 0;
   }
 
-  #queue(bytes: Buffer, facts: number): void {
-    this.#waiting.push({ number: this.#next, facts, bytes, sends: 0 });
+  #queue(bytes: Buffer, { facts, ours }: { facts: number; ours: boolean }): void {
+    this.#waiting.push({ number: this.#next, facts, bytes, ours, sends: 0 });
     this.#sealedBytes += bytes.length;
     this.#sealedFacts += facts;
     this.#next += 1;
@@ -167,7 +153,7 @@ export class Batches {
     this.seal();
     const bytes = frame(FRAME.facts, payload);
     bytes.writeUInt32LE(this.#next, FRAME_HEAD_BYTES);
-    this.#queue(bytes, facts);
+    this.#queue(bytes, { facts, ours: false });
   }
 
   /** The next batch to put on the wire; it counts as sent from now on. */
@@ -186,6 +172,8 @@ export class Batches {
     const [batch] = this.#sent.splice(at, 1);
     if (batch === undefined) return;
     this.#release(batch);
+    // It has been read to its end: its memory takes another one.
+    if (batch.ours) this.#writer.recycle(batch.bytes);
     this.#loss.recorded += batch.facts - notStored;
     drop(this.#loss, { queue: "store", what: "fact" }, notStored);
   }

@@ -74,7 +74,12 @@ class TrafficWorker {
     this.#outbox = new Outbox(this.#batches, systemClock, () => this.pump());
     this.#proxy = createProxy(
       { ...opening.proxy, listen: { fd: LISTEN_FD + socket } },
-      { clock: systemClock, log: this.#log, deliver: (exchange) => this.#outbox.deliver(exchange) },
+      {
+        clock: systemClock,
+        log: this.#log,
+        deliver: (exchange) => this.#outbox.deliver(exchange),
+        lendsBodies: true,
+      },
     );
     this.#proxy.setSnapshot(snapshot);
     this.#beatDueAtMs = systemClock.monotonicMs() + BEAT_MS;
@@ -115,16 +120,21 @@ class TrafficWorker {
     void this.#stop(this.#opening.drainMs);
   }
 
-  /** Hands batches over; from then on the traffic process answers for them. */
+  /** Hands batches over: from then on the traffic process answers for them. */
   pump(): void {
     const { socket } = this.#needs;
     while (socket.writable && socket.writableLength < SOCKET_BYTES_MAX) {
       const batch = this.#batches.take();
       if (batch === null) break;
-      socket.write(batch.bytes);
-      this.#batches.acknowledge(batch.number, 0);
+      // Its memory is used again once the system has it.
+      socket.write(batch.bytes, () => this.#onWritten(batch.number));
     }
-    if (this.#batches.queuedFacts === 0 || !socket.writable) this.#handedOver?.();
+    if (!socket.writable) this.#handedOver?.();
+  }
+
+  #onWritten(number: number): void {
+    this.#batches.acknowledge(number, 0);
+    if (this.#batches.queuedFacts === 0) this.#handedOver?.();
   }
 
   #send(kind: number, message: unknown): void {
@@ -163,6 +173,7 @@ class TrafficWorker {
       this.#handedOver = resolve;
       systemClock.after(HAND_OVER_MS, resolve);
       this.#outbox.push();
+      if (this.#batches.queuedFacts === 0) resolve();
     });
     this.#batches.dropRest();
     this.#send(WORKER_FRAME.stats, this.#stats());

@@ -28,6 +28,8 @@ const OWN_ERRORS: readonly OwnError[] = [
 const ID_SOURCES: readonly Exchange["idSource"][] = ["client", "model", "minted"];
 const KEPT: readonly BodyCopy["kept"][] = ["whole", "truncated", "not-captured", "shed"];
 const SIDES: readonly Exchange["abortedBy"][] = [null, "client", "upstream"];
+/** The exchange's own, before those of its headers. */
+const FIXED_TEXTS = 8;
 const NO_BYTES = new Uint8Array(0);
 const NO_MARKS: readonly number[] = Object.freeze([]);
 
@@ -46,16 +48,23 @@ function pick<T>(list: readonly T[], at: number): T {
 const numberOrNull = (value: number): number | null => (Number.isNaN(value) ? null : value);
 const textOrNull = (value: string): string | null => (value === "" ? null : value);
 
-function encodeHeaders(out: ByteWriter, headers: RawHeaders): void {
-  out.u32(headers.length);
-  for (const part of headers) out.text(part);
+/** Which header lines cross, by name. */
+export type KeepsHeader = (name: string) => boolean;
+
+export interface EncodeOptions {
+  /** The copies of the bodies stay behind. */
+  readonly shedBodies: boolean;
+  readonly keeps: KeepsHeader;
 }
 
-function decodeHeaders(from: ByteReader): string[] {
-  const count = from.u32();
-  const headers: string[] = [];
-  for (let i = 0; i < count; i++) headers.push(from.text());
-  return headers;
+/** Adds the lines that are kept to `texts`; gives how many texts that are. */
+function gather(texts: string[], headers: RawHeaders, keeps: KeepsHeader): number {
+  const before = texts.length;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] ?? "";
+    if (keeps(name)) texts.push(name, headers[i + 1] ?? "");
+  }
+  return texts.length - before;
 }
 
 function encodeBody(out: ByteWriter, body: BodyCopy, shed: boolean): void {
@@ -108,22 +117,31 @@ function decodeWebSocket(from: ByteReader): { webSocket?: WebSocketFacts } {
   return { webSocket };
 }
 
-/** Appends `exchange`; with `shedBodies` the copies of its bodies stay behind. */
-export function encodeExchange(out: ByteWriter, exchange: Exchange, shedBodies: boolean): void {
+/** Appends `exchange`. */
+export function encodeExchange(out: ByteWriter, exchange: Exchange, options: EncodeOptions): void {
   const { trace, clocks } = exchange;
-  out.text(exchange.id);
+  const { shedBodies, keeps } = options;
+  const texts = [
+    exchange.id,
+    trace.traceId,
+    trace.spanId,
+    trace.parentSpanId ?? "",
+    exchange.method,
+    exchange.target,
+    exchange.httpVersion,
+    exchange.announcedVersion ?? "",
+  ];
+  out.u32(gather(texts, exchange.requestHeaders, keeps));
+  out.u32(gather(texts, exchange.responseHeaders, keeps));
+  out.u32(gather(texts, exchange.responseTrailers, keeps));
+  out.texts(texts);
   out.u8(index(ID_SOURCES, exchange.idSource));
-  out.text(trace.traceId);
-  out.text(trace.spanId);
-  out.text(trace.parentSpanId ?? "");
   out.u8(trace.sampled ? 1 : 0);
-  out.text(exchange.method);
-  out.text(exchange.target);
-  out.text(exchange.httpVersion);
   out.f64(exchange.startedAtMs);
-  for (const ms of [clocks.requestEndMs, clocks.headMs, clocks.firstByteMs, clocks.lastByteMs]) {
-    out.f64(ms ?? Number.NaN);
-  }
+  out.f64(clocks.requestEndMs ?? Number.NaN);
+  out.f64(clocks.headMs ?? Number.NaN);
+  out.f64(clocks.firstByteMs ?? Number.NaN);
+  out.f64(clocks.lastByteMs ?? Number.NaN);
   out.f64(clocks.endMs);
   out.f64(clocks.longestGapMs);
   out.u32(exchange.status ?? 0);
@@ -132,25 +150,23 @@ export function encodeExchange(out: ByteWriter, exchange: Exchange, shedBodies: 
   out.u8(index(SIDES, exchange.abortedBy));
   out.u8(exchange.upgraded ? 1 : 0);
   encodeWebSocket(out, exchange.webSocket);
-  out.text(exchange.announcedVersion ?? "");
-  encodeHeaders(out, exchange.requestHeaders);
-  encodeHeaders(out, exchange.responseHeaders);
-  encodeHeaders(out, exchange.responseTrailers);
   encodeBody(out, exchange.request, shedBodies);
   encodeBody(out, exchange.response, shedBodies);
 }
 
 /** Reads one exchange. Its bodies are views into the frame. */
 export function decodeExchange(from: ByteReader): Exchange {
-  const id = from.text();
+  const requestParts = from.u32();
+  const responseParts = from.u32();
+  const trailerParts = from.u32();
+  const texts = from.texts();
+  const [id = "", traceId = "", spanId = "", parentSpanId = "", method = "", target = "", httpVersion = ""] =
+    texts;
+  if (texts.length !== FIXED_TEXTS + requestParts + responseParts + trailerParts)
+    throw new RangeError("wire: texts");
+  const responseAt = FIXED_TEXTS + requestParts;
   const idSource = pick(ID_SOURCES, from.u8());
-  const traceId = from.text();
-  const spanId = from.text();
-  const parentSpanId = textOrNull(from.text());
   const sampled = from.u8() === 1;
-  const method = from.text();
-  const target = from.text();
-  const httpVersion = from.text();
   const startedAtMs = from.f64();
   const clocks = {
     requestEndMs: numberOrNull(from.f64()),
@@ -166,7 +182,7 @@ export function decodeExchange(from: ByteReader): Exchange {
   return {
     id,
     idSource,
-    trace: { traceId, spanId, parentSpanId, sampled },
+    trace: { traceId, spanId, parentSpanId: textOrNull(parentSpanId), sampled },
     method,
     target,
     httpVersion,
@@ -178,10 +194,10 @@ export function decodeExchange(from: ByteReader): Exchange {
     abortedBy: pick(SIDES, from.u8()),
     upgraded: from.u8() === 1,
     ...decodeWebSocket(from),
-    announcedVersion: textOrNull(from.text()),
-    requestHeaders: decodeHeaders(from),
-    responseHeaders: decodeHeaders(from),
-    responseTrailers: decodeHeaders(from),
+    announcedVersion: textOrNull(texts[7] ?? ""),
+    requestHeaders: texts.slice(FIXED_TEXTS, responseAt),
+    responseHeaders: texts.slice(responseAt, responseAt + responseParts),
+    responseTrailers: texts.slice(responseAt + responseParts),
     request: decodeBody(from),
     response: decodeBody(from),
   };

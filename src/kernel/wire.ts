@@ -5,14 +5,22 @@ export const FRAME_HEAD_BYTES = 5;
 /** A longer frame is a bug of the sender; the reader refuses it instead of buffering without end. */
 export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 
-const SHORT_TEXT_MAX = 64;
+const NOT_LATIN1 = /[\u0100-\uffff]/;
+const LATIN1 = 0;
+const UTF8 = 1;
+/** A buffer taken anew is at most so long at first. */
+const TAKEN_BYTES_MAX = 1024 * 1024;
+/** Kept of what is given back. */
+const SPARE_BYTES_MAX = 8 * 1024 * 1024;
 
 export class ByteWriter {
   #buffer: Buffer;
   #length = 0;
+  readonly #spare: Buffer[] = [];
+  #spareBytes = 0;
 
   constructor(initialBytes = 64 * 1024) {
-    this.#buffer = Buffer.allocUnsafe(initialBytes);
+    this.#buffer = Buffer.allocUnsafeSlow(initialBytes);
   }
 
   get length(): number {
@@ -23,7 +31,7 @@ export class ByteWriter {
     const at = this.#length;
     const need = at + bytes;
     if (need > this.#buffer.length) {
-      const grown = Buffer.allocUnsafe(Math.max(need, this.#buffer.length * 2));
+      const grown = Buffer.allocUnsafeSlow(Math.max(need, this.#buffer.length * 2));
       this.#buffer.copy(grown, 0, 0, at);
       this.#buffer = grown;
     }
@@ -53,9 +61,28 @@ export class ByteWriter {
     this.#buffer.set(value, at);
   }
 
-  /** Text as UTF-8. Header values are latin-1 on the wire and survive this round trip. */
+  /**
+   * Many texts: their lengths, then all of them in one piece. One call out of JavaScript for all is cheaper than one, or a loop, for
+   * each; the reader cuts the piece up again without looking at its bytes.
+   */
+  texts(values: readonly string[]): void {
+    const all = values.join("");
+    this.u32(values.length);
+    if (NOT_LATIN1.test(all)) {
+      this.u8(UTF8);
+      for (const value of values) this.text(value);
+      return;
+    }
+    this.u8(LATIN1);
+    const at = this.#room(4 * values.length + all.length);
+    const buffer = this.#buffer;
+    let into = at;
+    for (const { length } of values) into = buffer.writeUInt32LE(length, into);
+    buffer.write(all, into, all.length, "latin1");
+  }
+
+  /** Text as UTF-8. */
   text(value: string): void {
-    if (value.length <= SHORT_TEXT_MAX && this.#shortAscii(value)) return;
     const reserve = value.length * 3;
     const at = this.#room(4 + reserve);
     const written = this.#buffer.write(value, at + 4, reserve, "utf8");
@@ -63,34 +90,28 @@ export class ByteWriter {
     this.#length = at + 4 + written;
   }
 
-  /** Most texts are short and ASCII: a loop here is cheaper than a call out of JavaScript. False: nothing was written. */
-  #shortAscii(value: string): boolean {
-    const { length } = value;
-    const at = this.#room(4 + length);
-    const buffer = this.#buffer;
-    for (let i = 0; i < length; i++) {
-      const code = value.charCodeAt(i);
-      if (code > 127) {
-        this.#length = at;
-        return false;
-      }
-      buffer[at + 4 + i] = code;
-    }
-    buffer.writeUInt32LE(length, at);
-    return true;
-  }
-
   /** Overwrites an earlier u32, e.g. a length that is known only now. */
   patchU32(at: number, value: number): void {
     this.#buffer.writeUInt32LE(value, at);
   }
 
-  /** The bytes written so far (a view), and starts afresh in a new buffer. */
+  /** The bytes written so far (a view), and starts afresh in another buffer. */
   take(): Buffer {
     const taken = this.#buffer.subarray(0, this.#length);
-    this.#buffer = Buffer.allocUnsafe(Math.max(64 * 1024, Math.min(this.#buffer.length, 1024 * 1024)));
+    this.#spareBytes -= this.#spare.at(-1)?.length ?? 0;
+    this.#buffer =
+      this.#spare.pop() ??
+      Buffer.allocUnsafeSlow(Math.max(64 * 1024, Math.min(this.#buffer.length, TAKEN_BYTES_MAX)));
     this.#length = 0;
     return taken;
+  }
+
+  /** Gives back what `take` gave: nobody reads it any more. */
+  recycle(taken: Buffer): void {
+    const { byteLength } = taken.buffer;
+    if (byteLength > 2 * TAKEN_BYTES_MAX || this.#spareBytes + byteLength > SPARE_BYTES_MAX) return;
+    this.#spare.push(Buffer.from(taken.buffer));
+    this.#spareBytes += byteLength;
   }
 }
 
@@ -130,6 +151,28 @@ export class ByteReader {
     const length = this.u32();
     const at = this.#advance(length);
     return this.#buffer.subarray(at, at + length);
+  }
+
+  texts(): string[] {
+    const count = this.u32();
+    const coding = this.u8();
+    const texts: string[] = [];
+    if (coding === UTF8) {
+      for (let i = 0; i < count; i++) texts.push(this.text());
+      return texts;
+    }
+    const lengthsAt = this.#advance(4 * count);
+    let total = 0;
+    for (let i = 0; i < count; i++) total += this.#buffer.readUInt32LE(lengthsAt + 4 * i);
+    const at = this.#advance(total);
+    const all = this.#buffer.toString("latin1", at, at + total);
+    let from = 0;
+    for (let i = 0; i < count; i++) {
+      const to = from + this.#buffer.readUInt32LE(lengthsAt + 4 * i);
+      texts.push(all.slice(from, to));
+      from = to;
+    }
+    return texts;
   }
 
   text(): string {

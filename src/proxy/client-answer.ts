@@ -8,9 +8,7 @@ import { FIELD, fieldOf } from "./field-names.ts";
 import type { ClientSide } from "./messages.ts";
 import type { RelayRequest } from "./client-request.ts";
 import { STATUS_CODES } from "node:http";
-
-/** Head and body up to this leave as one string, by a plain write; latin-1 keeps every byte. */
-const ONE_WRITE_BYTES_MAX = 16 * 1024;
+import { SHORT_BYTES_MAX } from "./upstream.ts";
 
 type Framing = "length" | "chunked" | "none" | "until-close";
 
@@ -43,6 +41,11 @@ export class RelayResponse {
 
   get receiver(): ClientSide | null {
     return this.#receiver;
+  }
+
+  /** Written, and not yet handed to the system: memory that is still needed. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
   }
 
   attach(receiver: ClientSide): void {
@@ -134,7 +137,7 @@ export class RelayResponse {
 
   #send(before: string, chunk: Buffer, behind: string): boolean {
     const socket = this.#socket;
-    if (chunk.length <= ONE_WRITE_BYTES_MAX && before !== "")
+    if (chunk.length <= SHORT_BYTES_MAX)
       return socket.write(before + chunk.toString("latin1") + behind, "latin1");
     if (before === "" && behind === "") return socket.write(chunk);
     socket.cork();

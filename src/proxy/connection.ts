@@ -9,11 +9,10 @@ import type { RawHeaders } from "../facts/exchange.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import { AnswerReader, type AnswerSink } from "./answer-reader.ts";
 import type { Call, Carrier } from "./call.ts";
-import type { Dial } from "./dial.ts";
+import type { Dial, Reader } from "./dial.ts";
+import type { Reading } from "./read-blocks.ts";
 import { chunkHead, lastChunk, requestText } from "./request-text.ts";
-
-/** Head and body up to this leave as one string: latin-1 keeps every byte, and a string is written without a copy of our own. */
-const ONE_WRITE_BYTES_MAX = 16 * 1024;
+import { SHORT_BYTES_MAX } from "./upstream.ts";
 
 /** What ended a connection, and what it means for the call it carried. */
 export type End =
@@ -36,13 +35,13 @@ export interface ConnectionOwner {
   onDead(connection: Connection, call: Call | null, end: End): void;
 }
 
-export class Connection implements AnswerSink, Carrier {
+export class Connection implements AnswerSink, Carrier, Reader {
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
   readonly #reader = new AnswerReader(this);
   #call: Call | null = null;
   #requestSent = true;
-  #shared = false;
+  #reading: Reading | null = null;
   #deadlineMs = 0;
   #timer: Timer | null = null;
   open = false;
@@ -55,7 +54,7 @@ export class Connection implements AnswerSink, Carrier {
 
   constructor(owner: ConnectionOwner, dial: Dial) {
     this.#owner = owner;
-    const { socket, openEvent } = dial((bytes, length, shared) => this.#onBytes(bytes, length, shared));
+    const { socket, openEvent } = dial(this);
     this.#socket = socket;
     socket.once(openEvent, () => {
       if (this.dead) return;
@@ -83,7 +82,7 @@ export class Connection implements AnswerSink, Carrier {
     const head = requestText(request);
     const socket = this.#socket;
     if (body === null || body === "streamed") socket.write(head, "latin1");
-    else if (body.length <= ONE_WRITE_BYTES_MAX) socket.write(head + body.toString("latin1"), "latin1");
+    else if (body.length <= SHORT_BYTES_MAX) socket.write(head + body.toString("latin1"), "latin1");
     else {
       socket.cork();
       socket.write(head, "latin1");
@@ -156,23 +155,30 @@ export class Connection implements AnswerSink, Carrier {
   onBody(bytes: Buffer, start: number, end: number): void {
     const call = this.#call;
     if (call === null) return;
-    if (!this.#shared) {
-      call.handler.onData(bytes.subarray(start, end));
-      return;
+    const reading = this.#reading;
+    const short = end - start <= SHORT_BYTES_MAX;
+    if (reading === null) call.handler.onData(bytes.subarray(start, end), false);
+    else if (short ? this.#reader.done : reading.lends) {
+      if (call.handler.onData(bytes.subarray(start, end), true)) reading.kept = true;
+    } else {
+      const own = Buffer.allocUnsafe(end - start);
+      bytes.copy(own, 0, start, end);
+      call.handler.onData(own, false);
     }
-    const own = Buffer.allocUnsafe(end - start);
-    bytes.copy(own, 0, start, end);
-    call.handler.onData(own);
   }
 
-  #onBytes(bytes: Buffer, length: number, shared: boolean): void {
+  get idle(): boolean {
+    return this.#call === null;
+  }
+
+  onBytes(bytes: Buffer, length: number, reading: Reading | null): void {
     if (this.dead) return;
     if (this.#call === null) {
       // Nobody asked: whatever this is, it must not answer the next request.
       this.#end({ kind: "defect", defect: "bytes behind an answer" });
       return;
     }
-    this.#shared = shared;
+    this.#reading = reading;
     const defect = this.#reader.read(bytes, length);
     if (defect !== null) this.#end({ kind: "defect", defect });
     else if (this.#reader.done) this.#answered();

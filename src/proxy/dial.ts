@@ -2,6 +2,7 @@
 
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
+import { ReadBlocks, Reading } from "./read-blocks.ts";
 
 /** PEM texts; `servername` is the name that the model's certificate is checked for, where it is not the host's. */
 export interface UpstreamTls {
@@ -25,12 +26,16 @@ export interface Dialled {
   readonly openEvent: "connect" | "secureConnect";
 }
 
-/** Called with what was read; `shared` bytes are overwritten by the next read of any connection. */
-export type OnBytes = (bytes: Buffer, length: number, shared: boolean) => void;
+/** Whoever reads a connection. */
+export interface Reader {
+  /** `reading`: whose the bytes are; null: the reader's, for good. */
+  onBytes(bytes: Buffer, length: number, reading: Reading | null): void;
+  /** No answer is under way. */
+  readonly idle: boolean;
+}
 
-export type Dial = (onBytes: OnBytes) => Dialled;
+export type Dial = (reader: Reader) => Dialled;
 
-const READ_BYTES = 64 * 1024;
 /** A model that vanished without a word while a call waits is noticed by the system's probes. */
 const SOCKET_OPTIONS = Object.freeze({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 });
 
@@ -64,20 +69,30 @@ export function createDial(options: DialOptions): Dial {
   const { secure, target } = targetOf(options.url);
   if (secure) {
     const openTls = createTlsOpener(options.tls, target, "http/1.1");
-    return (onBytes) => {
+    return (reader) => {
       const socket = openTls();
-      socket.on("data", (bytes: Buffer) => onBytes(bytes, bytes.length, false));
+      socket.on("data", (bytes: Buffer) => reader.onBytes(bytes, bytes.length, null));
       return { socket, openEvent: "secureConnect" };
     };
   }
-  // One buffer for the reads of all connections: a read is worked off before the next one begins.
-  const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
-  return (onBytes) => {
+  const blocks = new ReadBlocks();
+  return (reader) => {
+    const reading = new Reading(blocks);
+    let into = blocks.shared;
+    let last = 0;
     const callback = (length: number): boolean => {
-      onBytes(buffer, length, true);
+      last = length;
+      reading.begin();
+      reader.onBytes(into, length, reading);
       return true;
     };
+    // Asked for once at first, and after each read.
+    const buffer = (): Buffer => {
+      if (last > 0) into = reading.next(last, reader.idle);
+      return into;
+    };
     const socket = connectPlain({ ...target, ...SOCKET_OPTIONS, onread: { buffer, callback } });
+    socket.once("close", () => reading.close());
     return { socket, openEvent: "connect" };
   };
 }

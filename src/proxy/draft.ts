@@ -103,6 +103,12 @@ export class Draft {
     return now;
   }
 
+  /** Nobody reads the bodies of the sealed exchange any more. */
+  recycle(): void {
+    this.#opening.request.recycle();
+    this.#opening.response.recycle();
+  }
+
   seal(outcome: Outcome): Exchange {
     const opening = this.#opening;
     const clocks: Clocks = Object.freeze({

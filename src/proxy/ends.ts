@@ -95,6 +95,7 @@ export abstract class Ends implements Underway {
     this.#delivered = true;
     this.release();
     this.road.ended(this, this.draft.seal(outcome));
+    if (this.road.lendsBodies) this.draft.recycle();
   }
 
   /** A bug of ours ends this exchange and no other. */

@@ -64,6 +64,8 @@ export interface ProxyNeeds {
   readonly log: Log;
   /** Called exactly once per request; never throws, never blocks. */
   readonly deliver: (exchange: Exchange) => void;
+  /** `deliver` keeps no view of a body beyond its return: the memory is used again at once. Default false. */
+  readonly lendsBodies?: boolean;
 }
 
 export interface Proxy extends Part {
@@ -99,6 +101,7 @@ class HttpProxy implements Proxy, Road {
   readonly clock: Clock;
   rules: Rules = compileRules(OPENING_SNAPSHOT);
   draining = false;
+  readonly lendsBodies: boolean;
   readonly #acceptor: Acceptor;
   readonly #connections: ClientConnections;
   readonly #sessions: Sessions;
@@ -123,6 +126,7 @@ class HttpProxy implements Proxy, Road {
     this.grpc = grpc;
     this.scheme = options.tls == null ? "http" : "https";
     this.clock = needs.clock;
+    this.lendsBodies = needs.lendsBodies ?? false;
     this.complaints = new Complaints(needs.log);
     this.#connections = new ClientConnections({
       clock: needs.clock,

@@ -17,7 +17,7 @@ import { hostOfTarget, replaceHost, spendForward, upstreamTarget, type RequestHe
 import { plainLines, readResponseHead, reasonPhrase, type WaitingHead } from "./response-head.ts";
 import type { Road, Way } from "./road.ts";
 import type { Route, Rules } from "./rules.ts";
-import type { UpstreamHandler } from "./upstream.ts";
+import { SHORT_BYTES_MAX, type UpstreamHandler } from "./upstream.ts";
 
 /** Bytes of a request body gathered within one turn before it is streamed after all. */
 const COLLECT_BYTES_MAX = 256 * 1024;
@@ -198,19 +198,22 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     }
   }
 
-  onData(chunk: Buffer): void {
-    if (this.state !== "answering") return;
+  onData(chunk: Buffer, lent: boolean): boolean {
+    if (this.state !== "answering") return false;
     try {
       this.draft.responseBytes(chunk);
-      if (this.#waitingHead !== null && this.#firstChunk === null) {
+      const stays = !lent || chunk.length <= SHORT_BYTES_MAX;
+      if (stays && this.#waitingHead !== null && this.#firstChunk === null) {
         // Head, body and end often arrive together: held until the turn ends, they leave together.
         this.#firstChunk = chunk;
-        return;
+        return false;
       }
       this.flush();
       this.#write(chunk);
+      return lent && this.#response.unsentBytes > 0;
     } catch (thrown) {
       this.bug(thrown);
+      return lent;
     }
   }
 

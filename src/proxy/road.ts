@@ -39,6 +39,8 @@ export interface Road extends Way {
   readonly complaints: Complaints;
   readonly afterTurn: AfterTurn;
   readonly draining: boolean;
+  /** Whoever takes exchanges has copied what it needs of them when it returns: their bodies' memory is used again. */
+  readonly lendsBodies: boolean;
   /** Exactly once per exchange. Never throws. */
   ended(which: Underway, exchange: Exchange): void;
 }

@@ -1,12 +1,14 @@
 // A bounded copy of a body as it passes. The bytes are counted truly whatever is kept.
 
 import { MARKS_MAX, type BodyCopy } from "../facts/exchange.ts";
+import { Slabs } from "./slabs.ts";
 
 const NO_BYTES = new Uint8Array(0);
 const NOT_CAPTURED = "not-captured";
 
 /** Bytes that all copies in flight may hold together. What does not fit is not copied, and counted. */
 export class CopyBudget {
+  readonly slabs = new Slabs();
   #held = 0;
   #refused = 0;
 
@@ -45,13 +47,14 @@ export interface TapLimits {
 export class BodyTap {
   readonly #budget: CopyBudget;
   readonly #limits: TapLimits;
-  #first: Uint8Array | null = null;
-  #more: Uint8Array[] | null = null;
-  #marks: number[] | null = null;
-  /** The last chunks beyond what is copied: at least `tailBytes`, no chunk more than that takes. */
-  #tail: Uint8Array[] | null = null;
-  #tailHeld = 0;
+  #slab: Buffer | null = null;
   #kept = 0;
+  #marks: number[] | null = null;
+  /** Twice `tailBytes`: the last bytes beyond what is copied stand before `#tailEnd`. */
+  #tail: Buffer | null = null;
+  #tailEnd = 0;
+  /** What the budget counts of it. */
+  #tailHeld = 0;
   #copying: boolean;
   #total = 0;
 
@@ -61,25 +64,37 @@ export class BodyTap {
     this.#copying = limits.bodyBytesMax !== null;
   }
 
-  /** `atMs`: when it came, where that is to be kept. */
+  /** Copies: the chunk is the caller's again. `atMs`: when it came, where that is to be kept. */
   add(chunk: Uint8Array, atMs: number | null = null): void {
-    this.#total += chunk.length;
-    if (!this.#copying || chunk.length === 0) return;
-    const room = (this.#limits.bodyBytesMax ?? 0) - this.#kept;
-    if (room < chunk.length) this.#keepLast(room <= 0 ? chunk : chunk.subarray(room));
+    const { length } = chunk;
+    this.#total += length;
+    if (!this.#copying || length === 0) return;
+    const { bodyBytesMax, totalBytesMax } = this.#limits;
+    const room = (bodyBytesMax ?? 0) - this.#kept;
+    if (room < length) this.#keepLast(room <= 0 ? chunk : chunk.subarray(room));
     if (room <= 0 || !this.#copying) return;
-    const part = chunk.length <= room ? chunk : chunk.subarray(0, room);
-    if (!this.#budget.take(part.length, this.#limits.totalBytesMax)) {
+    const bytes = Math.min(length, room);
+    if (!this.#budget.take(bytes, totalBytesMax)) {
       this.#forget();
       return;
     }
-    const own = ownBytes(part);
-    if (this.#first === null) this.#first = own;
-    else {
-      (this.#more ??= []).push(own);
-      if (atMs !== null) this.#mark(atMs);
+    if (this.#slab !== null && atMs !== null) this.#mark(atMs);
+    this.#place(this.#kept + bytes).set(bytes === length ? chunk : chunk.subarray(0, bytes), this.#kept);
+    this.#kept += bytes;
+  }
+
+  /** A slab that takes `bytes`, with what has been copied so far. */
+  #place(bytes: number): Buffer {
+    const before = this.#slab;
+    if (before !== null && before.length >= bytes) return before;
+    const { slabs } = this.#budget;
+    const slab = slabs.take(bytes);
+    if (before !== null) {
+      before.copy(slab, 0, 0, this.#kept);
+      slabs.give(before);
     }
-    this.#kept += part.length;
+    this.#slab = slab;
+    return slab;
   }
 
   #mark(atMs: number): void {
@@ -92,19 +107,21 @@ export class BodyTap {
     const { tailBytes = 0, totalBytesMax } = this.#limits;
     if (tailBytes === 0) return;
     const last = part.length <= tailBytes ? part : part.subarray(part.length - tailBytes);
-    if (!this.#budget.take(last.length, totalBytesMax)) {
+    const grows = Math.min(2 * tailBytes, this.#tailEnd + last.length) - this.#tailHeld;
+    if (grows > 0 && !this.#budget.take(grows, totalBytesMax)) {
       this.#forget();
       return;
     }
-    const tail = (this.#tail ??= []);
-    // A copy where it is a piece of a long chunk: the tail must not hold what it does not keep.
-    tail.push(last.length * 2 < part.length ? Buffer.from(last) : ownBytes(last));
-    this.#tailHeld += last.length;
-    while (this.#tailHeld - (tail[0]?.length ?? 0) >= tailBytes) {
-      const gone = tail.shift()?.length ?? 0;
-      this.#tailHeld -= gone;
-      this.#budget.give(gone);
+    this.#tailHeld += Math.max(0, grows);
+    const tail = (this.#tail ??= this.#budget.slabs.take(2 * tailBytes));
+    if (this.#tailEnd + last.length > 2 * tailBytes) {
+      // What has to stay of it moves to the front.
+      const stays = tailBytes - last.length;
+      tail.copyWithin(0, this.#tailEnd - stays, this.#tailEnd);
+      this.#tailEnd = stays;
     }
+    tail.set(last, this.#tailEnd);
+    this.#tailEnd += last.length;
   }
 
   /** Counts bytes without a copy: tunnels. */
@@ -112,30 +129,32 @@ export class BodyTap {
     this.#total += bytes;
   }
 
-  #forget(): void {
+  /** What is held no longer counts against the budget. */
+  #release(): void {
     this.#budget.give(this.#kept + this.#tailHeld);
-    this.#kept = 0;
-    this.#tailHeld = 0;
-    this.#tail = null;
-    this.#marks = null;
-    this.#first = null;
-    this.#more = null;
-    this.#copying = false;
   }
 
-  /** The copy, once: what it holds no longer counts against the budget. */
+  #forget(): void {
+    this.#release();
+    this.#copying = false;
+    this.#kept = 0;
+    this.#tailHeld = 0;
+    this.#marks = null;
+    this.recycle();
+  }
+
+  /** The copy, once. Its bytes are views of memory that `recycle` takes back. */
   seal(): BodyCopy {
     const total = this.#total;
     if (!this.#copying) return Object.freeze({ bytes: NO_BYTES, total, kept: NOT_CAPTURED });
-    const first = this.#first;
-    let bytes = first ?? NO_BYTES;
-    if (first !== null && this.#more !== null) bytes = Buffer.concat([first, ...this.#more], this.#kept);
+    this.#release();
+    this.#copying = false;
+    const bytes = this.#slab?.subarray(0, this.#kept) ?? NO_BYTES;
     const kept = this.#kept === total ? "whole" : "truncated";
     const marks = this.#marks;
-    const tail = this.#tail === null ? null : Buffer.concat(this.#tail, this.#tailHeld);
-    this.#forget();
-    if (marks === null && tail === null) return Object.freeze({ bytes, total, kept });
-    const last = tail?.subarray(-(this.#limits.tailBytes ?? 0));
+    if (marks === null && this.#tail === null) return Object.freeze({ bytes, total, kept });
+    const from = Math.max(0, this.#tailEnd - (this.#limits.tailBytes ?? 0));
+    const last = this.#tail?.subarray(from, this.#tailEnd);
     return Object.freeze({
       bytes,
       total,
@@ -144,9 +163,13 @@ export class BodyTap {
       ...(last === undefined ? {} : { tail: last }),
     });
   }
-}
 
-/** The bytes themselves where they fill most of the buffer they came in, else a copy: a few bytes must not hold a whole read. */
-function ownBytes(part: Uint8Array): Uint8Array {
-  return part.buffer.byteLength <= part.length * 2 + 1024 ? part : Buffer.from(part);
+  /** Nobody reads the sealed copy any more: its memory is used for others. */
+  recycle(): void {
+    const { slabs } = this.#budget;
+    if (this.#slab !== null) slabs.give(this.#slab);
+    if (this.#tail !== null) slabs.give(this.#tail);
+    this.#slab = null;
+    this.#tail = null;
+  }
 }

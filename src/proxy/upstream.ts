@@ -24,12 +24,19 @@ export interface UpstreamRequest {
   readonly acceptsTrailers?: boolean;
 }
 
+/** Up to this, bytes leave as text (latin-1 keeps every byte): a string is written without a buffer of ours that has to stay. */
+export const SHORT_BYTES_MAX = 16 * 1024;
+
 /** What happens to one call. Nothing is called after `onEnd`, `onFailure` or an `abort`, and nothing before `send` has returned. */
 export interface UpstreamHandler {
   /** A 1xx answer other than 100 and 101. */
   onInformation(status: number, headers: RawHeaders): void;
   onHead(status: number, reason: string, headers: RawHeaders): void;
-  onData(chunk: Buffer): void;
+  /**
+   * `lent`: the chunk's memory is read into again. One of more than `SHORT_BYTES_MAX` is taken before this returns, and true says
+   * that it is still being written from; a shorter one is the answer's last, and taken, as text or copied, before `onEnd` returns.
+   */
+  onData(chunk: Buffer, lent: boolean): boolean;
   onEnd(trailers: RawHeaders): void;
   onFailure(failure: Failure): void;
   /** The streamed body can take more. */

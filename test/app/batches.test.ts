@@ -126,6 +126,19 @@ test("a batch of another process is taken whole under our next number, or droppe
   assert.equal(loss.seen, droppedFacts(loss) + batches.queuedFacts);
 });
 
+test("the memory of an adopted batch is not used again: it was never ours", () => {
+  const batches = new Batches(createLossBook(), { extraHeaders: [], queueBytesMax: 1e7 });
+  batches.adopt(batchOf(1).subarray(5));
+  const taken = batches.take();
+  assert.ok(taken !== null);
+  const before = Buffer.from(taken.bytes);
+  batches.acknowledge(taken.number, 0);
+  for (let i = 0; i < 600; i++) batches.add(exchangeOf({}));
+  batches.seal();
+  for (let i = 0; i < 600; i++) batches.add(exchangeOf({}));
+  assert.deepEqual(taken.bytes, before);
+});
+
 test("what waits behind us counts as if it waited here: bodies are shed, then facts dropped, at the source", () => {
   const loss = createLossBook();
   const batches = new Batches(loss, { extraHeaders: [], queueBytesMax: 100_000 });

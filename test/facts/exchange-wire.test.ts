@@ -4,6 +4,8 @@ import { decodeExchange, encodeExchange } from "../../src/facts/exchange-wire.ts
 import { ByteReader, ByteWriter } from "../../src/kernel/wire.ts";
 import { exchangeOf } from "../support/exchange.ts";
 
+const WHOLE = { shedBodies: false, keeps: () => true };
+
 test("an exchange survives the road unchanged", () => {
   const exchange = exchangeOf({
     target: "/v2/models/größe/infer?x=%00",
@@ -23,7 +25,7 @@ test("an exchange survives the road unchanged", () => {
     },
   });
   const out = new ByteWriter();
-  encodeExchange(out, exchange, false);
+  encodeExchange(out, exchange, WHOLE);
   const back = decodeExchange(new ByteReader(out.take()));
   assert.deepEqual(
     { ...back, request: { ...back.request, bytes: Buffer.from(back.request.bytes) } },
@@ -41,8 +43,8 @@ test("the arrival of a body's chunks and its last bytes cross too; shed, they st
   } as const;
   const exchange = exchangeOf({ response });
   const out = new ByteWriter();
-  encodeExchange(out, exchange, false);
-  encodeExchange(out, exchange, true);
+  encodeExchange(out, exchange, WHOLE);
+  encodeExchange(out, exchange, { ...WHOLE, shedBodies: true });
   const from = new ByteReader(out.take());
   const whole = decodeExchange(from).response;
   assert.deepEqual(whole.marks, response.marks);
@@ -61,8 +63,8 @@ test("what passed over a WebSocket crosses, and what was none stays none", () =>
     measured: false,
   } as const;
   const out = new ByteWriter();
-  encodeExchange(out, exchangeOf({ upgraded: true, webSocket }), false);
-  encodeExchange(out, exchangeOf(), false);
+  encodeExchange(out, exchangeOf({ upgraded: true, webSocket }), WHOLE);
+  encodeExchange(out, exchangeOf(), WHOLE);
   const from = new ByteReader(out.take());
   assert.deepEqual(decodeExchange(from).webSocket, webSocket);
   assert.equal("webSocket" in decodeExchange(from), false);
@@ -70,7 +72,7 @@ test("what passed over a WebSocket crosses, and what was none stays none", () =>
 
 test("shed bodies keep their size and say why they are gone", () => {
   const out = new ByteWriter();
-  encodeExchange(out, exchangeOf(), true);
+  encodeExchange(out, exchangeOf(), { ...WHOLE, shedBodies: true });
   const back = decodeExchange(new ByteReader(out.take()));
   assert.equal(back.response.kept, "shed");
   assert.equal(back.response.total, 2);

@@ -23,6 +23,48 @@ test("a reader gives back what a writer wrote, in order", () => {
   );
 });
 
+test("texts come back as they were, in latin-1 or beyond it, and are not read past their end", () => {
+  const text = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.string(),
+    fc.constant("größe"),
+    fc.constant("模型"),
+  );
+  fc.assert(
+    fc.property(fc.array(text, { maxLength: 30 }), (values) => {
+      const out = new ByteWriter(8);
+      out.texts(values);
+      out.u8(7);
+      const whole = out.take();
+      const from = new ByteReader(whole);
+      assert.deepEqual(
+        from.texts(),
+        values.map((value) => Buffer.from(value).toString()),
+      );
+      assert.equal(from.u8(), 7);
+      assert.throws(() => {
+        const cut = new ByteReader(whole.subarray(0, whole.length - 2));
+        cut.texts();
+        cut.u8();
+      }, RangeError);
+    }),
+  );
+});
+
+test("a buffer that was given back is written again", () => {
+  const out = new ByteWriter();
+  out.text("one");
+  const first = out.take();
+  out.recycle(first);
+  out.text("two");
+  const second = out.take();
+  out.text("three");
+  const third = out.take();
+  assert.equal(third.buffer, first.buffer);
+  assert.equal(new ByteReader(second).text(), "two");
+  assert.equal(new ByteReader(third).text(), "three");
+});
+
 test("a short buffer is refused instead of read past its end", () => {
   const out = new ByteWriter();
   out.text("prediction");

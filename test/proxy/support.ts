@@ -54,6 +54,7 @@ export async function startProxy(
     grpcUrl?: string;
     certificate?: NonNullable<ProxyOptions["tls"]>;
     deliver?: (exchange: Exchange) => void;
+    lendsBodies?: boolean;
     clock?: Clock;
   } = {},
 ): Promise<Running> {
@@ -66,7 +67,15 @@ export async function startProxy(
     warn: nothing,
     error: (fields, message) => errors.push({ fields, message }),
   };
-  const { tls = null, grpcUrl = null, certificate = null, deliver, clock = systemClock, ...rest } = options;
+  const {
+    tls = null,
+    grpcUrl = null,
+    certificate = null,
+    deliver,
+    lendsBodies = false,
+    clock = systemClock,
+    ...rest
+  } = options;
   const proxy = createProxy(
     {
       listen: { host: "127.0.0.1", port: 0 },
@@ -86,6 +95,7 @@ export async function startProxy(
         exchanges.push(exchange);
         deliver?.(exchange);
       },
+      lendsBodies,
     },
   );
   await proxy.start();

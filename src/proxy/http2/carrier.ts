@@ -109,7 +109,7 @@ export class StreamCarrier implements Carrier {
     const call = this.#call;
     if (call === null || call.over) return;
     if (this.#promised !== null) this.#promised -= chunk.length;
-    call.handler.onData(chunk);
+    call.handler.onData(chunk, false);
   }
 
   #onEnd(): void {

@@ -256,14 +256,15 @@ export class StreamExchange extends Ends implements UpstreamHandler {
     }
   }
 
-  onData(chunk: Buffer): void {
-    if (this.state !== "answering") return;
+  onData(chunk: Buffer, lent: boolean): boolean {
+    if (this.state !== "answering") return false;
     try {
       this.draft.responseBytes(chunk);
-      if (!this.#answer.write(chunk)) this.call?.pause();
+      if (!this.#answer.write(lent ? Buffer.from(chunk) : chunk)) this.call?.pause();
     } catch (thrown) {
       this.bug(thrown);
     }
+    return false;
   }
 
   onEnd(trailers: RawHeaders): void {

@@ -1,0 +1,84 @@
+// Where the connections to the upstream read into: one buffer for all, and for those that carry long answers a block each, so that
+// what was read is written on without a copy.
+
+/** Bytes of one read at most. */
+export const READ_BYTES = 64 * 1024;
+/** Connections that hold a block of their own; the others' long answers are copied. */
+const BLOCKS_MAX = 64;
+
+export class ReadBlocks {
+  /** A read into it is worked off before the next one begins, on whatever connection. */
+  readonly shared: Buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly #free: Buffer[] = [];
+  #used = 0;
+
+  /** Null: too many have one. */
+  take(): Buffer | null {
+    if (this.#used >= BLOCKS_MAX) return null;
+    this.#used++;
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES);
+  }
+
+  give(block: Buffer): void {
+    this.#used--;
+    this.#free.push(block);
+  }
+
+  /** Somebody still reads from it: it is left to the collector. */
+  lose(): void {
+    this.#used--;
+  }
+}
+
+/** One connection's reading. */
+export class Reading {
+  readonly #blocks: ReadBlocks;
+  #block: Buffer | null = null;
+  #sinceIdle = 0;
+  #inRead = false;
+  #closed = false;
+  /** What was read last is still being written: it must not be overwritten. */
+  kept = false;
+
+  constructor(blocks: ReadBlocks) {
+    this.#blocks = blocks;
+  }
+
+  /** The bytes of the read going on stay until this connection's next one, or longer if `kept` is set. */
+  get lends(): boolean {
+    return this.#block !== null;
+  }
+
+  begin(): void {
+    this.#inRead = true;
+  }
+
+  /** Where the next read goes. `length`: of the read just worked off; `idle`: it ended an answer. */
+  next(length: number, idle: boolean): Buffer {
+    this.#inRead = false;
+    this.#sinceIdle += length;
+    if (this.kept) {
+      this.kept = false;
+      this.#block = null;
+      this.#blocks.lose();
+    }
+    if (this.#closed) this.#giveBack();
+    else if (length === READ_BYTES) this.#block ??= this.#blocks.take();
+    else if (idle && this.#sinceIdle < READ_BYTES) this.#giveBack();
+    if (idle) this.#sinceIdle = 0;
+    return this.#block ?? this.#blocks.shared;
+  }
+
+  /** No read follows. */
+  close(): void {
+    this.#closed = true;
+    // Within a read its end sees to the block: its bytes may be on their way to the client.
+    if (!this.#inRead) this.#giveBack();
+  }
+
+  #giveBack(): void {
+    if (this.#block === null) return;
+    this.#blocks.give(this.#block);
+    this.#block = null;
+  }
+}
