@@ -19,6 +19,8 @@ import { responseFields } from "./fields.ts";
 /** Said before a drain: no stream is cut off by it (RFC 9113 §6.8). */
 const EVERY_STREAM = 2 ** 31 - 1;
 
+/** A head that never ends keeps its connection from closing by itself. */
+const GOODBYE_MS = 1000;
 /** Some clients go at the first word and answer no ping. */
 const ROUND_TRIP_MS = 1000;
 
@@ -48,8 +50,8 @@ function sessionOptions({ headBytesMax, headLinesMax, streamsMax }: StreamLimits
     maxOutstandingPings: 10,
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 1000,
-    streamResetBurst: RESET_BURST * 2,
-    streamResetRate: RESETS_PER_SECOND * 2,
+    streamResetBurst: RESET_BURST * 20,
+    streamResetRate: RESETS_PER_SECOND * 20,
     /** Equal names pass as they are, also where one would do. */
     strictSingleValueFields: false,
   };
@@ -146,10 +148,13 @@ export class Sessions {
   #sweep(): void {
     const { clock, limits, limited, onSweep } = this.#needs;
     const nowMs = clock.monotonicMs();
-    for (const { session, streams, idleSinceMs } of this.#open) {
-      if (streams > 0 || session.closed || nowMs - idleSinceMs <= limits.idleMs) continue;
-      limited.idle_timeout++;
-      session.close();
+    for (const connection of this.#open) {
+      const { session, streams, idleSinceMs } = connection;
+      if (streams > 0 || nowMs - idleSinceMs <= limits.idleMs) continue;
+      if (!session.closed) {
+        limited.idle_timeout++;
+        session.close();
+      } else if (nowMs - idleSinceMs > limits.idleMs + GOODBYE_MS) session.destroy();
     }
     onSweep(nowMs);
     if (this.#open.size === 0) this.stop();
