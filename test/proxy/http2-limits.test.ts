@@ -184,7 +184,9 @@ for (const [what, [limit, next]] of Object.entries(FLOODS)) {
     raw.socket.write(frame(TYPE.settings, 1, { stream: 0 }));
     raw.socket.write(Buffer.concat(Array.from({ length: 5000 }, (_, i) => next(i))));
     await eventually(() => raw.closed());
-    assert.equal(limitedBy(running, limit), 1);
+    // Resets that come faster than streams are let go are stopped as a flood.
+    const alsoFlood = limit === "stream_resets" ? limitedBy(running, "flood") : 0;
+    assert.equal(limitedBy(running, limit) + alsoFlood, 1);
     await eventually(() => running.proxy.stats().activeRequests === 0);
     assert.equal((await ask(await connectStreams(t, running.port))).status, 200);
   });
