@@ -8,8 +8,10 @@ const proxy = httpProxy.createProxyServer({
   xfwd: true,
   ws: true,
 });
+// What it throws out of its own callbacks (a header it cannot write again, say) costs that request, not the rest of the measurement.
+process.on("uncaughtException", (error) => console.error(error));
 proxy.on("error", (error, request, response) => {
-  if (typeof response.writeHead !== "function" || response.headersSent) response.destroy();
+  if (typeof response?.writeHead !== "function" || response.headersSent) response?.destroy();
   else response.writeHead(502).end();
 });
 proxy.listen(Number(listen), "127.0.0.1");

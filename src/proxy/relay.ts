@@ -208,7 +208,8 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
         this.#firstChunk = chunk;
         return false;
       }
-      this.flush();
+      if (this.#firstChunk === null) this.#writeHead();
+      else this.flush();
       this.#write(chunk);
       return lent && this.#response.unsentBytes > 0;
     } catch (thrown) {

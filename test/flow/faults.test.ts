@@ -44,7 +44,7 @@ test("an observer that is stopped makes no request wait, and goes on where it wa
     await sidecar.metricIs("outrider_observer_up", 0);
     // Those that it would hold up are among the first eight: the rest comes only if nobody waits for it.
     await further(load, 200);
-    const alone = await sidecar.metrics();
+    const alone = await sidecar.scrape();
     assert.equal(sampleSum(alone, "outrider_observer_up"), 0);
     assert.ok(sampleSum(alone, "outrider_exchanges_seen_total") > 0);
     process.kill(observer, "SIGCONT");

@@ -91,7 +91,7 @@ test("while the observer is away the traffic process's own page sums over the wo
   for (const client of clients) client.send(POST);
   for (const client of clients) await client.until(ANSWER);
   await until(async () => {
-    const text = await sidecar.metrics();
+    const text = await sidecar.scrape();
     return (
       sampleSum(text, "outrider_observer_up") === 0 &&
       sampleSum(text, "outrider_proxy_workers") === 2 &&

@@ -12,7 +12,7 @@ import { startPrometheus } from "./support/prometheus.ts";
 
 const owner = { after };
 const RUNBOOKS = "https://wiki.example.com/runbooks";
-const WAIT_MS = 120_000;
+const WAIT_MS = 300_000;
 
 interface Alert {
   readonly status: string;
@@ -60,7 +60,7 @@ test("a model server that stops and a version whose labels go wrong are told, on
     alertmanager: alertmanager.address,
   });
   const settled = 'count(job_model_version_window_metric:outrider_quality{basis="matured",window="24h"})';
-  await prometheus.queryUntil(settled, (samples) => (samples[0]?.value ?? 0) >= 15, 60_000);
+  await prometheus.queryUntil(settled, (samples) => (samples[0]?.value ?? 0) >= 15, 300_000);
   const find = (name: string, status: string): (Alert & { receiver: string }) | undefined =>
     webhook.told.find((alert) => alert.labels["alertname"] === name && alert.status === status);
 

@@ -87,7 +87,7 @@ async function start(): Promise<void> {
   passOn = receiving.url;
   const settled = 'count(job_model_version_window_metric:outrider_quality{basis="matured",window="24h"})';
   for (const prometheus of [scraping, receiving]) {
-    await prometheus.queryUntil(settled, (samples) => (samples[0]?.value ?? 0) >= 15, 90_000);
+    await prometheus.queryUntil(settled, (samples) => (samples[0]?.value ?? 0) >= 15, 300_000);
     // The last recordings look at the ones before.
     await prometheus.queryUntil(
       "job_model_version_metric:outrider_behind_previous",
@@ -139,7 +139,7 @@ const HERE =
 
 /** A scrape that took too long leaves a gap of some seconds: what is empty is asked for again for a while. */
 async function patiently(ask: () => Promise<Look>, mayBeEmpty: boolean): Promise<Look> {
-  const until = performance.now() + 40_000;
+  const until = performance.now() + 120_000;
   for (;;) {
     const answer = await ask();
     if (answer.series > 0 || mayBeEmpty || performance.now() > until) return answer;

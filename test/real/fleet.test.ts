@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { startModelServer } from "../support/model-server.ts";
 import { getJson, postJson, startSidecar, type Sidecar } from "../support/sidecar.ts";
 import { seeded } from "./support/labelled.ts";
@@ -152,6 +153,18 @@ interface Group {
   readonly extra: Readonly<Record<string, unknown>>;
 }
 
+/** Every rule has seen every replica's last scrape: several evaluations on, the numbers are the same. */
+async function settled(prometheus: Prometheus): Promise<Numbers> {
+  let before: Numbers = new Map();
+  for (let tries = 0; tries < 40; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    const now = await numbersOf(prometheus, RECORDS);
+    if (now.size > 0 && isDeepStrictEqual(now, before)) return now;
+    before = now;
+  }
+  throw new Error("the numbers do not come to rest");
+}
+
 async function runFleet(size: number, rows: readonly Row[], upstream: string): Promise<Fleet> {
   const folder = mkdtempSync(join(tmpdir(), "outrider-fleet-"));
   const config = join(folder, "outrider.yaml");
@@ -172,16 +185,15 @@ async function runFleet(size: number, rows: readonly Row[], upstream: string): P
     // Counters must be seen at 0 before the labels come.
     const total = (samples: readonly Sample[]): number => samples[0]?.value ?? 0;
     const all = `sum(${LEVEL}:outrider_predictions:sum{window="24h",basis="all"})`;
-    await prometheus.queryUntil(all, (samples) => total(samples) === rows.length, 60_000);
+    await prometheus.queryUntil(all, (samples) => total(samples) === rows.length, 180_000);
     await labelAll(sidecars, rows);
     const labelled = rows.filter(({ label }) => label !== null).length;
     const pairs = `sum(${LEVEL}:outrider_pairs:sum{window="24h",basis="all"})`;
-    await prometheus.queryUntil(pairs, (samples) => total(samples) === labelled, 60_000);
-    // Two evaluations more: every rule has seen every replica's last scrape.
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await prometheus.queryUntil(pairs, (samples) => total(samples) === labelled, 180_000);
+    const window = await settled(prometheus);
     const quality = await getJson(`${sidecars[0]?.api ?? ""}/v1/quality?window=24h`);
     return {
-      window: await numbersOf(prometheus, RECORDS),
+      window,
       arrival: await numbersOf(prometheus, ARRIVAL),
       groups: quality.body["groups"] as Group[],
     };

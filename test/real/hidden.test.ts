@@ -53,18 +53,18 @@ const MEMORY = "outrider_target_memory_usage_bytes";
 
 test(
   "a hidden Python server's CPU and memory are what it tells itself, over a restart",
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async (t) => {
     const port = await freePort();
     const upstream = `http://127.0.0.1:${port}`;
     const server = await startServer(t, port);
     const { metrics, process: sidecar } = await startHidden(t, upstream);
     const counted = async (): Promise<number> => sampleSum(await textOf(metrics), CPU, { source: "metrics" });
-    await until(async () => (await counted()) > 0, 30_000);
+    await until(async () => (await counted()) > 0);
     const [before, own] = [await counted(), Number(await textOf(`${upstream}/used`))];
     assert.ok(before <= own + 0.05, `${before} s counted, ${own} s used`);
     const burnt = Number(await textOf(`${upstream}/burn`));
-    await until(async () => (await counted()) >= before + 0.95, 30_000);
+    await until(async () => (await counted()) >= before + 0.95);
     const scrape = await textOf(metrics);
     assert.ok(sampleSum(scrape, MEMORY, { kind: "rss", source: "metrics" }) > 10e6);
     for (const absent of [
@@ -77,11 +77,11 @@ test(
     const last = await counted();
     await server.stop();
     await startServer(t, port);
-    await until(async () => (await counted()) > last, 90_000);
+    await until(async () => (await counted()) > last);
     const after = await counted();
     assert.ok(after >= last && after < burnt + 2, `${last} s before, ${after} s after`);
-    assert.equal(sampleSum(await textOf(metrics), "outrider_target_restarts_total"), 1);
-    assert.match(sidecar.output(), /model server's own \/metrics tells/);
+    await until(async () => sampleSum(await textOf(metrics), "outrider_target_restarts_total") === 1);
+    await until(() => /model server's own \/metrics tells/.test(sidecar.output()));
     t.diagnostic(
       `counted ${before.toFixed(2)} s, then ${last.toFixed(2)} s, then ${after.toFixed(2)} s after the restart`,
     );

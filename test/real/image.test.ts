@@ -72,7 +72,7 @@ function contained(
 
 function runOnce(built: Built, argv: readonly string[]): { status: number | null; output: string } {
   const { command, args } = contained(built, argv);
-  const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: 60_000 });
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", timeout: 300_000 });
   return { status, output: stdout + stderr };
 }
 
@@ -127,9 +127,8 @@ test(
     const ready = `http://127.0.0.1:${ports.telemetry}/readyz`;
     const sidecar = await start("outrider", [...image.command, ...flags], ready);
 
-    await until(
-      async () => /^outrider_store_size_bytes [1-9]/m.test(await textOf(ready.replace("readyz", "metrics"))),
-      30_000,
+    await until(async () =>
+      /^outrider_store_size_bytes [1-9]/m.test(await textOf(ready.replace("readyz", "metrics"))),
     );
     const health = image.health.map((word) => (word.includes("/readyz") ? ready : word));
     assert.equal(runOnce(built, health).status, 0, "the health check");

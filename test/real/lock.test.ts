@@ -19,7 +19,7 @@ function holder(file: string, log: string, holdMs: number): ChildProcess {
     import { appendFileSync } from "node:fs";
     import { setTimeout as sleep } from "node:timers/promises";
     import { withLock } from ${JSON.stringify(module)};
-    await withLock(${JSON.stringify(file)}, 20_000, async () => {
+    await withLock(${JSON.stringify(file)}, 120_000, async () => {
       appendFileSync(${JSON.stringify(log)}, "in ");
       await sleep(${holdMs});
       appendFileSync(${JSON.stringify(log)}, "out ");
@@ -48,5 +48,5 @@ test("a holder that is killed leaves the lock free, and a wait for one that live
   );
   child.kill("SIGKILL");
   await gone;
-  assert.equal(await withLock(file, 1000, () => Promise.resolve("mine")), "mine");
+  assert.equal(await withLock(file, 60_000, () => Promise.resolve("mine")), "mine");
 });

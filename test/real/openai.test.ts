@@ -33,7 +33,7 @@ test("chats through the sidecar are those without it, with tokens, first tokens 
   after(() => sidecar.stop());
   const chat = async (base: string): Promise<readonly Told[]> => {
     const { stdout } = await run(litellm.python, [client, `${base}/v1`, String(ROUNDS)], {
-      withinMs: 120_000,
+      withinMs: 300_000,
     });
     return JSON.parse(stdout) as Told[];
   };
@@ -57,16 +57,18 @@ test("chats through the sidecar are those without it, with tokens, first tokens 
   for (const { predictionId } of through) assert.match(predictionId ?? "", /^[0-9a-f-]{36}$/);
 
   const predictions = { model: "mock-gpt" };
-  await until(
-    async () =>
-      (await sidecar.metric("outrider_exchanges_recorded_total")) === 2 * ROUNDS + 1 &&
-      (await sidecar.metric("outrider_predictions_total", predictions)) === 2 * ROUNDS,
-    20_000,
-  );
+  await sidecar.metricIs("outrider_exchanges_recorded_total", 2 * ROUNDS + 1);
+  // The stream that was left half way may have been sent whole before the client was gone: then it is one more.
+  const predicted = async (): Promise<number> =>
+    await sidecar.metric("outrider_predictions_total", predictions);
+  await until(async () => (await predicted()) >= 2 * ROUNDS);
   const text = await sidecar.metrics();
+  const whole = sampleSum(text, "outrider_predictions_total", predictions) - 2 * ROUNDS;
+  assert.ok(whole === 0 || whole === 1, `${whole} more predictions`);
   const metric = (name: string, labels: Record<string, string> = {}): number => sampleSum(text, name, labels);
   const output = sum(through, (one) => one.tokens + one.wholeTokens);
-  assert.equal(metric("outrider_tokens_total", { direction: "output" }), output);
+  const tokens = metric("outrider_tokens_total", { direction: "output" });
+  assert.ok(tokens === output || (whole === 1 && tokens > output), `${tokens} tokens, not ${output}`);
   // The stream that was left half way counts its first token too.
   const streams = metric("outrider_time_to_first_token_seconds_count", {
     http_route: "/v1/chat/completions",

@@ -89,7 +89,15 @@ async function traffic(): Promise<void> {
     assert.equal(told.status, 200, JSON.stringify(told.body));
   }
   // Scrapes share a snapshot for half a second.
-  await new Promise((resolve) => setTimeout(resolve, 1200));
+  let before = "";
+  await until(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    const now =
+      (await sidecar.metrics()).match(/^outrider_(?:quality|label)_.*basis="all".*$/gm)?.join() ?? "";
+    const rests = now !== "" && now === before;
+    before = now;
+    return rests;
+  });
 }
 
 test("the published protobuf classes read every series of /metrics out of the OTLP, with the same value", async () => {

@@ -33,7 +33,7 @@ before(async () => {
   child.stdout.on("data", (part: Buffer) => {
     text = (text + part.toString()).slice(-20_000);
   });
-  await until(() => /status page +http/.test(text), 60_000);
+  await until(() => /status page +http/.test(text));
   api = /status page +(http:\S+)/.exec(text)?.[1] ?? "";
   const { chromium: executablePath } = await ensureChromium();
   const quiet = [
@@ -142,6 +142,6 @@ test("when the sidecar is gone, the page says since when there is no news", asyn
   const gone = new Promise((resolve) => demo?.once("close", resolve));
   demo.kill("SIGINT");
   await gone;
-  await page.getByText(/No news since/).waitFor({ timeout: 30_000 });
+  await page.getByText(/No news since/).waitFor({ timeout: 90_000 });
   await page.context().close();
 });

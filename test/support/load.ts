@@ -64,7 +64,7 @@ export async function settled(
 ): Promise<{ seen: number; recorded: number; dropped: number }> {
   let figures = { seen: 0, recorded: 0, dropped: 0 };
   await until(async () => {
-    const text = await sidecar.metrics();
+    const text = await sidecar.scrape();
     figures = {
       seen: sampleSum(text, "outrider_exchanges_seen_total"),
       recorded: sampleSum(text, "outrider_exchanges_recorded_total"),

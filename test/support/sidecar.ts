@@ -30,10 +30,13 @@ export interface Sidecar {
   readonly store: string;
   log(): string;
   observerPid(): number;
+  /** /metrics as it is. When the observer does not answer in time, it has only the relay's own families. */
+  scrape(): Promise<string>;
+  /** /metrics with the families of the observer. Throws when none comes. */
   metrics(): Promise<string>;
-  /** Sum of the family's samples that carry all of `labels`; 0 when there is none. */
+  /** Sum of the family's samples of one scrape that carry all of `labels`; 0 when there is none. */
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
-  /** Waits until that sum is `value`. A busy observer may miss a scrape: then only the relay's own families are there. */
+  /** Waits until that sum is `value`. */
   metricIs(name: string, value: number, labels?: Readonly<Record<string, string>>): Promise<void>;
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -109,8 +112,13 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     throw new Error(`the sidecar did not start: ${text}`, { cause: thrown });
   });
   const telemetry = (urls.get("metrics") ?? "").replace(/\/metrics$/, "");
-  const metrics = async (): Promise<string> => await (await request(`${telemetry}/metrics`)).body.text();
-  const metric: Sidecar["metric"] = async (name, labels) => sampleSum(await metrics(), name, labels);
+  const scrape = async (): Promise<string> => await (await request(`${telemetry}/metrics`)).body.text();
+  const metrics = async (): Promise<string> => {
+    let text = "";
+    await until(async () => sampleSum((text = await scrape()), "outrider_observer_up") === 1);
+    return text;
+  };
+  const metric: Sidecar["metric"] = async (name, labels) => sampleSum(await scrape(), name, labels);
   const gone = new Promise<number | null>((resolve) => child.once("close", (code) => resolve(code)));
   return {
     child,
@@ -125,6 +133,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
       if (pid === undefined) throw new Error("no observer runs");
       return pid;
     },
+    scrape,
     metrics,
     metric,
     metricIs: async (name, value, labels) => {

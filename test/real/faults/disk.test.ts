@@ -35,7 +35,7 @@ test("a full disk: traffic passes, labels get 503, and what was acknowledged is 
   };
   const acknowledged: string[] = [];
   for (let i = 0; i < 50; i++) await predict(`before-${i}`);
-  await until(async () => (await sidecar.metric("outrider_predictions_total")) === 50);
+  await sidecar.metricIs("outrider_predictions_total", 50);
   for (let i = 0; i < 50; i++) {
     const answer = await postJson(`${sidecar.api}/v1/labels`, { id: `before-${i}`, label: i });
     assert.equal(answer.status, 200);
@@ -67,11 +67,10 @@ test("a full disk: traffic passes, labels get 503, and what was acknowledged is 
       seen === recorded + dropped &&
       sampleSum(text, "outrider_store_write_errors_total") > 0
     );
-  }, 15_000);
+  });
   writeFileSync(join(disk, "fill"), "");
   await until(
     async () => (await postJson(`${sidecar.api}/v1/labels`, { id: "after", label: 1 })).status === 200,
-    10_000,
   );
   await sidecar.stop();
   const again = await startSidecar({ upstream: model.url, store });
@@ -109,7 +108,7 @@ test("a store on a read-only disk: traffic passes, /readyz says why, and it open
   await until(async () => (await part())?.state === "degraded");
   assert.match((await part())?.why ?? "", /read-?only/i);
   remount("rw");
-  await until(async () => (await part())?.state === "ok", 15_000);
+  await until(async () => (await part())?.state === "ok");
   await until(() => /"api":"(http:[^"]+)"/.test(sidecar.log()));
   const api = /"api":"(http:[^"]+)"/.exec(sidecar.log())?.[1] ?? "";
   assert.equal((await getJson(`${api}/v1/labels/kept`)).status, 200, "what was acknowledged is there");

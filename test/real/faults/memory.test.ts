@@ -16,37 +16,38 @@ test("an observer without memory ends, traffic does not notice, and seen = recor
   const sidecar = await startSidecar({ upstream: model.url });
   let sent = 0;
   let failed = 0;
-  let slowestMs = 0;
+  let answered = 0;
   let over = false;
   const one = async (): Promise<void> => {
     while (!over) {
-      const startedAt = performance.now();
       sent += 1;
       const answer = await request(`${sidecar.traffic}/invocations`, { method: "POST", body: '{"x":1}' });
       await answer.body.dump();
       if (answer.statusCode !== 200) failed += 1;
-      slowestMs = Math.max(slowestMs, performance.now() - startedAt);
+      answered += 1;
     }
   };
   const load = Promise.all(Array.from({ length: 8 }, one));
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await until(() => answered > 200);
   const observer = sidecar.observerPid();
   const status = readFileSync(`/proc/${observer}/status`, "utf8");
   const dataKib = Number(/VmData:\s+(\d+)/.exec(status)?.[1]);
   const limited = spawnSync("prlimit", ["--pid", String(observer), `--data=${(dataKib + 1024) * 1024}`]);
   assert.equal(limited.status, 0, String(limited.stderr));
-  await until(async () => (await sidecar.metric("outrider_observer_restarts_total")) >= 1, 30_000);
-  await until(async () => (await sidecar.metric("outrider_observer_up")) === 1, 30_000);
+  await until(async () => (await sidecar.metric("outrider_observer_restarts_total")) >= 1);
+  const whileDown = answered;
+  await sidecar.metricIs("outrider_observer_up", 1);
+  // Eight at a time: had each waited for the observer, no more than eight would have come.
+  await until(() => answered > whileDown + 100);
   over = true;
   await load;
   assert.equal(failed, 0);
-  assert.ok(slowestMs < 1500, `slowest ${slowestMs} ms`);
   await until(async () => {
     const text = await sidecar.metrics();
     const recorded = sampleSum(text, "outrider_exchanges_recorded_total");
     const dropped = sampleSum(text, "outrider_queue_dropped_total", { what: "fact" });
     return sampleSum(text, "outrider_exchanges_seen_total") === sent && recorded + dropped === sent;
-  }, 20_000);
+  });
   await sidecar.stop();
   await model.close();
 });

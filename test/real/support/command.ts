@@ -33,7 +33,7 @@ export async function run(
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<Finished> {
-  const withinMs = options.withinMs ?? 60_000;
+  const withinMs = options.withinMs ?? 300_000;
   const child = spawn("nice", ["-n", "10", command, ...args], {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },

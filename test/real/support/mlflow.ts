@@ -15,7 +15,7 @@ export interface MlflowScoring {
 }
 
 export async function startMlflowScoring(owner: Owner): Promise<MlflowScoring> {
-  const { bin } = await ensurePython();
+  const { bin, python } = await ensurePython();
   const folder = temporaryFolder(owner, "mlflow");
   const [model] = await train("train_mlflow.py", folder);
   if (model === undefined) throw new Error("train_mlflow.py told of no model");
@@ -24,12 +24,13 @@ export async function startMlflowScoring(owner: Owner): Promise<MlflowScoring> {
   const serve = ["models", "serve", "-m", join(folder, "model"), "--env-manager", "local"];
   const started = await startProcess(owner, {
     name: "mlflow models serve",
-    command: join(bin, "mlflow"),
-    args: [...serve, "--host", "127.0.0.1", "--port", String(port), "--workers", "1"],
+    // Not by its first line, which names the interpreter where it was installed: the folder may have moved since.
+    command: python,
+    args: [join(bin, "mlflow"), ...serve, "--host", "127.0.0.1", "--port", String(port), "--workers", "1"],
     env: await pythonEnvironment(),
     cwd: folder,
     readyUrl: `${url}/ping`,
-    readyWithinMs: 180_000,
+    readyWithinMs: 300_000,
   });
   return { url, port, model, process: started };
 }
@@ -46,7 +47,7 @@ export async function startMlflowTracking(
   owner: Owner,
   env: Readonly<Record<string, string>> = {},
 ): Promise<MlflowTracking> {
-  const { bin } = await ensurePython();
+  const { bin, python } = await ensurePython();
   const folder = temporaryFolder(owner, "mlflow-tracking");
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -54,12 +55,24 @@ export async function startMlflowTracking(
   const artifacts = ["--artifacts-destination", join(folder, "artifacts")];
   const started = await startProcess(owner, {
     name: "mlflow server",
-    command: join(bin, "mlflow"),
-    args: ["server", ...store, ...artifacts, "--host", "127.0.0.1", "--port", String(port), "--workers", "1"],
+    // Not by its first line, which names the interpreter where it was installed: the folder may have moved since.
+    command: python,
+    args: [
+      join(bin, "mlflow"),
+      "server",
+      ...store,
+      ...artifacts,
+      "--host",
+      "127.0.0.1",
+      "--port",
+      String(port),
+      "--workers",
+      "1",
+    ],
     env: { ...(await pythonEnvironment()), ...env },
     cwd: folder,
     readyUrl: `${url}/health`,
-    readyWithinMs: 180_000,
+    readyWithinMs: 300_000,
   });
   return { url, port, process: started };
 }

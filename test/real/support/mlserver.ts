@@ -19,7 +19,7 @@ export interface Mlserver {
 }
 
 export async function startMlserver(owner: Owner): Promise<Mlserver> {
-  const { bin } = await ensurePython();
+  const { bin, python } = await ensurePython();
   const folder = temporaryFolder(owner, "mlserver");
   const models = await train("train_mlserver.py", folder);
   const [port, grpcPort, metricsPort] = [await freePort(), await freePort(), await freePort()];
@@ -36,12 +36,13 @@ export async function startMlserver(owner: Owner): Promise<Mlserver> {
   const url = `http://127.0.0.1:${port}`;
   const started = await startProcess(owner, {
     name: "MLServer",
-    command: join(bin, "mlserver"),
-    args: ["start", repository],
+    // Not by its first line, which names the interpreter where it was installed: the folder may have moved since.
+    command: python,
+    args: [join(bin, "mlserver"), "start", repository],
     env: await pythonEnvironment(),
     cwd: folder,
     readyUrl: `${url}/v2/health/ready`,
-    readyWithinMs: 120_000,
+    readyWithinMs: 300_000,
   });
   return {
     url,

@@ -250,7 +250,6 @@ export async function startObserved(owner: Owner, options: ObservedOptions = {})
   await traffic.burst(60);
   await until(
     async () => (await sidecar.metric("outrider_window_pairs", { window: "24h", basis: "all" })) >= 200,
-    30_000,
   );
   await register(sidecar);
   traffic.begin();

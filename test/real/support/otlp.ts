@@ -64,7 +64,7 @@ export async function collect(sidecar: Sidecar, receiver: OtlpReceiver): Promise
   const from = BigInt(Date.now()) * 1_000_000n;
   const moments = (): bigint[] => [...new Set(receiver.requests.map(timeOf).filter((time) => time > from))];
   // The second collection tells that the first is whole.
-  await until(() => moments().length >= 2, 20_000);
+  await until(() => moments().length >= 2);
   const [moment] = moments();
   const bodies = receiver.requests.filter((one) => timeOf(one) === moment).map((one) => one.body);
   // Scrapes share a snapshot for half a second.

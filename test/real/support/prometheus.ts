@@ -40,7 +40,7 @@ export interface Prometheus {
   query(promql: string): Promise<readonly Sample[]>;
   /** Whether a query has data (some number that is one), and what Prometheus remarks about it. `range`: the last seconds. */
   look(promql: string, range: { readonly seconds: number; readonly step: number } | null): Promise<Look>;
-  /** Asks again until `accept` holds for the answer; throws with the last one after `withinMs` (default 20 s). */
+  /** Asks again until `accept` holds for the answer; throws with the last one after `withinMs` (default 90 s). */
   queryUntil(
     promql: string,
     accept: (samples: readonly Sample[]) => boolean,
@@ -130,7 +130,7 @@ async function look(
   const response = await fetch(`${url}/api/v1/query${range === null ? "" : "_range"}`, {
     method: "POST",
     body: new URLSearchParams({ query: promql, ...over }),
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(60_000),
   });
   const body = (await response.json()) as Answered;
   if (body.status !== "success") throw new Error(`${promql}: ${body.error ?? response.status}`);
@@ -138,7 +138,7 @@ async function look(
 }
 
 async function ask(url: string): Promise<unknown> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
+  const response = await fetch(url, { signal: AbortSignal.timeout(60_000) });
   const body = (await response.json()) as { status: string; data?: unknown; error?: string };
   if (body.status !== "success") throw new Error(`${url}: ${body.error ?? response.status}`);
   return body.data;
@@ -172,7 +172,7 @@ export async function startPrometheus(owner: Owner, options: PrometheusOptions):
     process: started,
     query,
     look: (promql, range) => look(url, promql, range),
-    queryUntil: async (promql, accept, withinMs = 20_000) => {
+    queryUntil: async (promql, accept, withinMs = 90_000) => {
       const until = performance.now() + withinMs;
       for (;;) {
         const samples = await query(promql);
@@ -210,6 +210,6 @@ export async function promtoolCheckRules(file: string): Promise<Opinion> {
 /** `promtool test rules` of one test file. */
 export async function promtoolTestRules(file: string): Promise<Opinion> {
   const { promtool } = await ensurePrometheus();
-  const { ok, output } = await run(promtool, ["test", "rules", file], { mayFail: true, withinMs: 120_000 });
+  const { ok, output } = await run(promtool, ["test", "rules", file], { mayFail: true, withinMs: 300_000 });
   return { ok, output };
 }
