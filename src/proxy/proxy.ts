@@ -9,7 +9,7 @@ import { Acceptor, type Certificate, type ListenAt } from "./accept.ts";
 import type { RelayResponse } from "./client-answer.ts";
 import { ClientConnections, LIMITS } from "./client-connections.ts";
 import type { RelayRequest } from "./client-request.ts";
-import { parseUpstreamUrl, type UpstreamTls } from "./dial.ts";
+import { checkUpstreamTls, parseUpstreamUrl, type UpstreamTls } from "./dial.ts";
 import { StreamExchange } from "./http2/exchange.ts";
 import { createStreamUpstream } from "./http2/pool.ts";
 import { Sessions, type StreamLimits } from "./http2/sessions.ts";
@@ -77,6 +77,8 @@ export interface Proxy extends Part {
   setSnapshot(snapshot: RelaySnapshot): void;
   /** Shown to clients from the next TLS handshake on. Throws when the two do not belong together. */
   setCertificate(certificate: Certificate): void;
+  /** For connections to the upstream that are opened from now on. Throws when it is none. */
+  setUpstreamTls(tls: UpstreamTls): void;
   stats(): ProxyStats;
 }
 
@@ -87,6 +89,7 @@ export function createProxy(options: ProxyOptions, needs: ProxyNeeds): Proxy {
 class HttpProxy implements Proxy, Road {
   readonly #needs: ProxyNeeds;
   readonly #upstreamOptions: UpstreamOptions;
+  #upstreamTls: UpstreamTls | null;
   readonly #underway = new Roll<Underway>();
   readonly upstream: Upstream;
   readonly upstreamName: string;
@@ -112,8 +115,10 @@ class HttpProxy implements Proxy, Road {
 
   constructor(options: ProxyOptions, needs: ProxyNeeds) {
     this.#needs = needs;
+    this.#upstreamTls = options.upstream.tls;
     this.#upstreamOptions = {
       ...options.upstream,
+      tls: () => this.#upstreamTls,
       connectTimeoutMs: options.connectTimeoutMs,
       responseTimeoutMs: options.responseTimeoutMs,
     };
@@ -171,6 +176,11 @@ class HttpProxy implements Proxy, Road {
 
   setCertificate(certificate: Certificate): void {
     this.#acceptor.setCertificate(certificate);
+  }
+
+  setUpstreamTls(tls: UpstreamTls): void {
+    checkUpstreamTls(tls);
+    this.#upstreamTls = tls;
   }
 
   stats(): ProxyStats {
