@@ -38,6 +38,7 @@ export class ClientConnections implements ConnectionOwner {
     send_timeout: 0,
     idle_timeout: 0,
     request_timeout: 0,
+    early_answer: 0,
     /** Of HTTP/2 alone: frames without end that nghttp2 stops, and streams that are begun and reset. */
     flood: 0,
     stream_resets: 0,
@@ -103,7 +104,7 @@ export class ClientConnections implements ConnectionOwner {
 
   onLate(connection: ClientConnection, late: Late, request: RelayRequest | null): void {
     this.limited[LIMITS[late]]++;
-    if (late === "idle") connection.close();
+    if (late === "idle" || late === "rest") connection.close();
     else if (late === "head") connection.sayLast(problemMessage(SLOW_HEAD, null, 408));
     else if (late === "body" && request !== null) this.#needs.onSpoiled(request, SLOW_BODY);
     else if (late === "total" && request !== null) this.#needs.onOverdue(request, OVERDUE);
@@ -139,6 +140,7 @@ export const LIMITS = Object.freeze({
   body: "body_timeout",
   send: "send_timeout",
   total: "request_timeout",
+  rest: "early_answer",
 } as const satisfies Record<Late, string>);
 
 const SLOW_HEAD: Failure = Object.freeze({
