@@ -1,7 +1,7 @@
 // The traffic process put together: relay, supervisor of the observer, telemetry listener. Start and stop, nothing else.
 
 import { randomUUID } from "node:crypto";
-import { CertificateWatch } from "./app/certificates.ts";
+import { CertificateWatch, type CertificateNeeds, type Texts } from "./app/certificates.ts";
 import { configuredHeaders, relaySnapshot } from "./app/relay-snapshot.ts";
 import { createSupervisor, type Supervisor } from "./app/supervisor.ts";
 import { createTelemetryListener, type TelemetryListener } from "./app/telemetry-listener.ts";
@@ -37,6 +37,8 @@ export interface App extends Part {
   };
   /** Resolves when the observer has first told its state (so the API's address is known), or after `withinMs`. */
   observed(withinMs: number): Promise<boolean>;
+  /** Reads the certificates again, of the listener and of the way to the model server. Never rejects: what is unusable is logged. */
+  reload(): Promise<void>;
 }
 
 class Application implements App {
@@ -46,6 +48,7 @@ class Application implements App {
   readonly #traffic: Traffic;
   readonly #supervisor: Supervisor;
   readonly #telemetry: TelemetryListener;
+  readonly #watches: CertificateWatch[] = [];
   #state: ObserverState | null = null;
   #draining = false;
   #listening = false;
@@ -145,19 +148,33 @@ class Application implements App {
       this.#traffic.stop(Math.min(remainingMs, this.#config.proxy.drainTimeoutMs)),
     );
     await this.#traffic.start();
-    this.#watchCertificate();
+    this.#watchCertificates();
     this.#listening = true;
     await this.#supervisor.start();
   }
 
-  #watchCertificate(): void {
-    const { tls } = this.#config.proxy;
-    if (tls === null) return;
+  #watchCertificates(): void {
+    const { upstream, proxy } = this.#config;
+    if (proxy.tls !== null) {
+      const { certFile, keyFile } = proxy.tls;
+      const apply = ({ cert = "", key = "" }: Texts): void => this.#traffic.setCertificate({ cert, key });
+      this.#watch({ cert: certFile, key: keyFile }, { purpose: "shown to clients", apply });
+    }
+    if (Object.keys(upstream.tlsFiles).length === 0) return;
+    const apply = (texts: Texts): void => this.#traffic.setUpstreamTls({ ...upstream.tls, ...texts });
+    this.#watch(upstream.tlsFiles, { purpose: "on the way to the model server", apply });
+  }
+
+  #watch(files: Texts, use: Pick<CertificateNeeds, "purpose" | "apply">): void {
     const { clock, log } = this.#needs;
-    const apply = (pair: { cert: string; key: string }): void => this.#traffic.setCertificate(pair);
-    const watch = new CertificateWatch(tls, { clock, log, apply });
+    const watch = new CertificateWatch(files, { clock, log, ...use });
     watch.start();
+    this.#watches.push(watch);
     this.#undo.push("certificate watch", () => watch.stop());
+  }
+
+  async reload(): Promise<void> {
+    await Promise.all(this.#watches.map((watch) => watch.reload()));
   }
 
   async observed(withinMs: number): Promise<boolean> {

@@ -1,6 +1,7 @@
 // What the traffic process and its workers send each other as JSON. It is ours, made of the same types: its outline is looked at.
 
 import { parseFields, parseNumber, parseText } from "../facts/parse-stats.ts";
+import type { UpstreamTls } from "../proxy/dial.ts";
 import type { RelaySnapshot } from "../proxy/proxy.ts";
 import type { WorkerOpening } from "./worker-road.ts";
 
@@ -17,6 +18,10 @@ export function parseSnapshot(payload: Buffer): RelaySnapshot {
 export function parseCertificate(payload: Buffer): { cert: string; key: string } {
   const fields = parseFields(JSON.parse(payload.toString()), "certificate");
   return { cert: parseText(fields["cert"]), key: parseText(fields["key"]) };
+}
+
+export function parseUpstreamTls(payload: Buffer): UpstreamTls {
+  return parseFields(JSON.parse(payload.toString()), "upstream TLS") as UpstreamTls;
 }
 
 export function parseNumberField(payload: Buffer, name: string): number {

@@ -11,7 +11,13 @@ import { Batches } from "./batches.ts";
 import { createLogger } from "./logger.ts";
 import { createLossBook, type LossBook } from "./loss.ts";
 import { Outbox } from "./outbox.ts";
-import { parseCertificate, parseNumberField, parseSnapshot, parseWorkerOpening } from "./parse-worker.ts";
+import {
+  parseCertificate,
+  parseNumberField,
+  parseSnapshot,
+  parseUpstreamTls,
+  parseWorkerOpening,
+} from "./parse-worker.ts";
 import { WORKER_FRAME, type WorkerOpening } from "./worker-road.ts";
 
 /** Descriptors that the traffic process opened for us. */
@@ -100,6 +106,7 @@ class TrafficWorker {
   onFrame(kind: number, payload: Buffer): void {
     if (kind === WORKER_FRAME.snapshot) this.#proxy.setSnapshot(parseSnapshot(payload));
     else if (kind === WORKER_FRAME.certificate) this.#proxy.setCertificate(parseCertificate(payload));
+    else if (kind === WORKER_FRAME.upstreamTls) this.#proxy.setUpstreamTls(parseUpstreamTls(payload));
     else if (kind === WORKER_FRAME.cover) void this.#cover(parseNumberField(payload, "socket"));
     else if (kind === WORKER_FRAME.held)
       this.#batches.heldBehindBytes = parseNumberField(payload, "heldBytes");

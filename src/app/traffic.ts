@@ -3,6 +3,7 @@
 import type { Config } from "../config/config.ts";
 import type { PartState } from "../facts/road.ts";
 import type { Part } from "../kernel/lifecycle.ts";
+import type { UpstreamTls } from "../proxy/dial.ts";
 import { createProxy, type ProxyNeeds, type ProxyOptions, type RelaySnapshot } from "../proxy/proxy.ts";
 import { configuredHeaders, relaySnapshot } from "./relay-snapshot.ts";
 import type { RelayFigures } from "./supervisor.ts";
@@ -14,6 +15,8 @@ export interface Traffic extends Part {
   setSnapshot(snapshot: RelaySnapshot): void;
   /** Shown to clients from the next TLS handshake on. Throws when the two do not belong together. */
   setCertificate(certificate: { readonly cert: string; readonly key: string }): void;
+  /** For connections to the model server from now on. Throws when a certificate is none. */
+  setUpstreamTls(tls: UpstreamTls): void;
   stats(): RelayFigures;
   /** Somebody takes connections. Only of workers. */
   readonly accepts?: boolean;

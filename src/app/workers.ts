@@ -7,6 +7,7 @@ import type { PartState } from "../facts/road.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import { Problem } from "../kernel/problem.ts";
+import { checkUpstreamTls, type UpstreamTls } from "../proxy/dial.ts";
 import type { ProxyOptions, RelaySnapshot } from "../proxy/proxy.ts";
 import { QUEUE_BYTES_MAX } from "./batches.ts";
 import type { RelayFigures } from "./supervisor.ts";
@@ -189,6 +190,12 @@ class TrafficWorkers implements Traffic, WorkerOwner {
     createSecureContext(certificate);
     this.#proxy = { ...this.#proxy, tls: certificate };
     this.#tellAll(WORKER_FRAME.certificate, certificate);
+  }
+
+  setUpstreamTls(tls: UpstreamTls): void {
+    checkUpstreamTls(tls);
+    this.#proxy = { ...this.#proxy, upstream: { ...this.#proxy.upstream, tls } };
+    this.#tellAll(WORKER_FRAME.upstreamTls, tls);
   }
 
   get #up(): number {

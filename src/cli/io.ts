@@ -8,6 +8,8 @@ export interface CliIo {
   readonly stdin: NodeJS.ReadableStream;
   /** Calls back at every SIGINT or SIGTERM. */
   readonly onSignal: (call: (signal: string) => void) => void;
+  /** Calls back at every SIGHUP, which ends the process unless this was called. */
+  readonly onHangup: (call: () => void) => void;
   /** Command line that starts the observer process: this program, with the word `observer`. */
   readonly observerCommand: readonly [string, ...string[]];
   /** The same for a traffic worker. */

@@ -88,6 +88,11 @@ const limits = z
     requestTimeout: duration({ max: DAY_MS })
       .prefault("0s")
       .describe("Longest time from a request's head to the end of its answer. 0s: no limit."),
+    maxStreams: integer(1, 10_000)
+      .default(128)
+      .describe(
+        "Requests at one time on one HTTP/2 connection; the client is told, and further ones are refused.",
+      ),
   })
   .transform((given) => ({
     headBytesMax: given.maxHeadSize,
@@ -97,9 +102,12 @@ const limits = z
     sendMs: given.sendTimeout,
     idleMs: given.idleTimeout,
     totalMs: given.requestTimeout,
+    streamsMax: given.maxStreams,
   }))
   .prefault({})
-  .describe("What one client connection may take, over HTTP/1.1.");
+  .describe(
+    "What one client connection may take. Over HTTP/2 the times hold for each stream, idle is a connection without streams, and a head ends at 64 KiB at the latest.",
+  );
 
 export const proxy = z
   .strictObject({

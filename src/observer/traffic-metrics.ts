@@ -10,7 +10,8 @@ const LOSSES: readonly (readonly [queue: string, what: string])[] = [
   ["worker", "fact"],
 ];
 
-export function recordTrafficStats(recorder: Recorder, stats: TrafficStats): void {
+/** `scheme`: how clients connect. */
+export function recordTrafficStats(recorder: Recorder, stats: TrafficStats, scheme: "http" | "https"): void {
   recorder.gauge("outrider_observer_up").set({}, 1);
   recorder.counter("outrider_observer_restarts_total").set({}, stats.observerRestarts);
   recorder.counter("outrider_exchanges_seen_total").set({}, stats.seen);
@@ -31,5 +32,5 @@ export function recordTrafficStats(recorder: Recorder, stats: TrafficStats): voi
   recorder.gauge("outrider_proxy_loop_delay_seconds").set({}, stats.loopDelayMs / 1000);
   recorder
     .gauge("http_server_active_requests")
-    .set({ http_request_method: "_OTHER", url_scheme: "http" }, stats.activeRequests);
+    .set({ http_request_method: "_OTHER", url_scheme: scheme }, stats.activeRequests);
 }

@@ -116,6 +116,8 @@ export class Acceptor {
     }
     const server = createTlsServer({
       ...options,
+      // A client that leaves within the handshake has left: half open is a matter of HTTP.
+      allowHalfOpen: false,
       ...tls,
       ALPNProtocols: ["h2", "http/1.1"],
       handshakeTimeout: HANDSHAKE_MS,
@@ -125,6 +127,7 @@ export class Acceptor {
     server.on("tlsClientError", () => this.#needs.onClientError());
     server.on("secureConnection", (socket: TLSSocket) => {
       socket.on("error", ignore);
+      socket.allowHalfOpen = true;
       if (socket.alpnProtocol === "h2") this.#needs.acceptHttp2(socket);
       else this.#sniff(socket);
     });

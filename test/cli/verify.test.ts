@@ -24,6 +24,7 @@ async function run(args: readonly string[], cwd: string): Promise<{ code: number
     stderr,
     stdin: new PassThrough(),
     onSignal: () => undefined,
+    onHangup: () => {},
     observerCommand: ["false"],
     workerCommand: ["false"],
   });
