@@ -20,8 +20,8 @@ export function tlsNow(source: TlsSource): UpstreamTls | null {
 }
 
 /** Throws when a certificate is none, or not that of the key. */
-export function checkUpstreamTls({ servername: _, ...pem }: UpstreamTls): void {
-  createSecureContext(pem);
+export function checkUpstreamTls(tls: UpstreamTls): void {
+  createSecureContext(tls);
 }
 
 export interface DialOptions {
