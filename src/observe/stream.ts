@@ -90,7 +90,7 @@ export function readStream(exchange: Exchange, type: string, head: BodyHead): St
     for (const event of eventsOf(Buffer.from(tail), format, true)) assembly.add(event, "left-out");
   }
   const answer = assembly.answer();
-  const whole = copied && (assembly.finished || assembly.endsSilently);
+  const whole = copied && (assembly.finished || (assembly.endsSilently && exchange.abortedBy === null));
   const generation = generationOf(exchange, assembly, {
     answer,
     head,
