@@ -17,6 +17,7 @@ import { silentLog } from "../src/kernel/log.ts";
 import { createLedger } from "../src/ledger/ledger.ts";
 import type { Ledger } from "../src/ledger/ledger.ts";
 import { createMeasure, type Measure } from "../src/measure/measure.ts";
+import { exchange } from "./ledger-rows.ts";
 import { startSidecar, stopSidecar } from "./labels.ts";
 
 const ROWS = 300_000;
@@ -80,33 +81,6 @@ function open(
   const opened = ledger.open();
   if (opened.kind !== "open") throw new Error(JSON.stringify(opened));
   return ledger;
-}
-
-function exchange(id: string, ts: number, alias: string | null): ExchangeRecord {
-  const score = (ts % 1000) / 1000;
-  const prediction = {
-    model: "credit",
-    version: "1.4.2",
-    id,
-    ts,
-    value: score > 0.5 ? "1" : "0",
-    score,
-    scores: null,
-  };
-  return {
-    id,
-    aliases: alias === null ? [] : [alias],
-    model: "credit",
-    version: "1.4.2",
-    ts,
-    traceId: "0af7651916cd43dd8448eb211c80319c",
-    method: "POST",
-    route: "/v2/models/credit/infer",
-    status: 200,
-    durationMs: 12.5,
-    ttfbMs: 11.25,
-    predictions: [{ ...prediction, slice: { region: "eu" } }],
-  };
 }
 
 function perSecond(rows: number, startedAt: number): number {

@@ -3,6 +3,7 @@
 import { benchCompare } from "./compare.ts";
 import { benchLedger, ledgerLine } from "./ledger.ts";
 import { benchLabels } from "./labels.ts";
+import { benchRetained } from "./retained.ts";
 import { RATE, benchRelay, type RelayRow } from "./relay.ts";
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -62,9 +63,21 @@ function compare(): Promise<void> {
   return Promise.resolve();
 }
 
+/** `--rows N`, `--seconds N`. */
+function option(name: string, otherwise: number): number {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? otherwise : Number(process.argv[at + 1]);
+}
+
+async function retained(): Promise<void> {
+  say("\nMany retained rows");
+  await benchRetained(option("rows", 2_000_000), option("seconds", 300));
+}
+
 const PARTS = new Map([
   ["relay", relay],
   ["ledger", ledger],
+  ["retained", retained],
   ["compare", compare],
 ]);
 

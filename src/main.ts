@@ -1,6 +1,11 @@
 // argv, environment and signals become calls. The only place that reads process.env and the only process.exit.
 
+import { setFlagsFromString } from "node:v8";
 import { runCli } from "./cli/cli.ts";
+
+// What is read lies outside V8's heap. By default every 64 MB of it ask for a full collection of a heap that has hardly changed:
+// with bodies of 64 MB that was half of the relay's CPU. So the limit of such memory grows with the heap's, as the rest does.
+setFlagsFromString("--external-memory-accounted-in-global-limit");
 
 const self = process.argv[1] ?? "";
 

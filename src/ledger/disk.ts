@@ -9,6 +9,7 @@ import type { Log } from "../kernel/log.ts";
 import { messageOf } from "../kernel/problem.ts";
 import { FILE_NAME, closeQuietly, connect } from "./file.ts";
 import type { OpenFile } from "./file.ts";
+import { writeForgotten } from "./forgotten.ts";
 import { LabelTable } from "./label-table.ts";
 import type { Shelf } from "./lookup.ts";
 import { num, one } from "./sql.ts";
@@ -50,6 +51,8 @@ export class Disk {
   #triedAtMs = Number.NEGATIVE_INFINITY;
   #trouble: Trouble | null = null;
   writeErrors = 0;
+  /** Listeners are being told: they may know half of a transaction. */
+  telling = false;
 
   constructor(needs: DiskNeeds, memory: Memory, file: OpenFile) {
     this.#needs = needs;
@@ -88,11 +91,13 @@ export class Disk {
       moved: [],
       after: [],
       changes: [],
+      forgotten: [],
     };
     try {
       file.sql.begin.run();
       const value = body(work);
       work.labels.flush();
+      writeForgotten(work);
       file.sql.setMeta.run(commits + 1, this.#memory.nextRow, this.#memory.nextSeq);
       file.sql.commit.run();
       this.#trouble = null;
@@ -113,7 +118,10 @@ export class Disk {
     this.#memory.commits++;
     for (const call of work.after) call();
     for (const change of work.changes) this.#memory.apply(change);
-    if (work.changes.length > 0) this.tell(work.changes);
+    if (work.changes.length === 0) return;
+    this.telling = true;
+    this.tell(work.changes);
+    this.telling = false;
   }
 
   /** What is on disk stays acknowledged, whatever a listener makes of it. */

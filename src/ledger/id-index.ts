@@ -22,6 +22,7 @@ export class IdIndex {
   constructor(expected = 0) {
     let slots = FIRST_SLOTS;
     while (slots * LOAD_MAX < expected) slots *= 2;
+    if (slots > LARGE_SLOTS && slots < FULL_SLOTS) slots = FULL_SLOTS;
     this.#cells = new Uint32Array(slots * 2);
     this.#mask = slots - 1;
     this.#shift = shiftFor(slots);

@@ -8,7 +8,9 @@ import { messageOf } from "../kernel/problem.ts";
 import { Disk } from "./disk.ts";
 import { FILE_NAME, openFile, quarantine } from "./file.ts";
 import { LabelJob, RecordJob } from "./jobs.ts";
+import { Checkpointer } from "./checkpoint.ts";
 import { load } from "./load.ts";
+import type { Loaded } from "./load.ts";
 import type { Shelf } from "./lookup.ts";
 import { CommitQueue } from "./queue.ts";
 import { findPredictions, findRevisions, scanRows } from "./read.ts";
@@ -81,6 +83,7 @@ interface Running {
   readonly disk: Disk;
   readonly queue: CommitQueue;
   readonly guard: ClockGuard;
+  readonly checkpointer: Checkpointer;
 }
 
 class FileLedger implements Ledger {
@@ -88,6 +91,7 @@ class FileLedger implements Ledger {
   readonly #needs: LedgerNeeds;
   #running: Running | null = null;
   #sealed = false;
+  #unchecked: string | null = null;
 
   constructor(options: LedgerOptions, needs: LedgerNeeds) {
     this.#options = options;
@@ -101,7 +105,8 @@ class FileLedger implements Ledger {
     const memory = this.#running?.memory;
     if (trouble === null && memory !== undefined) {
       const { rowCount: rows, waiting, damaged } = memory;
-      return { kind: "open", rows, waiting: waiting.size, damaged, tookMs: clock.monotonicMs() - startedAt };
+      const tookMs = clock.monotonicMs() - startedAt;
+      return { kind: "open", rows, waiting: waiting.size, damaged, unchecked: this.#unchecked, tookMs };
     }
     if (trouble?.cause !== "corrupt") return this.#refuse(trouble);
     const why = trouble.message;
@@ -122,7 +127,7 @@ class FileLedger implements Ledger {
     if (this.#running !== null) return null;
     const opened = openFile(this.#options.path);
     if (opened.kind === "trouble") return opened.trouble;
-    const { clock, log, normalise, onChanges } = this.#needs;
+    const { clock, log, normalise, onChanges, checkpointed } = this.#needs;
     const memory = new Memory({
       segmentRows: this.#options.segmentRows ?? SEGMENT_ROWS,
       residentSegments: this.#options.residentSegments ?? RESIDENT_SEGMENTS,
@@ -132,15 +137,29 @@ class FileLedger implements Ledger {
     try {
       const { sql } = opened.file;
       this.#needs.onLoading?.((key) => savedState(sql, key));
-      load({ sql, memory }, (changes) => disk.tell(changes));
+      this.#loaded(load({ sql, memory }, { onChanges: (changes) => disk.tell(changes), checkpointed }));
     } catch (thrown) {
+      checkpointed?.clear();
       disk.close();
       return troubleOf(thrown);
     }
     const { groupCommitMs, queueItemsMax = QUEUE_ITEMS_MAX, queueBytesMax = QUEUE_BYTES_MAX } = this.#options;
     const limits = { groupCommitMs, itemsMax: queueItemsMax, bytesMax: queueBytesMax };
-    this.#running = { memory, disk, queue: new CommitQueue(disk, clock, limits), guard: new ClockGuard() };
+    const queue = new CommitQueue(disk, clock, limits);
+    const changes = this.#options.checkpointChanges;
+    const checkpointer = new Checkpointer({ clock, log, checkpointed, changes }, memory, disk);
+    this.#running = { memory, disk, queue, guard: new ClockGuard(), checkpointer };
     return null;
+  }
+
+  /** A start that had to read more than it should says so. */
+  #loaded({ unchecked, reread }: Loaded): void {
+    this.#unchecked = unchecked;
+    if (this.#needs.checkpointed === undefined) return;
+    if (unchecked !== null)
+      this.#needs.log.info({ why: unchecked }, "ledger: no checkpoint is used: all rows are read");
+    if (reread > 0)
+      this.#needs.log.warn({ segments: reread }, "ledger: filters are missing or damaged: rows are read");
   }
 
   #refuse(trouble: Trouble | null): OpenResult {
@@ -158,6 +177,7 @@ class FileLedger implements Ledger {
     // Whoever fills memory faster than it is sealed pays for the sealing.
     for (let steps = 0; steps < SEAL_STEPS_OVERDUE && running.memory.rows.overdue; steps++)
       this.#seal(running);
+    if (running.checkpointer.overdue) running.checkpointer.step();
     return new Promise((resolve) => running.queue.add(new RecordJob(exchanges, mark, resolve)));
   }
 
@@ -227,9 +247,13 @@ class FileLedger implements Ledger {
     const nothing = { forgotten: 0, expired: 0, more: false, held: false, tookMs: 0, trouble: null };
     const running = this.#running;
     if (running === null) return nothing;
-    const { memory, disk, guard } = running;
+    const { memory, disk, guard, checkpointer } = running;
     if (this.#sealsNow(running)) {
       const trouble = this.#seal(running)?.message ?? null;
+      return { ...nothing, more: trouble === null, tookMs: clock.monotonicMs() - startedAt, trouble };
+    }
+    if (checkpointer.due) {
+      const trouble = checkpointer.step()?.message ?? null;
       return { ...nothing, more: trouble === null, tookMs: clock.monotonicMs() - startedAt, trouble };
     }
     if (!guard.believes(nowMs, startedAt, newestTs(memory))) return { ...nothing, held: true };
@@ -283,6 +307,7 @@ class FileLedger implements Ledger {
     const running = this.#running;
     if (running === null) return Promise.resolve();
     running.queue.flush();
+    running.checkpointer.close();
     this.#running = null;
     running.disk.close();
     return Promise.resolve();

@@ -2,24 +2,23 @@
 
 import type { Change } from "../facts/pair.ts";
 import { ABSENT_STATE, decodeAliases } from "./codec.ts";
-import type { Head } from "./codec.ts";
 import { truthOf } from "./join.ts";
 import { headsOnDisk } from "./lookup.ts";
 import type { Shelf } from "./lookup.ts";
-import { PACK_LABELS, Pack } from "./packs.ts";
-import { SHARED_ALIAS_MAX, VOID } from "./row-book.ts";
+import { readCheckpoint } from "./checkpoint.ts";
+import { CHUNK_ROWS, loadLater, loadNames, nameRow, packsFrom } from "./load-covered.ts";
+import { VOID } from "./row-book.ts";
 import { bucketKey } from "./segment.ts";
 import { Series } from "./series-book.ts";
 import { many, num, one, text } from "./sql.ts";
-import type { Cells, Sql } from "./sql.ts";
+import type { Cells } from "./sql.ts";
+import { restoreSegment } from "./stored-segments.ts";
+import type { Checkpointed } from "./types.ts";
 import { Walker, readRevisions } from "./walk.ts";
 import type { WalkedRow } from "./walk.ts";
 
-/** Few rows live at a time: more would make the young generation of the heap grow, and it does not shrink again. */
-const CHUNK_ROWS = 512;
-
-/** Fills `shelf.memory` (new and empty) and tells every stored row to `onChanges`. */
-export function load(shelf: Shelf, onChanges: (changes: readonly Change[]) => void): void {
+/** Fills `shelf.memory` (new and empty) and tells every stored row, or what no checkpoint covers. */
+export function load(shelf: Shelf, told: Told): Loaded {
   const { sql, memory } = shelf;
   const meta = one(sql.meta.get()) ?? [];
   memory.commits = num(meta[0]);
@@ -32,10 +31,28 @@ export function load(shelf: Shelf, onChanges: (changes: readonly Change[]) => vo
   for (const [id, word] of many(sql.allWords.all())) memory.words.add(num(id), text(word));
   for (const [session, batch] of many(sql.allMarks.all())) memory.marks.set(text(session), num(batch));
   loadWaiting(shelf);
-  const resident = loadSealed(shelf);
-  loadRows(shelf, loadHeads(shelf, resident), onChanges);
+  const unchecked = readCheckpoint(shelf, told.checkpointed);
+  const covered = unchecked === null ? memory.checkpoint : null;
+  const resident = loadSealed(shelf, covered !== null);
+  const heads = loadHeads(shelf, resident);
+  const reread = covered === null ? 0 : loadNames(shelf, { heads, nextRow: covered.nextRow });
+  loadRows(shelf, { heads, from: covered?.nextRow ?? 0 }, told.onChanges);
+  if (covered !== null) loadLater(shelf, covered, told.onChanges);
   memory.rows.dropEmpty();
   findLeftovers(shelf);
+  return { unchecked, reread };
+}
+
+export interface Told {
+  readonly onChanges: (changes: readonly Change[]) => void;
+  readonly checkpointed: Checkpointed | undefined;
+}
+
+export interface Loaded {
+  /** Why no checkpoint was used; null: one was. */
+  readonly unchecked: string | null;
+  /** Sealed segments whose rows had to be read all the same. */
+  readonly reread: number;
 }
 
 /** Where the resident rows begin, and labels of them. */
@@ -44,10 +61,11 @@ interface Resident {
   readonly seq: number;
 }
 
-function loadSealed({ sql, memory }: Shelf): Resident {
+function loadSealed({ sql, memory }: Shelf, isCovered: boolean): Resident {
   let first = 0;
   for (const [segment, buckets, names] of many(sql.allSealed.all())) {
-    memory.rows.addSealed(num(segment), num(buckets), num(names));
+    const sealed = memory.rows.addSealed(num(segment), num(buckets), num(names));
+    if (isCovered) restoreSegment(sql, sealed);
     first = Math.max(first, num(segment) + 1);
   }
   const span = many(sql.allSpans.all()).find(([segment]) => num(segment) >= first);
@@ -140,25 +158,16 @@ function loadHeads({ sql }: Shelf, resident: Resident): Heads {
   return heads;
 }
 
-/** Packs that may hold revisions of later keys. */
-function* packsFrom(sql: Sql, seq: number): Generator<Pack> {
-  for (let last = seq - PACK_LABELS; ;) {
-    const chunk = many(sql.packsAfter.all(last, CHUNK_ROWS / PACK_LABELS));
-    for (const cells of chunk) {
-      last = num(cells[0]);
-      const pack = Pack.decode(cells);
-      if (pack !== null) yield pack;
-    }
-    if (chunk.length < CHUNK_ROWS / PACK_LABELS) return;
-  }
-}
-
-function loadRows(shelf: Shelf, heads: Heads, onChanges: (changes: readonly Change[]) => void): void {
+function loadRows(
+  shelf: Shelf,
+  { heads, from }: { readonly heads: Heads; readonly from: number },
+  onChanges: (changes: readonly Change[]) => void,
+): void {
   const { sql, memory } = shelf;
   const span = one(sql.rowSpan.get()) ?? [];
   if (typeof span[0] !== "number") return;
   const walker = new Walker(shelf);
-  for (let last = span[0] - 1; ;) {
+  for (let last = Math.max(from, span[0]) - 1; ;) {
     const chunk = many(sql.predictionsAfter.all(last, CHUNK_ROWS));
     const changes = loadChunk(shelf, { chunk, walker, heads });
     for (const change of changes) memory.apply(change);
@@ -199,21 +208,14 @@ function loadChunk(shelf: Shelf, { chunk, walker, heads }: Chunk): Change[] {
   for (const { stored, head, prediction } of rows) {
     const { row, cells } = stored;
     const seq = headAt(row);
-    memory.rows.append(row, num(cells[5]), prediction === null ? VOID : seq);
-    if (stored.pos === 0) nameRow(shelf, head, decodeAliases(cells[10]));
+    if (!memory.rows.isRestored(row)) {
+      memory.rows.append(row, num(cells[5]), prediction === null ? VOID : seq);
+      if (stored.pos === 0) nameRow(shelf, head, decodeAliases(cells[10]));
+    }
     if (prediction === null) continue;
     changes.push({ kind: "predicted", row, prediction });
     const after = seq > 0 ? truthOf(revisions?.get(seq) ?? null) : null;
     if (after !== null) changes.push({ kind: "truth", row, prediction, before: null, after });
   }
   return changes;
-}
-
-function nameRow({ memory, sql }: Shelf, head: Head, aliases: readonly string[]): void {
-  memory.rows.name(memory.hash(head.id), head.row);
-  for (const alias of aliases) {
-    const hash = memory.hash(alias);
-    if (memory.rows.isSealed(head.row) || !memory.rows.crowded(hash, sql, SHARED_ALIAS_MAX))
-      memory.rows.name(hash, head.row);
-  }
 }

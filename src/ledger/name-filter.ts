@@ -19,6 +19,18 @@ export class NameFilter {
     return this.#words.byteLength;
   }
 
+  /** As it is stored. */
+  encode(): Uint8Array {
+    return new Uint8Array(this.#words.buffer);
+  }
+
+  /** From what was stored of a filter for as many names; false: it was not. */
+  fill(bytes: Uint8Array): boolean {
+    if (bytes.length !== this.#words.byteLength) return false;
+    new Uint8Array(this.#words.buffer).set(bytes);
+    return true;
+  }
+
   add(hash: number): void {
     const base = Math.floor((hash * this.#blocks) / 2 ** 32) * WORDS_PER_BLOCK;
     let bits = mix(hash);

@@ -65,8 +65,27 @@ export class RowBook {
   }
 
   /** Tells, while loading, that a segment's names are on disk. */
-  addSealed(number: number, buckets: number, names: number): void {
-    this.#begin(number, { names, buckets });
+  addSealed(number: number, buckets: number, names: number): Segment {
+    return this.#begin(number, { names, buckets });
+  }
+
+  /** Segments whose names are on disk, in no order. */
+  sealed(): Segment[] {
+    return this.#newestFirst.filter((segment) => segment.sealed);
+  }
+
+  resident(): Segment[] {
+    return this.#newestFirst.filter((segment) => !segment.sealed);
+  }
+
+  /** The segment of a number, begun when it is not there. */
+  residentAt(number: number): Segment {
+    return this.#segmentFor(number * this.#options.segmentRows);
+  }
+
+  /** The row is known without having been read. */
+  isRestored(row: number): boolean {
+    return this.#segmentOf(row)?.restored === true;
   }
 
   hasSegment(number: number): boolean {

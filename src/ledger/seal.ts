@@ -4,6 +4,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Segment, Sealing } from "./segment.ts";
 import { bucketKey } from "./segment.ts";
+import { dropNames, storeSegment } from "./stored-segments.ts";
 import type { Work } from "./work.ts";
 
 const STEP_MS = 6;
@@ -30,12 +31,19 @@ export function sealStep(work: Work, clock: Clock): void {
   const heads = writeHeads(work, segment, { sealing, isOver });
   const written =
     heads < work.memory.rows.segmentRows ? sealing.written : writeBuckets(work, segment, isOver);
-  const isWhole = written === sealing.buckets && heads === work.memory.rows.segmentRows;
-  if (isWhole) work.sql.addSealed.run(segment.number, sealing.buckets, sealing.names);
+  // A step of its own: filter and rows are 2 MB.
+  const isWhole = sealing.written === sealing.buckets && heads === work.memory.rows.segmentRows;
+  if (isWhole) {
+    storeSegment(work.sql, segment);
+    dropNames(work.sql, segment.number);
+    work.sql.addSealed.run(segment.number, sealing.buckets, sealing.names);
+  }
   work.after.push(() => {
     sealing.heads = heads;
     sealing.written = written;
-    if (isWhole) segment.seal();
+    if (!isWhole) return;
+    segment.seal();
+    Object.assign(segment.stored, { filter: true, live: true });
   });
 }
 
@@ -79,6 +87,9 @@ function dropPieces(work: Work, segment: number): void {
   }
   const { segmentRows } = work.memory.rows;
   work.sql.dropHeads.run(segment * segmentRows, (segment + 1) * segmentRows - 1);
+  dropNames(work.sql, segment);
+  work.sql.dropFilter.run(segment);
+  work.sql.dropLive.run(segment);
   work.sql.dropSealed.run(segment);
   work.sql.dropSpan.run(segment);
   work.after.push(() => work.memory.rows.emptied.shift());

@@ -1,5 +1,6 @@
 // A run of rows as memory knows it: resident (names and newest revisions in typed arrays), or sealed (both on disk, a filter here).
 
+import { type Archive, archiveInto } from "../kernel/archive.ts";
 import { IdIndex } from "./id-index.ts";
 import { NameFilter } from "./name-filter.ts";
 import { one } from "./sql.ts";
@@ -56,6 +57,12 @@ export class Segment {
   readonly maxTs: Float64Array;
   readonly live: Uint32Array;
   liveTotal = 0;
+  /** What of a sealed segment is on disk as it is here, beside the names. */
+  readonly stored = { filter: false, live: false };
+  /** Filter and rows came from the disk: its rows need not be read. */
+  restored = false;
+  /** Names of rows before this offset are on disk, while it is resident. */
+  namedTo = 0;
 
   constructor(number: number, rows: number, from: { names: number; buckets: number | null }) {
     this.number = number;
@@ -72,6 +79,43 @@ export class Segment {
       buckets === null
         ? null
         : { buckets, filter: new NameFilter(names), exists: new Uint8Array(Math.ceil(rows / 8)) };
+  }
+
+  /** null: it is resident. */
+  get filter(): NameFilter | null {
+    return this.#sealed?.filter ?? this.sealing?.filter ?? null;
+  }
+
+  /** Which rows exist, and the times of the blocks: as it will be once sealed. */
+  archiveLive(io: Archive): void {
+    const exists = io.bytes(this.#sealed?.exists ?? this.#existing());
+    if (io.reading) this.#exist(exists);
+    const live = Float64Array.from(this.live);
+    for (const array of [this.minTs, this.maxTs, live]) archiveInto(io, array);
+    if (!io.reading) return;
+    this.live.set(live);
+    this.liveTotal = live.reduce((sum, rows) => sum + rows, 0);
+  }
+
+  #exist(exists: Uint8Array): void {
+    if (this.#sealed !== null) {
+      this.#sealed.exists.set(exists);
+      return;
+    }
+    for (let offset = 0; offset < this.#rows; offset++) {
+      if (!hasBit(exists, offset)) continue;
+      this.#reach(offset);
+      this.#heads[offset] = 0;
+    }
+  }
+
+  /** Of a resident segment: pairs of hash and offset, from the first that is not on disk until `end`. */
+  namesUntil(end: number): Uint32Array {
+    const pairs: number[] = [];
+    this.#index?.within(0, HASHES, (hash, offset) => {
+      if (offset >= this.namedTo && offset < end) pairs.push(hash, offset);
+    });
+    return Uint32Array.from(pairs);
   }
 
   get sealed(): boolean {
@@ -110,6 +154,7 @@ export class Segment {
   forget(row: number): void {
     const offset = row - this.base;
     if (this.head(row) === ABSENT) return;
+    this.stored.live = false;
     if (this.#sealed !== null) clearBit(this.#sealed.exists, offset);
     else this.#heads[offset] = ABSENT;
     const block = Math.floor(offset / BLOCK_ROWS);
@@ -133,6 +178,11 @@ export class Segment {
   /** The revision that holds is (also) kept on disk. */
   keepsOnDisk(row: number): boolean {
     return this.#sealed !== null || (this.sealing !== null && row - this.base < this.sealing.heads);
+  }
+
+  /** Room for so many names, before the first one: names that come in the order of their hashes would crowd a small index. */
+  expectNames(names: number): void {
+    if (this.#index?.size === 0) this.#index = new IdIndex(names);
   }
 
   name(hash: number, row: number): void {
@@ -186,12 +236,16 @@ export class Segment {
   seal(): void {
     if (this.sealing === null) return;
     const { buckets, filter } = this.sealing;
-    const exists = new Uint8Array(Math.ceil(this.#rows / 8));
-    for (const [offset, head] of this.#heads.entries()) if (head !== ABSENT) setBit(exists, offset);
-    this.#sealed = { buckets, filter, exists };
+    this.#sealed = { buckets, filter, exists: this.#existing() };
     this.#index = null;
     this.#heads = new Float64Array(0);
     this.sealing = null;
+  }
+
+  #existing(): Uint8Array {
+    const exists = new Uint8Array(Math.ceil(this.#rows / 8));
+    for (const [offset, head] of this.#heads.entries()) if (head !== ABSENT) setBit(exists, offset);
+    return exists;
   }
 }
 

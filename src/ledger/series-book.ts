@@ -1,5 +1,6 @@
 // One entry per (model, version): its number on disk, and how many of its rows wait for a label, by hour.
 
+import { type Archive, ArchiveError, archiveMap, numberKey } from "../kernel/archive.ts";
 import type { Change } from "../facts/pair.ts";
 import type { SeriesStats } from "./types.ts";
 
@@ -51,6 +52,23 @@ export class Series {
       this.labelled--;
       this.#wait(ts, 1);
     }
+  }
+
+  archive(io: Archive): void {
+    this.rows = io.number(this.rows);
+    this.labelled = io.number(this.labelled);
+    this.firstTs = io.number(this.firstTs);
+    this.lastTs = io.number(this.lastTs);
+    archiveMap(io, this.#unlabelled, { key: numberKey(io), value: (rows) => io.number(rows ?? 0) });
+  }
+
+  /** Forgets its rows. */
+  clear(): void {
+    this.rows = 0;
+    this.labelled = 0;
+    this.firstTs = Number.POSITIVE_INFINITY;
+    this.lastTs = Number.NEGATIVE_INFINITY;
+    this.#unlabelled.clear();
   }
 
   /** Counts the hours that fell behind `horizonTs` since the last call; those behind it at the first call are history. */
@@ -110,6 +128,17 @@ export class SeriesBook {
 
   apply(change: Change): void {
     this.find(change.prediction.model, change.prediction.version)?.apply(change);
+  }
+
+  /** What is counted of the series that are here already. */
+  archive(io: Archive): void {
+    const all = this.all();
+    const size = io.number(all.length);
+    for (let i = 0; i < size; i++) {
+      const series = this.#byId.get(io.number(all[i]?.id ?? 0));
+      if (series === undefined) throw new ArchiveError("a series is not known");
+      series.archive(io);
+    }
   }
 
   all(): Series[] {

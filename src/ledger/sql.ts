@@ -4,7 +4,7 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 
 export const APPLICATION_ID = 0x4f757472; // "Outr"
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /** A row as an array of columns. */
 export type Cells = readonly SQLOutputValue[];
@@ -22,12 +22,25 @@ export type Cells = readonly SQLOutputValue[];
  * sealed      segments whose names are on disk: in `buckets` pieces, by the hash seeded with meta.seed
  * bucket      key: segment * 65536 + bucket; names: pairs of hash and row offset, 32 bits each, little-endian
  * head        labelled row of a segment that is sealed (or being sealed) -> the revision that holds
+ * filter      sealed segment -> its Bloom filter; live: which of its rows exist, and the times of its blocks (see stored-segments)
+ * name        key: segment * 2^21 + offset; names of the rows from there until another offset, while the segment is resident
+ * checkpoint  what the rows before next_row and the revisions before next_seq added up to, in pieces of a generation (see
+ *             checkpoint); forgotten: rows that were forgotten since, by transaction
  */
 const SEGMENTS = `
 CREATE TABLE span (segment INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE TABLE sealed (segment INTEGER PRIMARY KEY, buckets INTEGER NOT NULL, names INTEGER NOT NULL);
 CREATE TABLE bucket (key INTEGER PRIMARY KEY, names BLOB NOT NULL);
 CREATE TABLE head (row INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
+`;
+const CHECKPOINTS = `
+CREATE TABLE filter (segment INTEGER PRIMARY KEY, crc INTEGER NOT NULL, bits BLOB NOT NULL);
+CREATE TABLE live (segment INTEGER PRIMARY KEY, crc INTEGER NOT NULL, bits BLOB NOT NULL);
+CREATE TABLE name (key INTEGER PRIMARY KEY, until INTEGER NOT NULL, crc INTEGER NOT NULL, pairs BLOB NOT NULL);
+CREATE TABLE checkpoint (one INTEGER PRIMARY KEY, commits INTEGER NOT NULL, next_row INTEGER NOT NULL,
+  next_seq INTEGER NOT NULL, generation INTEGER NOT NULL, pieces INTEGER NOT NULL, crc INTEGER NOT NULL);
+CREATE TABLE piece (key INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+CREATE TABLE forgotten (commits INTEGER PRIMARY KEY, rows BLOB NOT NULL);
 `;
 const PACKS = "CREATE TABLE pack (seq INTEGER PRIMARY KEY, labels BLOB NOT NULL);";
 const SEED = "abs(random() % 4294967296)";
@@ -36,6 +49,7 @@ const SEED = "abs(random() % 4294967296)";
 export const MIGRATIONS: Readonly<Record<number, string>> = {
   1: `ALTER TABLE meta ADD COLUMN seed INTEGER NOT NULL DEFAULT 0; UPDATE meta SET seed = ${SEED}; ${SEGMENTS}`,
   2: PACKS,
+  3: CHECKPOINTS,
 };
 
 export const SCHEMA = `
@@ -44,6 +58,7 @@ CREATE TABLE meta (one INTEGER PRIMARY KEY, commits INTEGER NOT NULL, next_row I
 INSERT INTO meta VALUES (1, 0, 1, 1, ${SEED});
 ${SEGMENTS}
 ${PACKS}
+${CHECKPOINTS}
 CREATE TABLE series (id INTEGER PRIMARY KEY, model TEXT NOT NULL, version TEXT NOT NULL);
 CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE prediction (
@@ -85,10 +100,13 @@ const TEXTS = {
   addPrediction: "INSERT INTO prediction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
   prediction: `SELECT ${PREDICTION} FROM prediction WHERE row = ?`,
   predictionsAfter: `SELECT ${PREDICTION} FROM prediction WHERE row > ? ORDER BY row LIMIT ?`,
+  namesBetween:
+    "SELECT row, pos, n, series, id, ts, aliases FROM prediction WHERE row BETWEEN ? AND ? ORDER BY row",
   predictionsBetween: `SELECT ${PREDICTION} FROM prediction WHERE row BETWEEN ? AND ? ORDER BY row`,
   predictionsOf: `SELECT ${PREDICTION} FROM prediction WHERE row IN (${Array.from({ length: ROWS_TOGETHER }, () => "?").join(", ")})`,
   exchange: "SELECT trace, route, status, duration, ttfb FROM prediction WHERE row = ?",
-  rowSpan: "SELECT min(row), max(row) FROM prediction",
+  // Both at once would read all rows.
+  rowSpan: "SELECT (SELECT min(row) FROM prediction), (SELECT max(row) FROM prediction)",
   dropPredictions: "DELETE FROM prediction WHERE row BETWEEN ? AND ?",
 
   addLabel: `INSERT INTO label VALUES ${LABEL_VALUES}`,
@@ -118,6 +136,25 @@ const TEXTS = {
   headsBetween: "SELECT row, seq FROM head WHERE row BETWEEN ? AND ?",
   setHead: "INSERT OR REPLACE INTO head VALUES (?, ?)",
   dropHeads: "DELETE FROM head WHERE row BETWEEN ? AND ?",
+
+  filter: "SELECT bits, crc FROM filter WHERE segment = ?",
+  setFilter: "INSERT OR REPLACE INTO filter VALUES (?, ?, ?)",
+  dropFilter: "DELETE FROM filter WHERE segment = ?",
+  live: "SELECT bits, crc FROM live WHERE segment = ?",
+  setLive: "INSERT OR REPLACE INTO live VALUES (?, ?, ?)",
+  dropLive: "DELETE FROM live WHERE segment = ?",
+  names: "SELECT key, until, pairs, crc FROM name WHERE key BETWEEN ? AND ? ORDER BY key",
+  setNames: "INSERT OR REPLACE INTO name VALUES (?, ?, ?, ?)",
+  dropNames: "DELETE FROM name WHERE key BETWEEN ? AND ?",
+  checkpoint: "SELECT commits, next_row, next_seq, generation, pieces, crc FROM checkpoint",
+  setCheckpoint: "INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?, ?, ?, ?)",
+  dropCheckpoint: "DELETE FROM checkpoint",
+  piece: "SELECT bytes FROM piece WHERE key = ?",
+  setPiece: "INSERT OR REPLACE INTO piece VALUES (?, ?)",
+  dropPieces: "DELETE FROM piece WHERE key BETWEEN ? AND ?",
+  allForgotten: "SELECT rows FROM forgotten ORDER BY commits",
+  addForgotten: "INSERT INTO forgotten VALUES (?, ?)",
+  dropForgotten: "DELETE FROM forgotten",
 
   addWaiting: "INSERT INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
   waiting: `SELECT ${WAITING} FROM waiting WHERE seq = ?`,
@@ -153,6 +190,26 @@ type LabelStatement =
   | "setPack"
   | "dropPack";
 
+type CheckpointStatement =
+  | "filter"
+  | "setFilter"
+  | "dropFilter"
+  | "live"
+  | "setLive"
+  | "dropLive"
+  | "names"
+  | "setNames"
+  | "dropNames"
+  | "checkpoint"
+  | "setCheckpoint"
+  | "dropCheckpoint"
+  | "piece"
+  | "setPiece"
+  | "dropPieces"
+  | "allForgotten"
+  | "addForgotten"
+  | "dropForgotten";
+
 /** Prepares everything at once: a file that lacks a table is found out here. */
 export function prepareSql(db: DatabaseSync): Sql {
   const prepare = (text: string): StatementSync => db.prepare(text, { returnArrays: true });
@@ -161,6 +218,7 @@ export function prepareSql(db: DatabaseSync): Sql {
     commit: prepare(TEXTS.commit),
     rollback: prepare(TEXTS.rollback),
     ...prepareLabels(prepare),
+    ...prepareCheckpoints(prepare),
     meta: prepare(TEXTS.meta),
     setMeta: prepare(TEXTS.setMeta),
     allSeries: prepare(TEXTS.allSeries),
@@ -171,6 +229,7 @@ export function prepareSql(db: DatabaseSync): Sql {
     addPrediction: prepare(TEXTS.addPrediction),
     prediction: prepare(TEXTS.prediction),
     predictionsAfter: prepare(TEXTS.predictionsAfter),
+    namesBetween: prepare(TEXTS.namesBetween),
     predictionsBetween: prepare(TEXTS.predictionsBetween),
     predictionsOf: prepare(TEXTS.predictionsOf),
     exchange: prepare(TEXTS.exchange),
@@ -221,6 +280,29 @@ function prepareLabels(prepare: Prepare): Pick<Sql, LabelStatement> {
     packsAfter: prepare(TEXTS.packsAfter),
     setPack: prepare(TEXTS.setPack),
     dropPack: prepare(TEXTS.dropPack),
+  };
+}
+
+function prepareCheckpoints(prepare: Prepare): Pick<Sql, CheckpointStatement> {
+  return {
+    filter: prepare(TEXTS.filter),
+    setFilter: prepare(TEXTS.setFilter),
+    dropFilter: prepare(TEXTS.dropFilter),
+    live: prepare(TEXTS.live),
+    setLive: prepare(TEXTS.setLive),
+    dropLive: prepare(TEXTS.dropLive),
+    names: prepare(TEXTS.names),
+    setNames: prepare(TEXTS.setNames),
+    dropNames: prepare(TEXTS.dropNames),
+    checkpoint: prepare(TEXTS.checkpoint),
+    setCheckpoint: prepare(TEXTS.setCheckpoint),
+    dropCheckpoint: prepare(TEXTS.dropCheckpoint),
+    piece: prepare(TEXTS.piece),
+    setPiece: prepare(TEXTS.setPiece),
+    dropPieces: prepare(TEXTS.dropPieces),
+    allForgotten: prepare(TEXTS.allForgotten),
+    addForgotten: prepare(TEXTS.addForgotten),
+    dropForgotten: prepare(TEXTS.dropForgotten),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Change } from "../facts/pair.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { decodeWaiting } from "./codec.ts";
 import type { Revision } from "./codec.ts";
+import { noteForgotten } from "./forgotten.ts";
 import { holding, truthOf } from "./join.ts";
 import type { Block } from "./row-book.ts";
 import { many, num } from "./sql.ts";
@@ -146,8 +147,9 @@ function forget(work: Work, exchange: Exchange, gone: Change[]): number {
   const last = first.head.row + first.head.n - 1;
   work.sql.dropPredictions.run(first.head.row, last);
   const isStored = work.memory.rows.keepsOnDisk(first.head.row);
-  for (const { stored, prediction } of exchange) {
+  for (const { stored, head, prediction } of exchange) {
     const revision = holding(work, stored.row);
+    noteForgotten(work, { stored, head, prediction }, revision);
     if (revision !== null) dropChain(work, revision);
     work.after.push(() => work.memory.rows.forget(stored.row));
     if (prediction === null) continue;

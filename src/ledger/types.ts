@@ -3,6 +3,7 @@
 import type { LabelEvent, LabelOutcome, LabelRevision } from "../facts/label.ts";
 import type { Change, Truth } from "../facts/pair.ts";
 import type { ExchangeRecord, Prediction, Value } from "../facts/prediction.ts";
+import type { Archive } from "../kernel/archive.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 
@@ -23,6 +24,8 @@ export interface LedgerOptions {
   readonly segmentRows?: number;
   /** Full segments whose names stay in memory; older ones are sealed by and by. Default: 2. */
   readonly residentSegments?: number;
+  /** A checkpoint is written after so many changes, and at a close after a sixty-fourth of them. Default: 131,072. */
+  readonly checkpointChanges?: number;
   /** What may wait to be written; beyond it calls are refused as `busy`. Defaults: 262,144 items, 64 MiB. */
   readonly queueItemsMax?: number;
   readonly queueBytesMax?: number;
@@ -32,7 +35,19 @@ export type Normalised =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly message: string; readonly code?: string };
 
+/** What listeners make of the changes, so that a start need not tell every stored row again. */
+export interface Checkpointed {
+  /** What wrote it, and by which rules: a checkpoint of another name is not read. */
+  readonly name: string;
+  /** Their state to the checkpoint, or from it; throws when it does not fit. */
+  readonly archive: (io: Archive) => void;
+  /** After that: they know of no change. */
+  readonly clear: () => void;
+}
+
 export interface LedgerNeeds {
+  /** Absent: every start tells all rows. */
+  readonly checkpointed?: Checkpointed;
   readonly clock: Clock;
   readonly log: Log;
   /**
@@ -42,7 +57,10 @@ export interface LedgerNeeds {
   readonly normalise: (model: string, label: Value) => Normalised;
   /** By `open()`, before the first stored row is told: what was saved under a key (`saveState`), so that rows find what is known of them. */
   readonly onLoading?: (saved: (key: string) => string | null) => void;
-  /** After each commit, in commit order; by `open()` for every stored row (predicted, then its truth). Must not throw. */
+  /**
+   * After each commit, in commit order; by `open()` for every stored row (predicted, then its truth), or, from a checkpoint on,
+   * for what it does not cover: rows, changed truths, forgotten rows. Must not throw.
+   */
   readonly onChanges: (changes: readonly Change[]) => void;
 }
 
@@ -62,6 +80,8 @@ export type OpenResult =
       readonly waiting: number;
       /** Rows that could not be decoded and were left out. */
       readonly damaged: number;
+      /** Why no checkpoint was used, and every row was read; null: one was. */
+      readonly unchecked: string | null;
       readonly tookMs: number;
     }
   /** What stood in the way was moved to `file`; the ledger is open and new. */

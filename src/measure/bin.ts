@@ -1,5 +1,6 @@
 // One set of rows: how many predictions and labels it holds, and the task's sums over the labelled ones.
 
+import { type Archive, archiveFlag } from "../kernel/archive.ts";
 import type { Components, Evaluation, Totals, TotalsKind, Yardstick } from "./totals.ts";
 
 /** What one row does to a bin. */
@@ -8,6 +9,11 @@ export interface Step {
   /** Not 0: the pair that the yardstick read last comes in or goes out. */
   readonly pairs: -1 | 0 | 1;
 }
+
+export const PREDICTED: Step = { predictions: 1, pairs: 0 };
+export const UNPREDICTED: Step = { predictions: -1, pairs: 0 };
+export const PAIRED: Step = { predictions: 0, pairs: 1 };
+export const UNPAIRED: Step = { predictions: 0, pairs: -1 };
 
 const UNRESOLVED: Evaluation = Object.freeze({
   metrics: Object.freeze({}),
@@ -96,6 +102,13 @@ export class Bin {
     if (this.#yardstick === null) return NO_COMPONENTS;
     this.#components ??= this.#ownOf(this.#yardstick).components(this.#labeled);
     return this.#components;
+  }
+
+  archive(io: Archive): void {
+    this.#predictions = io.number(this.#predictions);
+    this.#labeled = io.number(this.#labeled);
+    if (archiveFlag(io, this.#totals !== null) && this.#yardstick !== null)
+      this.#ownOf(this.#yardstick).archive(io);
   }
 
   /** Gives back borrowed memory; call before dropping it. */

@@ -3,6 +3,7 @@
 import type { ModelSpec } from "../facts/model.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import { canonicalClass } from "../kernel/classes.ts";
+import { type Archive, archiveInto } from "../kernel/archive.ts";
 import { invariant } from "../kernel/problem.ts";
 import type { RankedCounts } from "./auc.ts";
 import { evaluateBinary, type ScoreView } from "./binary-metrics.ts";
@@ -156,6 +157,20 @@ class BinaryTotals implements Totals {
     };
   }
 
+  archive(io: Archive): void {
+    this.#tp = io.number(this.#tp);
+    this.#fp = io.number(this.#fp);
+    this.#fn = io.number(this.#fn);
+    this.#tn = io.number(this.#tn);
+    this.#scored = io.number(this.#scored);
+    if (this.#scores === null) return;
+    this.#scores.archive(io);
+    this.#squared.archive(io);
+    this.#logLoss.archive(io);
+    this.#bins.archive(io);
+    archiveInto(io, this.#buckets);
+  }
+
   release(): void {
     this.#scores?.release();
   }
@@ -227,6 +242,10 @@ class BinaryYardstick implements Yardstick {
     pair.squared = miss * miss;
     pair.logLoss = logLossOf(pair.actual === POSITIVE ? score : 1 - score);
     return true;
+  }
+
+  archive(): void {
+    // Nothing is kept here from pair to pair.
   }
 
   create(kind: TotalsKind): Totals {

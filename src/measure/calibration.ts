@@ -1,6 +1,7 @@
 // Calibration: do scores of 0.7 come true in 70 of 100 cases? Counts and exact sums in ten bins, mergeable and retractable.
 
 import type { MetricInterval } from "../facts/group.ts";
+import { type Archive, archiveFlag, archiveInto } from "../kernel/archive.ts";
 import { ExactSum } from "./exact-sum.ts";
 import { intervalOf } from "./intervals.ts";
 import type { Sign } from "./totals.ts";
@@ -44,6 +45,14 @@ export class CalibrationBins {
       this.#positives[bin] = (this.#positives[bin] ?? 0) + sign * (other.#positives[bin] ?? 0);
       const scores = other.#scores[bin];
       if (scores !== undefined) this.#sumOf(bin).merge(scores, sign);
+    }
+  }
+
+  archive(io: Archive): void {
+    archiveInto(io, this.#rows);
+    archiveInto(io, this.#positives);
+    for (let bin = 0; bin < BINS; bin++) {
+      if (archiveFlag(io, this.#scores[bin] !== undefined)) this.#sumOf(bin).archive(io);
     }
   }
 

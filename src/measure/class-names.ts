@@ -1,5 +1,6 @@
 // Class names as small numbers, so that a confusion matrix is a map of numbers. Bounded: labels are foreign text.
 
+import { type Archive, archiveTexts } from "../kernel/archive.ts";
 import { OTHER_CLASS } from "./totals.ts";
 
 /** Names beyond the configured ones; further ones share `_OTHER`. */
@@ -24,6 +25,15 @@ export class ClassNames {
     this.#ids.set(name, id);
     this.#names.push(name);
     return id;
+  }
+
+  archive(io: Archive): void {
+    const names = new Set(this.#names);
+    archiveTexts(io, names);
+    if (!io.reading) return;
+    this.#ids.clear();
+    this.#names.length = 0;
+    for (const name of names) this.idOf(name);
   }
 
   nameOf(id: number): string {

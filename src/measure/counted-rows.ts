@@ -1,5 +1,6 @@
 // A pane of a task whose metrics need more than sums: it only says that there are rows, which are then read one by one.
 
+import type { Archive } from "../kernel/archive.ts";
 import { invariant } from "../kernel/problem.ts";
 import type { Components, Evaluation, Sign, Totals } from "./totals.ts";
 
@@ -30,6 +31,10 @@ export class CountedRows implements Totals {
 
   components(): Components {
     return { regression: null, classification: null };
+  }
+
+  archive(io: Archive): void {
+    this.#rows = io.number(this.#rows);
   }
 
   release(): void {

@@ -1,6 +1,7 @@
 // How long labels take, and how many will come at all: what is told from labelled rows alone is too short and too few,
 // because the slow ones are still missing. Kaplan-Meier counts the rows that still wait.
 
+import { type Archive, archiveInto, archiveNullable } from "../kernel/archive.ts";
 import { FINE_TIERS, TieredBins } from "./tiered-bins.ts";
 
 const FIRST_MS = 1000;
@@ -101,6 +102,17 @@ export class DelayBook {
     this.#ages.change(ts, (bin) => {
       bin.open -= sign;
     });
+  }
+
+  archive(io: Archive): void {
+    archiveInto(io, this.#delays);
+    this.#ages.archive(io, (bin) => {
+      bin.rows = io.number(bin.rows);
+      bin.open = io.number(bin.open);
+    });
+    this.#labels = io.number(this.#labels);
+    this.#open = io.number(this.#open);
+    this.#lagBound = archiveNullable(io, this.#lagBound);
   }
 
   /** As of `at` (Unix ms); after `horizonMs` no more labels are expected. */

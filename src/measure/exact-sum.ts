@@ -1,6 +1,7 @@
 // Sums of doubles without any rounding: mergeable, retractable, the same whatever the order. Shewchuk's expansions
 // (J. R. Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997), as Python's math.fsum uses them.
 
+import { type Archive, archiveBigint, archiveInto } from "../kernel/archive.ts";
 import { ratio, toUnits, UNIT_BITS } from "./exact-rational.ts";
 
 /** From here on an addend goes to whole-number arithmetic, so that no partial sum can overflow (2^970). */
@@ -86,6 +87,13 @@ export class ExactSum {
     return this.value() / count;
   }
 
+  archive(io: Archive): void {
+    archiveInto(io, this.#quick);
+    const parts = io.float64s(Float64Array.from(this.#parts));
+    this.#large = archiveBigint(io, this.#large);
+    if (io.reading) this.#parts.splice(0, this.#parts.length, ...parts);
+  }
+
   /** All but #large: non-overlapping, by increasing magnitude, no zeros. */
   #expansion(): number[] {
     const parts = [...this.#parts];
@@ -158,6 +166,11 @@ export class ExactSquares {
   merge(other: ExactSquares, sign: 1 | -1): void {
     this.#sum.merge(other.#sum, sign);
     this.#units += sign === 1 ? other.#units : -other.#units;
+  }
+
+  archive(io: Archive): void {
+    this.#sum.archive(io);
+    this.#units = archiveBigint(io, this.#units);
   }
 
   /** The exact sum in units of 2^-2148. */

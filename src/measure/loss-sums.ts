@@ -1,6 +1,7 @@
 // A loss per row, summed exactly: its mean, and how sure the mean is.
 
 import type { MetricInterval } from "../facts/group.ts";
+import type { Archive } from "../kernel/archive.ts";
 import { ExactSum } from "./exact-sum.ts";
 import { logInterval } from "./intervals.ts";
 import type { Sign } from "./totals.ts";
@@ -18,6 +19,11 @@ export class LossSums {
   merge(other: LossSums, sign: Sign): void {
     this.#sum.merge(other.#sum, sign);
     this.#squares.merge(other.#squares, sign);
+  }
+
+  archive(io: Archive): void {
+    this.#sum.archive(io);
+    this.#squares.archive(io);
   }
 
   value(): number {

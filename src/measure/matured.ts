@@ -5,6 +5,7 @@
 
 import type { Prediction } from "../facts/prediction.ts";
 import type { Truth } from "../facts/pair.ts";
+import { type Archive, archiveNullable } from "../kernel/archive.ts";
 import { Bin } from "./bin.ts";
 import { type ReadRows, type RowBudget, RowsAhead } from "./rows-ahead.ts";
 import type { Yardstick } from "./totals.ts";
@@ -51,6 +52,12 @@ export class MaturedSet {
     this.#source = source;
     this.#upperAhead = new RowsAhead(source.read);
     this.#panes = source.lengthsMs.map(() => ({ lower: 0, ahead: new RowsAhead(source.read) }));
+  }
+
+  /** Without the totals, which the series have. */
+  archive(io: Archive): void {
+    this.#upper = archiveNullable(io, this.#upper);
+    for (const pane of this.#panes) pane.lower = io.number(pane.lower);
   }
 
   /** Whether a row of this time counts in a window; to be asked for every change, of which it must know. */

@@ -3,8 +3,8 @@
 
 import type { Group } from "../facts/group.ts";
 import type { ModelSpec } from "../facts/model.ts";
-import type { Change, Truth } from "../facts/pair.ts";
-import type { Prediction } from "../facts/prediction.ts";
+import type { Change } from "../facts/pair.ts";
+import { type Archive, archiveMap, archiveSame, archiveTexts, textKey } from "../kernel/archive.ts";
 import { createArrival } from "./arrival.ts";
 import { createBinaryYardstick } from "./binary.ts";
 import { createMulticlassYardstick } from "./multiclass.ts";
@@ -28,6 +28,8 @@ import type {
 import { compareTracks, DIFFERENCES_MAX } from "./verify.ts";
 import type { BinVisitor, News } from "./track-types.ts";
 import { VersionTrack } from "./version-track.ts";
+import { compareNames, compareText } from "./order.ts";
+import { horizonOf, tell } from "./stored-rows.ts";
 import { parseWindow, type Window } from "./windows.ts";
 
 interface ModelTrack {
@@ -45,7 +47,6 @@ interface Measured {
 }
 
 const DEFAULT_WINDOWS = ["1h", "24h", "7d", "all"];
-const LABEL_HORIZON_MS = 7 * 86_400_000;
 const SERIES_MAX = 200;
 const EXACT_SCORES_MAX = 1_000_000;
 /** Rows that a question may read for matured windows, and a step of catching up. About a quarter of a second. */
@@ -58,6 +59,7 @@ const REFUSED_MAX = 1000;
 
 class RunningMeasure implements Measure {
   readonly #needs: MeasureNeeds;
+  readonly #exactScoresMax: number;
   readonly #purse: ExactPurse;
   readonly #limit: SeriesLimit;
   readonly #models = new Map<string, ModelTrack>();
@@ -67,7 +69,8 @@ class RunningMeasure implements Measure {
 
   constructor(options: MeasureOptions, needs: MeasureNeeds) {
     this.#needs = needs;
-    this.#purse = { left: options.exactScoresMax ?? EXACT_SCORES_MAX };
+    this.#exactScoresMax = options.exactScoresMax ?? EXACT_SCORES_MAX;
+    this.#purse = { left: this.#exactScoresMax };
     this.#lastAt = options.asOf === undefined ? null : Math.floor(options.asOf);
     this.#limit = new SeriesLimit(options.seriesMax ?? SERIES_MAX, () => this.#tracks());
   }
@@ -255,6 +258,32 @@ class RunningMeasure implements Measure {
     return { series: used, droppedSlices, refusedVersions, unfitLabels };
   }
 
+  archive(io: Archive): void {
+    this.#limit.archive(io);
+    const modelOf = (known: ModelTrack | undefined, name: string): ModelTrack => {
+      const model = known ?? this.#begin(name);
+      archiveSame(io, JSON.stringify(model.spec), `how the model ${name} is measured`);
+      model.yardstick?.archive(io);
+      archiveTexts(io, model.refused);
+      const trackOf = (track: VersionTrack | undefined, version: string): VersionTrack => {
+        const own = track ?? this.#createTrack(model, { version, at: this.#lastAt, arrival: null });
+        own.archive(io);
+        return own;
+      };
+      archiveMap(io, model.versions, { key: textKey(io), value: trackOf });
+      return model;
+    };
+    archiveMap(io, this.#models, { key: textKey(io), value: modelOf });
+  }
+
+  clear(): void {
+    this.#last = null;
+    for (const track of this.#tracks()) track.release();
+    this.#models.clear();
+    this.#limit.clear();
+    this.#purse.left = this.#exactScoresMax;
+  }
+
   *#tracks(): Iterable<VersionTrack> {
     for (const { versions } of this.#models.values()) yield* versions.values();
   }
@@ -320,19 +349,25 @@ class RunningMeasure implements Measure {
       model.refused.add(version);
       return undefined;
     }
-    const { name, yardstick, windows, spec } = model;
-    const track = new VersionTrack({
+    const track = this.#createTrack(model, { version, at, arrival: first.arrival });
+    model.versions.set(version, track);
+    return track;
+  }
+
+  #createTrack(
+    { name, yardstick, windows, spec }: ModelTrack,
+    { version, at, arrival }: { version: string; at: number | null; arrival: ArrivalTotals | null },
+  ): VersionTrack {
+    return new VersionTrack({
       version,
       windows,
       yardstick,
-      arrival: first.arrival ?? createArrival(spec),
+      arrival: arrival ?? createArrival(spec),
       labelHorizonMs: horizonOf(spec),
       read: (range, visit) => this.#needs.scan({ model: name, version, ...range }, visit),
       limit: this.#limit,
       at,
     });
-    model.versions.set(version, track);
-    return track;
   }
 
   #forget(model: ModelTrack, track: VersionTrack): void {
@@ -342,40 +377,11 @@ class RunningMeasure implements Measure {
   }
 }
 
-/** A stored row with the truth that holds. */
-function tell(track: VersionTrack, of: { row: number; prediction: Prediction; truth: Truth | null }): void {
-  const { row, prediction, truth } = of;
-  track.apply({ kind: "predicted", row, prediction }, "known");
-  if (truth === null) return;
-  track.apply({ kind: "truth", row, prediction, before: null, after: truth }, "known");
-}
-
-/** When no more labels are expected: silence that means a value ends the waiting too. */
-function horizonOf(spec: ModelSpec | null): number {
-  if (spec === null) return LABEL_HORIZON_MS;
-  return Math.max(spec.labelHorizonMs, spec.absentMeans?.afterMs ?? 0);
-}
-
 interface Answered {
   readonly model: string;
   readonly version: string;
   /** Share of the predictions that will have a label. */
   readonly expected: number | null;
-}
-
-interface Named {
-  readonly model: string;
-  readonly version: string;
-  readonly slice: string;
-}
-
-function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
-}
-
-function compareNames(a: Named, b: Named): number {
-  return compareText(a.model, b.model) || compareText(a.version, b.version) || compareText(a.slice, b.slice);
 }
 
 export function createMeasure(options: MeasureOptions, needs: MeasureNeeds): Measure {

@@ -3,6 +3,7 @@
 import type { ModelSpec } from "../facts/model.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import { canonicalClass } from "../kernel/classes.ts";
+import { type Archive, archiveMap, numberKey } from "../kernel/archive.ts";
 import { invariant } from "../kernel/problem.ts";
 import { logLossOf } from "./binary.ts";
 import { ClassNames } from "./class-names.ts";
@@ -134,6 +135,14 @@ class MulticlassTotals implements Totals {
     };
   }
 
+  archive(io: Archive): void {
+    archiveMap(io, this.#cells, { key: numberKey(io), value: (count) => io.number(count ?? 0) });
+    this.#logLoss.archive(io);
+    this.#brier.archive(io);
+    this.#scored = io.number(this.#scored);
+    for (const histogram of this.#scores ?? []) histogram.archive(io);
+  }
+
   release(): void {
     for (const histogram of this.#scores ?? []) histogram.release();
   }
@@ -194,6 +203,10 @@ class MulticlassYardstick implements Yardstick {
     pair.logLoss = logLossOf(pair.scores[pair.side] ?? 0);
     for (const [i, score] of pair.scores.entries()) pair.squared += (score - (i === pair.side ? 1 : 0)) ** 2;
     return true;
+  }
+
+  archive(io: Archive): void {
+    this.#rules.names.archive(io);
   }
 
   create(kind: TotalsKind): Totals {

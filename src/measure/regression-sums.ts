@@ -1,5 +1,6 @@
 // Regression: the exact sums that every regression metric and interval follows from.
 
+import type { Archive } from "../kernel/archive.ts";
 import { ratio, UNIT_BITS } from "./exact-rational.ts";
 import { ExactSquares, ExactSum, squareInto, type Square } from "./exact-sum.ts";
 import type { Sign } from "./totals.ts";
@@ -129,6 +130,19 @@ export class RegressionSums {
     this.relativeOverflow += sign * other.relativeOverflow;
     this.weightedOverflow += sign * other.weightedOverflow;
     this.zeroTargets += sign * other.zeroTargets;
+  }
+
+  archive(io: Archive): void {
+    const { over, under, squared, relative, relativeSquared, label, labelSize, weighted, moments } = this;
+    const sums = [over, under, squared, relative, relativeSquared, label, labelSize, weighted, ...moments];
+    for (const sum of sums) sum.archive(io);
+    this.labelSquared.archive(io);
+    this.infinite = io.number(this.infinite);
+    this.overflow = io.number(this.overflow);
+    this.momentOverflow = io.number(this.momentOverflow);
+    this.relativeOverflow = io.number(this.relativeOverflow);
+    this.weightedOverflow = io.number(this.weightedOverflow);
+    this.zeroTargets = io.number(this.zeroTargets);
   }
 
   /** The sum of |error|. */

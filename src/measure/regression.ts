@@ -2,6 +2,7 @@
 
 import type { ModelSpec } from "../facts/model.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
+import type { Archive } from "../kernel/archive.ts";
 import { invariant } from "../kernel/problem.ts";
 import { CountedRows } from "./counted-rows.ts";
 import { spreadOf } from "./order-statistics.ts";
@@ -87,6 +88,12 @@ class RegressionTotals implements Totals {
     };
   }
 
+  archive(io: Archive): void {
+    this.#sums.archive(io);
+    this.#errors.archive(io);
+    this.#labels.archive(io);
+  }
+
   release(): void {
     // The histograms have a purse of their own.
   }
@@ -112,6 +119,10 @@ class RegressionYardstick implements Yardstick {
     if (kind === "pane") return new CountedRows();
     const spreads = { errors: createHistogram(), labels: createHistogram() };
     return new RegressionTotals(this.#pair, this.#offset, spreads);
+  }
+
+  archive(): void {
+    // Nothing is kept here from pair to pair.
   }
 
   arrive(arrival: ArrivalTotals): void {

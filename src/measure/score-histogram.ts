@@ -2,6 +2,7 @@
 // then buckets on the leading bits of the double, coarser by one bit whenever there are too many. A label can be taken back.
 
 import { bucketEnd, MANTISSA_BITS, sharedBits, truncate } from "./float-bits.ts";
+import type { Archive } from "../kernel/archive.ts";
 import { invariant } from "../kernel/problem.ts";
 import { KeyIndex } from "./key-index.ts";
 
@@ -118,6 +119,30 @@ export class ScoreHistogram {
   release(): void {
     this.#limits.purse.left += this.#borrowed;
     this.#borrowed = 0;
+  }
+
+  archive(io: Archive): void {
+    const { sides } = this.#shape;
+    const order = this.#sort();
+    const counts = new Int32Array(order.length * sides);
+    for (const [at, slot] of order.entries())
+      counts.set(this.#counts.subarray(slot * sides, (slot + 1) * sides), at * sides);
+    const column = (of: Float64Array): Float64Array => Float64Array.from(order, (slot) => of[slot] ?? 0);
+    this.#bits = io.number(this.#bits);
+    const borrowed = io.number(this.#borrowed);
+    const keys = io.float64s(column(this.#keys));
+    const read = io.int32s(counts);
+    const firsts = this.isExact ? new Float64Array(0) : io.float64s(column(this.#firsts));
+    if (!io.reading) return;
+    this.#limits.purse.left -= borrowed;
+    this.#borrowed = borrowed;
+    this.#counts = new Int32Array(FIRST_SLOTS * sides);
+    this.#keys = new Float64Array(FIRST_SLOTS).fill(Number.NaN);
+    this.#firsts = new Float64Array(this.isExact ? 0 : FIRST_SLOTS);
+    for (const [at, key] of keys.entries()) {
+      const slot = this.#slotOf(key, firsts[at] ?? 0);
+      this.#counts.set(read.subarray(at * sides, (at + 1) * sides), slot * sides);
+    }
   }
 
   columns(): Columns {

@@ -1,5 +1,7 @@
 // How many series (a version, or one slice of it) are measured at all: slices make room for versions, never the reverse.
 
+import type { Archive } from "../kernel/archive.ts";
+
 /** A version that could give up a slice. */
 export interface SliceOwner {
   /** Predictions of its smallest slice; null when it has none. */
@@ -29,6 +31,18 @@ export class SeriesLimit {
 
   get refusedVersions(): number {
     return this.#refusedVersions;
+  }
+
+  archive(io: Archive): void {
+    this.#used = io.number(this.#used);
+    this.#droppedSlices = io.number(this.#droppedSlices);
+    this.#refusedVersions = io.number(this.#refusedVersions);
+  }
+
+  clear(): void {
+    this.#used = 0;
+    this.#droppedSlices = 0;
+    this.#refusedVersions = 0;
   }
 
   admitSlice(): boolean {

@@ -1,9 +1,10 @@
 // What is kept of one series, a version as a whole or one slice of it: a bin per window, and pairs on their way to them.
 
+import type { Archive } from "../kernel/archive.ts";
 import type { Bin } from "./bin.ts";
 import type { Gatherer } from "./gatherer.ts";
 import type { MaturedShare } from "./matured.ts";
-import type { Share } from "./sliding.ts";
+import type { Share, SlidingWindow } from "./sliding.ts";
 
 export interface Series {
   readonly slice: string;
@@ -19,6 +20,13 @@ export interface Series {
 export function binsOf(series: Series, windows: number): Bin[] {
   const shares = [...series.shares, ...series.matured];
   return [series.all, ...shares.flatMap(({ total }, i) => ((windows & (2 << i)) === 0 ? [] : [total]))];
+}
+
+/** Nothing may be on its way. */
+export function archiveSeries(io: Archive, series: Series, sliding: readonly SlidingWindow[]): void {
+  series.all.archive(io);
+  for (const [place, share] of series.shares.entries()) sliding[place]?.archiveShare(io, share);
+  for (const { total } of series.matured) total.archive(io);
 }
 
 export function releaseSeries(series: Series): void {

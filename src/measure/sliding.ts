@@ -6,6 +6,7 @@
 
 import type { Truth } from "../facts/pair.ts";
 import type { Prediction } from "../facts/prediction.ts";
+import { type Archive, archiveMap, archiveNullable, numberKey } from "../kernel/archive.ts";
 import { Bin, type Step } from "./bin.ts";
 import type { Yardstick } from "./totals.ts";
 import type { Window } from "./windows.ts";
@@ -91,6 +92,21 @@ export class SlidingWindow {
 
   createShare(): Share {
     return { total: new Bin(this.#yardstick, "total"), panes: new Map(), last: null };
+  }
+
+  archive(io: Archive): void {
+    this.#edge = archiveNullable(io, this.#edge);
+    this.#floor = io.number(this.#floor);
+  }
+
+  archiveShare(io: Archive, share: Share): void {
+    share.total.archive(io);
+    const paneOf = (known: Bin | undefined): Bin => {
+      const pane = known ?? new Bin(this.#yardstick, "pane");
+      pane.archive(io);
+      return pane;
+    };
+    archiveMap(io, share.panes, { key: numberKey(io), value: paneOf });
   }
 
   /** Whether the totals hold rows of this time. */
@@ -267,8 +283,15 @@ export class SlidingWindow {
   }
 }
 
+const NO_NAMES: readonly string[] = [];
+/** The slice met last: a row asks several times, and rows of one slice share it. */
+let lastSlice: { readonly slice: object; readonly names: readonly string[] } | null = null;
+
 /** The slices of a prediction as series names, `name=value`. */
-export function sliceNames(prediction: Prediction): string[] {
-  if (prediction.slice === null) return [];
-  return Object.entries(prediction.slice).map(([name, value]) => `${name}=${value}`);
+export function sliceNames({ slice }: Prediction): readonly string[] {
+  if (slice === null) return NO_NAMES;
+  if (lastSlice?.slice === slice) return lastSlice.names;
+  const names = Object.entries(slice).map(([name, value]) => `${name}=${value}`);
+  lastSlice = { slice, names };
+  return names;
 }

@@ -3,6 +3,8 @@
 // A row lies in the first tier whose floor is not above its time. Floors move up with the clock, and what falls below one
 // is merged into the next tier; a row is therefore found again by its time alone, and can be taken back.
 
+import { type Archive, archiveMap, numberKey } from "../kernel/archive.ts";
+
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
@@ -104,6 +106,19 @@ export class TieredBins<T> {
     for (const { bins, stepMs } of this.#tiers) {
       for (const [at, bin] of bins) visit(bin, at * stepMs, (at + 1) * stepMs);
     }
+  }
+
+  archive(io: Archive, each: (bin: T) => void): void {
+    const binOf = (known: T | undefined): T => {
+      const bin = known ?? this.#kind.create();
+      each(bin);
+      return bin;
+    };
+    for (const tier of this.#tiers) {
+      tier.floor = io.number(tier.floor);
+      archiveMap(io, tier.bins, { key: numberKey(io), value: binOf });
+    }
+    this.#last = null;
   }
 
   get size(): number {

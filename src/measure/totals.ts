@@ -2,6 +2,7 @@
 
 import type { MetricInterval } from "../facts/group.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
+import type { Archive } from "../kernel/archive.ts";
 import type { ExactPurse } from "./score-histogram.ts";
 
 export type Sign = 1 | -1;
@@ -80,6 +81,8 @@ export interface Totals {
   /** `labeled`: how many pairs it holds. */
   evaluate(labeled: number): Evaluation;
   components(labeled: number): Components;
+  /** To a checkpoint, or, newly made, from one. */
+  archive(io: Archive): void;
   /** Gives back borrowed memory; call before dropping it. */
   release(): void;
 }
@@ -92,6 +95,8 @@ export interface Yardstick {
   /** Looks at a pair; true when it fits the task. The pair is then added with `Totals.add` until the next `read`. */
   read(prediction: Prediction, truth: Value): boolean;
   create(kind: TotalsKind): Totals;
+  /** What its totals refer to; before them. */
+  archive(io: Archive): void;
   /** Counts the pair last read in the arrival-time totals. */
   arrive(arrival: ArrivalTotals): void;
 }

@@ -4,6 +4,7 @@ import type { Basis, Group } from "../facts/group.ts";
 import type { ModelSpec } from "../facts/model.ts";
 import type { Change, Truth } from "../facts/pair.ts";
 import type { Prediction } from "../facts/prediction.ts";
+import type { Archive } from "../kernel/archive.ts";
 import type { DelayFigures } from "./delays.ts";
 import type { ArrivalTotals, Components } from "./totals.ts";
 
@@ -138,4 +139,11 @@ export interface Measure {
    */
   verify(at: number): Verification;
   counters(): MeasureCounters;
+  /**
+   * Everything measured, to a checkpoint, or from one into a measure that holds nothing. Throws an ArchiveError when it was
+   * measured by another specification; then `clear` must be called.
+   */
+  archive(io: Archive): void;
+  /** Forgets everything. */
+  clear(): void;
 }

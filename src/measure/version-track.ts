@@ -2,21 +2,18 @@
 
 import type { Change, Truth } from "../facts/pair.ts";
 import type { Prediction } from "../facts/prediction.ts";
-import { Bin, type Step } from "./bin.ts";
+import { type Archive, archiveMap, archiveNullable, archiveTexts, textKey } from "../kernel/archive.ts";
+import { Bin, PAIRED, PREDICTED, type Step, UNPAIRED, UNPREDICTED } from "./bin.ts";
 import { DelayBook, type DelayFigures } from "./delays.ts";
 import { MaturedSet, type Start } from "./matured.ts";
 import { Gatherer } from "./gatherer.ts";
-import { binsOf, releaseSeries, type Series } from "./series.ts";
+import { archiveSeries, binsOf, releaseSeries, type Series } from "./series.ts";
 import type { RowBudget } from "./rows-ahead.ts";
 import type { SliceOwner } from "./series-limit.ts";
 import { type Share, sliceNames, SlidingWindow, type TimedWindow } from "./sliding.ts";
 import type { ArrivalTotals } from "./totals.ts";
 import type { Answering, BinVisitor, MaturedGap, NamedBin, News, TrackSetup } from "./track-types.ts";
 
-const PREDICTED: Step = { predictions: 1, pairs: 0 };
-const UNPREDICTED: Step = { predictions: -1, pairs: 0 };
-const PAIRED: Step = { predictions: 0, pairs: 1 };
-const UNPAIRED: Step = { predictions: 0, pairs: -1 };
 /** Refused slices that are remembered; beyond, no further slice of the version is begun. */
 const REFUSED_MAX = 1000;
 
@@ -81,10 +78,6 @@ export class VersionTrack implements SliceOwner {
 
   get lastLabelReceivedAt(): number | null {
     return this.#lastLabelReceivedAt;
-  }
-
-  get seriesCount(): number {
-    return 1 + this.#slices.size;
   }
 
   apply(change: Change, news: News): void {
@@ -171,6 +164,25 @@ export class VersionTrack implements SliceOwner {
     }
   }
 
+  archive(io: Archive): void {
+    this.#settle();
+    this.#unfit = io.number(this.#unfit);
+    this.#firstTs = io.number(this.#firstTs);
+    this.#lastTs = io.number(this.#lastTs);
+    this.#lastLabelReceivedAt = archiveNullable(io, this.#lastLabelReceivedAt);
+    archiveTexts(io, this.#refused);
+    this.#delays.archive(io);
+    this.#matured.archive(io);
+    for (const sliding of this.#sliding) sliding.archive(io);
+    archiveSeries(io, this.#main, this.#sliding);
+    const seriesOf = (known: Series | undefined, slice: string): Series => {
+      const series = known ?? this.#createSeries(slice);
+      archiveSeries(io, series, this.#sliding);
+      return series;
+    };
+    archiveMap(io, this.#slices, { key: textKey(io), value: seriesOf });
+  }
+
   smallestSlice(): { readonly predictions: number; drop(): void } | null {
     let smallest: Series | null = null;
     for (const series of this.#slices.values()) {
@@ -188,7 +200,7 @@ export class VersionTrack implements SliceOwner {
   release(): void {
     this.#settle();
     for (const series of this.#all()) releaseSeries(series);
-    this.#setup.limit.leave(this.seriesCount);
+    this.#setup.limit.leave(this.#all().length);
   }
 
   /** Why each window has no answer; null: it has one. */

@@ -25,6 +25,10 @@ export interface ComparingParts {
 export interface Comparing {
   readonly comparisons: Comparisons;
   apply(change: Change): void;
+  /** After a checkpoint was read: what it does not cover. */
+  restore(change: Change): void;
+  /** The same instead of `rebuild`. */
+  resume(): void;
   /** Reads what was saved; before the models are rebuilt. */
   load(): void;
   save(): void;
@@ -59,6 +63,14 @@ class LiveComparing implements Comparing {
 
   apply(change: Change): void {
     this.comparisons.apply(change);
+  }
+
+  restore(change: Change): void {
+    this.comparisons.restore(change);
+  }
+
+  resume(): void {
+    this.comparisons.resume();
   }
 
   load(): void {

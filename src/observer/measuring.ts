@@ -3,6 +3,7 @@
 import type { Config } from "../config/config.ts";
 import type { Change } from "../facts/pair.ts";
 import type { ModelSpec } from "../facts/model.ts";
+import type { Archive } from "../kernel/archive.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import type { Ledger } from "../ledger/types.ts";
@@ -35,6 +36,9 @@ export interface Measuring {
   apply(change: Change): void;
   /** The same for what the store tells again when it is opened. */
   restore(change: Change): void;
+  /** All that is measured and not saved elsewhere, to a checkpoint or from one. */
+  archive(io: Archive): void;
+  clear(): void;
   /** Before the store tells its rows: what was kept beside them. */
   loading(saved: (key: string) => string | null): void;
   /** After the store has told its rows. */
@@ -54,6 +58,8 @@ class AllMeasuring implements Measuring {
   readonly drift: Drift;
   readonly comparing: Comparing;
   readonly #parts: MeasuringParts;
+  /** It goes on from a checkpoint. */
+  #resumed = false;
 
   constructor(parts: MeasuringParts) {
     this.#parts = parts;
@@ -117,6 +123,24 @@ class AllMeasuring implements Measuring {
     this.measure.restore(change);
     this.estimates.restore(change);
     this.drift.restore(change);
+    // Without a checkpoint it reads its rows when all is open.
+    if (this.#resumed) this.comparing.restore(change);
+  }
+
+  archive(io: Archive): void {
+    this.measure.archive(io);
+    this.estimates.archive(io);
+    this.drift.archive(io);
+    this.comparing.comparisons.archive(io);
+    if (io.reading) this.#resumed = true;
+  }
+
+  clear(): void {
+    this.measure.clear();
+    this.estimates.clear();
+    this.drift.clear();
+    this.comparing.comparisons.clear();
+    this.#resumed = false;
   }
 
   loading(saved: (key: string) => string | null): void {
@@ -127,7 +151,8 @@ class AllMeasuring implements Measuring {
   loaded(models: Iterable<string>): void {
     this.#parts.ledger.saveState(LAST_TOTALS, "");
     this.comparing.load();
-    for (const model of models) this.comparing.rebuild(model);
+    if (this.#resumed) this.comparing.resume();
+    else for (const model of models) this.comparing.rebuild(model);
   }
 
   rebuild(model: string): void {

@@ -18,6 +18,7 @@ import { normaliseLabel } from "../measure/semantics.ts";
 import { createExtractor, type Extractor } from "../observe/grpc/extractor.ts";
 import { createModelBook, type ModelBook } from "../observe/models.ts";
 import { createApiNeeds, urlOf } from "./api-needs.ts";
+import { checkpointedOf } from "./checkpointed.ts";
 import { InputDesk } from "./inputs.ts";
 import { createIntake, type Intake, type Stored } from "./intake.ts";
 import { extractorOptions, ledgerOptions, modelBookOptions, polledModels } from "./options.ts";
@@ -147,15 +148,15 @@ class Rooms implements Observer {
   }
 
   #createLedger(): Ledger {
-    const { clock, log } = this.#needs;
     return createLedger(ledgerOptions(this.#config), {
-      clock,
-      log,
+      clock: this.#needs.clock,
+      log: this.#needs.log,
       normalise: (model, label) => {
         const spec = this.#book.specOf(model);
         return spec === null ? { ok: true, value: label } : normaliseLabel(spec, label);
       },
       onLoading: (saved) => this.#onStoreLoading(saved),
+      checkpointed: checkpointedOf(this.#served, () => this.#measuring),
       onChanges: (changes) => {
         for (const change of changes) this.#onChange(change);
       },

@@ -1,6 +1,7 @@
 // Which versions are in the traffic: first and last seen, and each one's share of its model's last hour.
 
 import type { ServedVersion } from "../facts/road.ts";
+import { type Archive, archiveInto, archiveMap, textKey } from "../kernel/archive.ts";
 
 const MINUTE_MS = 60_000;
 const MINUTES = 60;
@@ -24,6 +25,13 @@ class LastHour {
     this.#counts[slot] = (this.#counts[slot] ?? 0) + 1;
   }
 
+  archive(io: Archive): void {
+    const counts = Float64Array.from(this.#counts);
+    archiveInto(io, counts);
+    archiveInto(io, this.#minutes);
+    this.#counts.set(counts);
+  }
+
   count(nowMs: number): number {
     const oldest = Math.floor(nowMs / MINUTE_MS) - MINUTES;
     let sum = 0;
@@ -40,6 +48,14 @@ interface Seen {
   readonly hour: LastHour;
 }
 
+function archiveSeen(io: Archive, known: Seen | undefined): Seen {
+  const seen = known ?? { firstTs: 0, lastTs: 0, hour: new LastHour() };
+  seen.firstTs = io.number(seen.firstTs);
+  seen.lastTs = io.number(seen.lastTs);
+  seen.hour.archive(io);
+  return seen;
+}
+
 export interface Served {
   /** "new": the version was not known before. */
   add(model: string, version: string, ts: number): "new" | "known" | "full";
@@ -49,10 +65,26 @@ export interface Served {
   firstSeen(model: string, version: string): number | null;
   /** Versions by first appearance, oldest first. */
   byFirstSeen(model: string): string[];
+  /** To a checkpoint or from one. */
+  archive(io: Archive): void;
+  clear(): void;
 }
 
 class ServedBook implements Served {
   readonly #models = new Map<string, Map<string, Seen>>();
+
+  archive(io: Archive): void {
+    const versionsOf = (known: Map<string, Seen> | undefined): Map<string, Seen> => {
+      const versions = known ?? new Map<string, Seen>();
+      archiveMap(io, versions, { key: textKey(io), value: (seen) => archiveSeen(io, seen) });
+      return versions;
+    };
+    archiveMap(io, this.#models, { key: textKey(io), value: versionsOf });
+  }
+
+  clear(): void {
+    this.#models.clear();
+  }
 
   add(model: string, version: string, ts: number): "new" | "known" | "full" {
     let versions = this.#models.get(model);

@@ -62,7 +62,12 @@ class Keeper implements StoreKeeper {
       states.set("store", "degraded", `a damaged store was set aside as ${opened.file}`);
     } else {
       log.info(
-        { rows: opened.rows, waiting: opened.waiting, tookMs: Math.round(opened.tookMs) },
+        {
+          rows: opened.rows,
+          waiting: opened.waiting,
+          checkpoint: opened.unchecked ?? "used",
+          tookMs: Math.round(opened.tookMs),
+        },
         "store open",
       );
       states.set("store", "ok");

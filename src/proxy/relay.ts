@@ -227,7 +227,8 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
         this.#firstChunk = chunk;
         return false;
       }
-      this.flush();
+      if (this.#firstChunk === null) this.#writeHead();
+      else this.flush();
       this.#write(chunk);
       return lent && this.#response.unsentBytes > 0;
     } catch (thrown) {

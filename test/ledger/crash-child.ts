@@ -5,14 +5,21 @@ import { writeSync } from "node:fs";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { silentLog } from "../../src/kernel/log.ts";
 import { createLedger } from "../../src/ledger/ledger.ts";
-import { DAY_MS, exchange, label, normalise } from "./support.ts";
+import { DAY_MS, Listener, checkpointed, exchange, label, normalise } from "./support.ts";
 
 const [, , path = "", round = ""] = process.argv;
 const now = Date.now();
 
+const listener = new Listener();
 const ledger = createLedger(
-  { path, retentionMs: 30 * DAY_MS, labelHorizonMs: 7 * DAY_MS, groupCommitMs: 2 },
-  { clock: systemClock, log: silentLog, normalise, onChanges: () => undefined },
+  { path, retentionMs: 30 * DAY_MS, labelHorizonMs: 7 * DAY_MS, groupCommitMs: 2, checkpointChanges: 40 },
+  {
+    clock: systemClock,
+    log: silentLog,
+    normalise,
+    checkpointed: checkpointed(listener),
+    onChanges: (changes) => listener.take(changes),
+  },
 );
 const opened = ledger.open();
 if (opened.kind !== "open") throw new Error(JSON.stringify(opened));

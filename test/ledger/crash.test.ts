@@ -41,7 +41,7 @@ test(
       kept.set(name, await writeAndKill(path, name, Math.floor(Math.random() * 120)));
       // Every other time the next writer itself finds what the killed one left.
       if (round % 2 === 0) continue;
-      const { ledger, listener } = openBench(path);
+      const { ledger, listener } = openBench(path, round % 4 === 1 ? { checkpoints: "test" } : {});
       const truths = listener.truths();
       for (const [writer, last] of kept) {
         const mark = ledger.lastMark(writer) ?? 0;

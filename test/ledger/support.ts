@@ -8,9 +8,16 @@ import { join } from "node:path";
 import type { LabelEvent, LabelOutcome } from "../../src/facts/label.ts";
 import type { Change } from "../../src/facts/pair.ts";
 import type { ExchangeRecord, Prediction, Value } from "../../src/facts/prediction.ts";
+import type { Archive } from "../../src/kernel/archive.ts";
 import { silentLog } from "../../src/kernel/log.ts";
 import { createLedger } from "../../src/ledger/ledger.ts";
-import type { Ledger, LedgerNeeds, LedgerOptions, RecordKept } from "../../src/ledger/ledger.ts";
+import type {
+  Checkpointed,
+  Ledger,
+  LedgerNeeds,
+  LedgerOptions,
+  RecordKept,
+} from "../../src/ledger/ledger.ts";
 import { handClock } from "../support/hand-clock.ts";
 import type { HandClock } from "../support/hand-clock.ts";
 
@@ -24,9 +31,15 @@ export function tempFolder(t: { after(fn: () => void): void }): string {
   return folder;
 }
 
+type ListenedRow = { readonly prediction: Prediction; truth: Value | null };
+
+function parseRows(json: string): [number, ListenedRow][] {
+  return JSON.parse(json) as [number, ListenedRow][];
+}
+
 /** The truth as a listener knows it; checks that every change follows from the ones before. */
 export class Listener {
-  readonly rows = new Map<number, { readonly prediction: Prediction; truth: Value | null }>();
+  readonly rows = new Map<number, ListenedRow>();
   changes = 0;
 
   take(changes: readonly Change[]): void {
@@ -46,6 +59,14 @@ export class Listener {
     }
   }
 
+  /** To a checkpoint and back. */
+  archive(io: Archive): void {
+    const rows = parseRows(io.text(JSON.stringify([...this.rows])));
+    if (!io.reading) return;
+    this.rows.clear();
+    for (const [row, known] of rows) this.rows.set(row, known);
+  }
+
   /** `model/version/id` -> truth. */
   truths(): Record<string, Value | null> {
     const rows = [...this.rows.values()].map(({ prediction: p, truth }) => [
@@ -56,8 +77,16 @@ export class Listener {
   }
 }
 
+export interface BenchOptions extends Partial<LedgerOptions> {
+  /** With checkpoints, under this name. */
+  readonly checkpoints?: string;
+}
+
 export interface Bench {
   readonly ledger: Ledger;
+  /** Changes told by the start, and why no checkpoint was used. */
+  readonly told: number;
+  readonly unchecked: string | null;
   readonly clock: HandClock;
   readonly listener: Listener;
   record(...exchanges: ExchangeRecord[]): Promise<RecordKept>;
@@ -75,14 +104,22 @@ export const normalise: LedgerNeeds["normalise"] = (model, value) => {
   return Number.isFinite(number) ? { ok: true, value: number } : { ok: false, message: "a number, please" };
 };
 
-export function openBench(path: string, options: Partial<LedgerOptions> = {}, clock = handClock(NOW)): Bench {
+export function openBench(path: string, given: BenchOptions = {}, clock = handClock(NOW)): Bench {
+  const { checkpoints, ...options } = given;
   const listener = new Listener();
   const ledger = createLedger(
     { path, retentionMs: 30 * DAY_MS, labelHorizonMs: 7 * DAY_MS, groupCommitMs: 25, ...options },
-    { clock, log: silentLog, normalise, onChanges: (changes) => listener.take(changes) },
+    {
+      clock,
+      log: silentLog,
+      normalise,
+      onChanges: (changes) => listener.take(changes),
+      ...(checkpoints === undefined ? {} : { checkpointed: checkpointed(listener, checkpoints) }),
+    },
   );
   const opened = ledger.open();
   assert.notEqual(opened.kind, "refused", JSON.stringify(opened));
+  const told = listener.changes;
   const label = async (...events: LabelEvent[]): Promise<LabelOutcome[]> => {
     const result = await ledger.label(events);
     assert.equal(result.kind, "kept");
@@ -92,6 +129,8 @@ export function openBench(path: string, options: Partial<LedgerOptions> = {}, cl
     ledger,
     clock,
     listener,
+    told,
+    unchecked: opened.kind === "open" ? opened.unchecked : "a new one",
     record: async (...exchanges) => {
       const pending = ledger.record(exchanges, null);
       ledger.flushNow();
@@ -102,6 +141,11 @@ export function openBench(path: string, options: Partial<LedgerOptions> = {}, cl
     label,
     say: async (...events) => (await label(...events)).map((one) => one.code ?? one.result),
   };
+}
+
+/** A listener as the ledger's checkpoints need it. */
+export function checkpointed(listener: Listener, name = "test"): Checkpointed {
+  return { name, archive: (io) => listener.archive(io), clear: () => listener.rows.clear() };
 }
 
 interface ExchangeParts extends Partial<Omit<ExchangeRecord, "predictions">> {

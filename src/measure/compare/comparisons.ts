@@ -6,6 +6,7 @@
 import type { ModelSpec } from "../../facts/model.ts";
 import type { Change, Truth } from "../../facts/pair.ts";
 import type { Prediction } from "../../facts/prediction.ts";
+import { type Archive, ArchiveError, archiveMap, archiveSame, textKey } from "../../kernel/archive.ts";
 import {
   type Arm,
   baselinesOf,
@@ -16,6 +17,7 @@ import {
   shadowKey,
   timelinesOf,
 } from "./arms.ts";
+import { archiveArms, emptyArm } from "./archive-arms.ts";
 import { Delays } from "./delays.ts";
 import { createLossReader, type Costs } from "./losses.ts";
 import { Matcher, RecentRows } from "./matcher.ts";
@@ -186,6 +188,36 @@ export class Comparisons {
     for (const model of saved.slice(0, SAVED_MAX)) this.#saved.set(model.name, model);
   }
 
+  /** To a checkpoint or, while nothing is known, from one. Throws an ArchiveError when it does not fit; then `clear` it. */
+  archive(io: Archive): void {
+    const armsOf = (known: ModelArms | undefined, model: string): ModelArms => {
+      const arms = known ?? this.#emptyModel(model);
+      if (arms === null) throw new ArchiveError(`the model ${model} is not compared any more`);
+      archiveSame(io, JSON.stringify(this.#needs.specOf(model)), `how the model ${model} is compared`);
+      archiveArms(io, arms);
+      return arms;
+    };
+    archiveMap(io, this.#models, { key: textKey(io), value: armsOf });
+  }
+
+  /** After `archive` and what has changed since; `load` came before: saved sums may be younger. */
+  resume(): void {
+    for (const { name, pairs } of this.#saved.values()) {
+      const known = this.#models.get(name);
+      if (known === undefined) continue;
+      for (const pair of pairs) {
+        const arm = known.arms.find(({ version }) => version === pair.candidate);
+        const foldedTo = arm?.tests.get(pair.baseline)?.foldedTo ?? Number.NEGATIVE_INFINITY;
+        if (pair.foldedTo >= foldedTo) resume(known, pair);
+      }
+    }
+    this.#saved.clear();
+  }
+
+  clear(): void {
+    this.#models.clear();
+  }
+
   #take(change: Change, news: News): void {
     if (change.kind === "forgotten") return;
     const { prediction } = change;
@@ -249,9 +281,15 @@ export class Comparisons {
   #modelOf(model: string): ModelArms | null {
     const known = this.#models.get(model);
     if (known !== undefined) return known;
+    const fresh = this.#emptyModel(model);
+    if (fresh !== null) this.#models.set(model, fresh);
+    return fresh;
+  }
+
+  #emptyModel(model: string): ModelArms | null {
     const reader = createLossReader(this.#needs.specOf(model));
     if (reader === null) return null;
-    const fresh: ModelArms = {
+    return {
       name: model,
       reader,
       arms: [],
@@ -261,8 +299,6 @@ export class Comparisons {
       retracted: new RecentRows(),
       watermark: Number.NEGATIVE_INFINITY,
     };
-    this.#models.set(model, fresh);
-    return fresh;
   }
 
   #armOf(known: ModelArms, version: string): Arm {
@@ -270,12 +306,7 @@ export class Comparisons {
     if (arm !== undefined) return arm;
     this.#makeRoom();
     const { losses } = known.reader;
-    const fresh = {
-      version,
-      timeline: new Timeline(losses.length),
-      tests: new Map<string, PairTest>(),
-      lastTs: Number.NEGATIVE_INFINITY,
-    };
+    const fresh = emptyArm(version, losses.length);
     known.arms.push(fresh);
     return fresh;
   }

@@ -1,5 +1,7 @@
 // How long labels take: the delay by which most of those that came had come.
 
+import { type Archive, archiveInto } from "../../kernel/archive.ts";
+
 /** Buckets of a factor 2^(1/4), from 1 s to about 2 years. */
 const BUCKETS = 104;
 const PER_DOUBLING = 4;
@@ -37,6 +39,15 @@ export class Delays {
       if (below > 0 && below >= MOST * this.#total) return 1000 * 2 ** (at / PER_DOUBLING);
     }
     return 0;
+  }
+
+  archive(io: Archive): void {
+    const counts = Float64Array.from(this.#counts);
+    archiveInto(io, counts);
+    this.#counts.set(counts);
+    this.#total = io.number(this.#total);
+    this.#most = io.number(this.#most);
+    this.#due = io.number(this.#due);
   }
 
   save(): number[] {

@@ -1,15 +1,22 @@
 // Rows remembered for a while: requests that two versions answered under the same id (a shadow version) meet here.
 
+import { type Archive, archiveMap, numberKey, textKey } from "../../kernel/archive.ts";
+import { archiveAnswered } from "./archive-arms.ts";
 import type { Costs } from "./losses.ts";
 
 /** Keeps at least the last `max` keys, at most twice as many. Dropping half at a time costs nothing per key. */
-class Recent<K, V> {
+class Recent<K extends string | number, V> {
   readonly #max: number;
   #young = new Map<K, V>();
   #old = new Map<K, V>();
 
   constructor(max: number) {
     this.#max = max;
+  }
+
+  archive(io: Archive, of: Parameters<typeof archiveMap<K, V>>[2]): void {
+    archiveMap(io, this.#young, of);
+    archiveMap(io, this.#old, of);
   }
 
   get(key: K): V | undefined {
@@ -42,6 +49,10 @@ const VERSIONS_MAX = 8;
 export class Matcher {
   readonly #known = new Recent<string, Answered[]>(IDS_MAX);
 
+  archive(io: Archive): void {
+    this.#known.archive(io, { key: textKey(io), value: (answers) => archiveAnswered(io, answers) });
+  }
+
   /** The other versions that answered this id and have their label. */
   meet(id: string, answer: Answered): readonly Answered[] {
     const known = this.#known.get(id);
@@ -61,6 +72,10 @@ const RETRACTED_MAX = 10_000;
 
 export class RecentRows {
   readonly #rows = new Recent<number, true>(RETRACTED_MAX);
+
+  archive(io: Archive): void {
+    this.#rows.archive(io, { key: numberKey(io), value: () => true });
+  }
 
   add(row: number): void {
     this.#rows.set(row, true);

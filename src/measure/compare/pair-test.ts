@@ -1,5 +1,6 @@
 // Two versions under comparison: sums over finished hours, the hour that is still open, and the strongest evidence so far.
 
+import { type Archive, archiveInto } from "../../kernel/archive.ts";
 import { ALPHA, anytimeP, halfWidth, logRatio, type Evidence } from "./boundary.ts";
 import type { Loss } from "./losses.ts";
 import { Moments } from "./moments.ts";
@@ -133,6 +134,20 @@ export class PairTest {
       pairs: [pairs.n, pairs.mean, pairs.m2],
       strongest: [apart.ratio, apart.sign, paired.ratio, paired.sign],
     }));
+  }
+
+  archive(io: Archive): void {
+    this.foldedTo = io.number(this.foldedTo);
+    for (const { strata, pairs, apart, paired } of this.#states) {
+      const sums = Float64Array.from(strata.save());
+      archiveInto(io, sums);
+      strata.load([...sums]);
+      pairs.archive(io);
+      for (const strongest of [apart, paired]) {
+        strongest.ratio = io.number(strongest.ratio);
+        strongest.sign = io.number(strongest.sign);
+      }
+    }
   }
 
   /** Goes on from what was saved; false (and nothing changed) when it was of other losses. */

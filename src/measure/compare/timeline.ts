@@ -1,5 +1,6 @@
 // Costs of labelled rows by the time of the prediction: short panes while labels are still coming, hours once they are in.
 
+import { type Archive, archiveMap, numberKey } from "../../kernel/archive.ts";
 import { Moments } from "./moments.ts";
 import type { Costs } from "./losses.ts";
 
@@ -68,6 +69,16 @@ export class Timeline {
       for (const [i, moments] of cell.entries()) into[i]?.merge(moments);
     }
     this.#trim();
+  }
+
+  archive(io: Archive): void {
+    const cellOf = (known: Cell | undefined): Cell => {
+      const cell = known ?? this.#create();
+      for (const moments of cell) moments.archive(io);
+      return cell;
+    };
+    archiveMap(io, this.#panes, { key: numberKey(io), value: cellOf });
+    archiveMap(io, this.#hours, { key: numberKey(io), value: cellOf });
   }
 
   hour(start: number): Cell | undefined {

@@ -4,6 +4,7 @@
 import type { ModelSpec } from "../../facts/model.ts";
 import type { Change } from "../../facts/pair.ts";
 import type { Prediction } from "../../facts/prediction.ts";
+import { type Archive, ArchiveError, archiveSame } from "../../kernel/archive.ts";
 import { canonicalClass } from "../../kernel/classes.ts";
 import { decidesPositive } from "../estimate/decisions.ts";
 import type { EstimatesNeeds } from "../estimate/estimates.ts";
@@ -72,6 +73,9 @@ export interface Drift {
   save(): string;
   load(text: string): void;
   counters(): DriftCounters;
+  /** Like that of the measure; without inputs, and without the detectors, which read what they need. */
+  archive(io: Archive): void;
+  clear(): void;
 }
 
 const VERSIONS_MAX = 64;
@@ -90,6 +94,8 @@ interface Followed {
   readonly losses: LossWatch;
   answered: { readonly at: number; readonly drift: VersionDrift } | null;
 }
+
+const STREAM_KINDS: readonly StreamKind[] = ["number", "probability", "category"];
 
 interface StreamedValue {
   readonly stream: string;
@@ -213,6 +219,33 @@ class RunningDrift implements Drift {
       otherValues: this.#tally.otherValues,
       bucketsLeft: this.#purse.left,
     };
+  }
+
+  archive(io: Archive): void {
+    this.#tally.otherValues = io.number(this.#tally.otherValues);
+    this.#book.archive(io, (followed) => {
+      archiveSame(io, JSON.stringify(followed.spec), `how the model ${followed.model} is followed`);
+      this.#archiveStreams(io, followed);
+    });
+  }
+
+  #archiveStreams(io: Archive, followed: Followed): void {
+    const own = [...followed.streams].filter(([stream]) => !stream.startsWith("input:"));
+    const size = io.number(own.length);
+    for (let i = 0; i < size; i++) {
+      const [name, known] = own[i] ?? ["", null];
+      const stream = io.text(name);
+      const kind = STREAM_KINDS[io.number(STREAM_KINDS.indexOf(known?.kind ?? "number"))];
+      const found = kind === undefined ? null : this.#streamOf(followed, { stream, kind });
+      if (found === null) throw new ArchiveError("a stream of drift is not known");
+      found.archive(io);
+    }
+  }
+
+  clear(): void {
+    this.#tally.otherValues = 0;
+    this.#book.clear();
+    this.#purse.left = this.#options.bucketsMax ?? BUCKETS_MAX;
   }
 
   #references(): SavedReference[] {

@@ -1,5 +1,6 @@
 // How the values of one stream are spread: numbers in a sketch, categories in counts. What panes and references are made of.
 
+import { type Archive, archiveMap, archiveTexts, textKey } from "../../kernel/archive.ts";
 import { type BucketPurse, Sketch } from "../estimate/sketch.ts";
 
 export type StreamKind = "number" | "probability" | "category";
@@ -16,6 +17,7 @@ export interface Spread {
   readonly rows: number;
   add(value: StreamValue, sign: 1 | -1): void;
   merge(other: Spread): void;
+  archive(io: Archive): void;
   release(): void;
 }
 
@@ -48,6 +50,11 @@ export class NumberSpread implements Spread {
     this.#rows += other.#rows;
   }
 
+  archive(io: Archive): void {
+    this.#rows = io.number(this.#rows);
+    this.sketch.archive(io);
+  }
+
   release(): void {
     this.sketch.release();
   }
@@ -77,6 +84,11 @@ export class CategorySpread implements Spread {
     for (const [name, count] of other.counts) this.put(name, count);
   }
 
+  archive(io: Archive): void {
+    this.#rows = io.number(this.#rows);
+    archiveMap(io, this.counts, { key: textKey(io), value: (count) => io.number(count ?? 0) });
+  }
+
   release(): void {
     this.counts.clear();
   }
@@ -98,6 +110,10 @@ export class CategoryNames {
 
   constructor(tally: Tally) {
     this.#tally = tally;
+  }
+
+  archive(io: Archive): void {
+    archiveTexts(io, this.#known);
   }
 
   of(value: string): string {

@@ -1,5 +1,6 @@
 // One stream of one version over time: hours of values, its reference, and how far the newest windows are from it.
 
+import { type Archive, archiveFlag, archiveSame } from "../../kernel/archive.ts";
 import { Panes } from "../estimate/panes.ts";
 import type { BucketPurse } from "../estimate/sketch.ts";
 import { compareSpreads, type Distances, type Reference } from "./compare.ts";
@@ -120,6 +121,23 @@ export class DriftStream {
       const distances = compareSpreads(reference, current);
       return distances === null ? none("kind") : { window: name, rows, distances, reason: null };
     });
+  }
+
+  archive(io: Archive): void {
+    const { rule } = this.#setup;
+    archiveSame(io, rule.kind === "baseline" ? rule.kind : JSON.stringify(rule), "a reference of drift");
+    this.#names.archive(io);
+    this.#panes.archive(io, (pane) => pane.archive(io));
+    this.#span?.archive(io);
+    if (!archiveFlag(io, this.#taken !== null)) {
+      this.#taken = null;
+      return;
+    }
+    const taken = io.reading ? null : this.#taken;
+    const through = io.number(taken?.through ?? 0);
+    const spread = taken?.spread ?? createSpread(this.kind, MERGED_BUCKETS, { left: MERGED_BUCKETS });
+    spread.archive(io);
+    this.#taken = { spread, through };
   }
 
   release(): void {

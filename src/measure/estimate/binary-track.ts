@@ -1,5 +1,6 @@
 // Estimates for one version of a binary classifier with scores.
 
+import type { Archive } from "../../kernel/archive.ts";
 import { canonicalClass } from "../../kernel/classes.ts";
 import { Z95 } from "../wilson.ts";
 import type { Calibration } from "./calibration.ts";
@@ -190,6 +191,10 @@ class BinaryTrack implements EstimateTrack {
   answer(moment: Moment): TrackAnswer {
     const { labels, windows } = answerClass(this.#decisions, this.#windows, moment);
     return { labels, windows };
+  }
+
+  archive(io: Archive): void {
+    this.#decisions.archive(io);
   }
 
   release(): void {

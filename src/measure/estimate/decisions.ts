@@ -3,6 +3,7 @@
 import type { ModelSpec } from "../../facts/model.ts";
 import type { Prediction } from "../../facts/prediction.ts";
 import { canonicalClass } from "../../kernel/classes.ts";
+import type { Archive } from "../../kernel/archive.ts";
 import { areaUnderRoc } from "../auc.ts";
 import { calibrate, type Calibration, LABELS_MIN, type LabelledScores } from "./calibration.ts";
 import { CLASSIFIER_METRICS, type ClassifierMetric, type ScoredPredictions } from "./cbpe.ts";
@@ -84,6 +85,12 @@ export class Decisions {
     this.#fine.clear();
     this.#coarse.clear();
     this.#delays.clear();
+  }
+
+  archive(io: Archive): void {
+    this.#fine.archive(io, (sketch) => sketch.archive(io));
+    this.#coarse.archive(io, (sketch) => sketch.archive(io));
+    this.#delays.archive(io);
   }
 
   /** All rows of the span, to the edges of panes. */

@@ -1,5 +1,6 @@
 // How long labels take, by what they say and by the score of the row: learnt from rows old enough to have all of theirs.
 
+import { type Archive, archiveInto, archiveMap, numberKey } from "../../kernel/archive.ts";
 import { Panes } from "./panes.ts";
 import { HOUR_MS, type Span } from "./track.ts";
 
@@ -196,6 +197,16 @@ export class DelayPanes {
 
   clear(): void {
     this.#panes.clear();
+  }
+
+  archive(io: Archive): void {
+    const delaysOf = (known: Delays | undefined): Delays => {
+      const delays = known ?? emptyDelays();
+      archiveInto(io, delays.negative);
+      archiveInto(io, delays.positive);
+      return delays;
+    };
+    this.#panes.archive(io, (pane) => archiveMap(io, pane, { key: numberKey(io), value: delaysOf }));
   }
 
   /** null: no label in the span. */

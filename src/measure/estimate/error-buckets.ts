@@ -1,5 +1,6 @@
 // How far off a regression was, by what it predicted: exact, retractable sums of errors per bucket of predicted values.
 
+import { type Archive, archiveMap, numberKey } from "../../kernel/archive.ts";
 import { ExactSum } from "../exact-sum.ts";
 import { ALL_BITS, floatKey } from "./float-key.ts";
 
@@ -11,6 +12,14 @@ export interface ErrorSums {
   readonly absolute: ExactSum;
   readonly squared: ExactSum;
 }
+
+export function archiveErrorSums(io: Archive, sums: ErrorSums): void {
+  sums.rows = io.number(sums.rows);
+  sums.absolute.archive(io);
+  sums.squared.archive(io);
+}
+
+const emptySums = (): ErrorSums => ({ rows: 0, absolute: new ExactSum(), squared: new ExactSum() });
 
 /** Ascending by predicted value. */
 export interface ErrorBucket {
@@ -77,6 +86,16 @@ export class ErrorBuckets {
       .toSorted((a, b) => a.key - b.key);
   }
 
+  archive(io: Archive): void {
+    const sumsOf = (known: ErrorSums | undefined): ErrorSums => {
+      const sums = known ?? emptySums();
+      archiveErrorSums(io, sums);
+      return sums;
+    };
+    this.#bits = io.number(this.#bits);
+    archiveMap(io, this.#sums, { key: numberKey(io), value: sumsOf });
+  }
+
   #fit(): void {
     while (this.#sums.size > this.#limit && this.#bits > 0) this.coarsenTo(this.#bits - 1);
   }
@@ -84,7 +103,7 @@ export class ErrorBuckets {
   #at(key: number): ErrorSums {
     const known = this.#sums.get(key);
     if (known !== undefined) return known;
-    const fresh = { rows: 0, absolute: new ExactSum(), squared: new ExactSum() };
+    const fresh = emptySums();
     this.#sums.set(key, fresh);
     return fresh;
   }

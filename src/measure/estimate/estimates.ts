@@ -3,6 +3,7 @@
 
 import type { ModelSpec } from "../../facts/model.ts";
 import type { Change } from "../../facts/pair.ts";
+import { type Archive, archiveSame } from "../../kernel/archive.ts";
 import type { MeasureNeeds } from "../measure.ts";
 import { createBinaryTrack } from "./binary-track.ts";
 import { createMulticlassTrack } from "./multiclass-track.ts";
@@ -50,6 +51,9 @@ export interface Estimates {
   /** Forgets the model and reads its rows again: after its task was resolved or changed, and at the start. */
   rebuild(model: string): void;
   counters(): EstimatesCounters;
+  /** Like that of the measure. */
+  archive(io: Archive): void;
+  clear(): void;
 }
 
 const VERSIONS_MAX = 64;
@@ -83,6 +87,7 @@ interface Followed {
 class RunningEstimates implements Estimates {
   readonly #needs: EstimatesNeeds;
   readonly #refreshMs: number;
+  readonly #bucketsMax: number;
   readonly #purse: { left: number };
   readonly #book: VersionBook<Followed>;
   #unusable = 0;
@@ -90,7 +95,8 @@ class RunningEstimates implements Estimates {
   constructor(options: EstimatesOptions, needs: EstimatesNeeds) {
     this.#needs = needs;
     this.#refreshMs = options.refreshMs ?? REFRESH_MS;
-    this.#purse = { left: options.bucketsMax ?? BUCKETS_MAX };
+    this.#bucketsMax = options.bucketsMax ?? BUCKETS_MAX;
+    this.#purse = { left: this.#bucketsMax };
     this.#book = new VersionBook<Followed>({
       versionsMax: options.versionsMax ?? VERSIONS_MAX,
       begin: (model) => this.#begin(model),
@@ -143,6 +149,20 @@ class RunningEstimates implements Estimates {
       unusableRows: this.#unusable,
       bucketsLeft: this.#purse.left,
     };
+  }
+
+  archive(io: Archive): void {
+    this.#unusable = io.number(this.#unusable);
+    this.#book.archive(io, ({ track, spec }) => {
+      archiveSame(io, JSON.stringify(spec), `how the model ${spec.name} is estimated`);
+      track.archive(io);
+    });
+  }
+
+  clear(): void {
+    this.#unusable = 0;
+    this.#book.clear();
+    this.#purse.left = this.#bucketsMax;
   }
 
   #count(track: EstimateTrack, change: Change): void {

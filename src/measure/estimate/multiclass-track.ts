@@ -1,5 +1,6 @@
 // Estimates for one version of a classifier of several classes: each class against the rest, put together.
 
+import type { Archive } from "../../kernel/archive.ts";
 import { canonicalClass } from "../../kernel/classes.ts";
 import { answerClass, type ClassAnswer } from "./binary-track.ts";
 import { Decisions } from "./decisions.ts";
@@ -77,6 +78,10 @@ class MulticlassTrack implements EstimateTrack {
         return together(name, each, answers);
       }),
     };
+  }
+
+  archive(io: Archive): void {
+    for (const decisions of this.#classes.values()) decisions.archive(io);
   }
 
   release(): void {

@@ -1,5 +1,7 @@
 // Time cut into panes of one length, epoch-aligned: the newest ones are kept, older rows are left out and counted.
 
+import { type Archive, archiveMap, numberKey } from "../../kernel/archive.ts";
+
 export interface PanesShape<P> {
   readonly stepMs: number;
   /** How far back panes are kept, from the newest question. */
@@ -81,6 +83,17 @@ export class Panes<P> {
     for (const [start, pane] of this.#panes) {
       if (start >= first && start < last) yield { pane, fromTs: start, toTs: start + stepMs };
     }
+  }
+
+  archive(io: Archive, each: (pane: P) => void): void {
+    const paneOf = (known: P | undefined): P => {
+      const pane = known ?? this.#shape.create();
+      each(pane);
+      return pane;
+    };
+    this.#floor = io.number(this.#floor);
+    archiveMap(io, this.#panes, { key: numberKey(io), value: paneOf });
+    this.#last = null;
   }
 
   /** Starts of the panes that exist (Unix ms), ascending. */

@@ -1,9 +1,10 @@
 // Estimates for one version of a regression: what it predicted, and how far off labelled rows with such predictions were.
 
+import type { Archive } from "../../kernel/archive.ts";
 import { ExactSum } from "../exact-sum.ts";
 import { Z95 } from "../wilson.ts";
 import { DelayPanes } from "./delay-curves.ts";
-import { ErrorBuckets } from "./error-buckets.ts";
+import { archiveErrorSums, ErrorBuckets, type ErrorSums } from "./error-buckets.ts";
 import { type ErrorModel, estimateErrors, learnErrors, type PredictedValues } from "./error-model.ts";
 import { type ErrorBasis, nowcastErrors, type WaitingValues } from "./nowcast-errors.ts";
 import { Panes } from "./panes.ts";
@@ -44,7 +45,7 @@ const LABELLED = 1;
 
 interface FinePane {
   readonly values: Sketch;
-  readonly labelled: { rows: number; readonly absolute: ExactSum; readonly squared: ExactSum };
+  readonly labelled: ErrorSums;
 }
 
 interface HourPane {
@@ -131,6 +132,18 @@ class RegressionTrack implements EstimateTrack {
         };
       }),
     };
+  }
+
+  archive(io: Archive): void {
+    this.#fine.archive(io, ({ values, labelled }) => {
+      values.archive(io);
+      archiveErrorSums(io, labelled);
+    });
+    this.#coarse.archive(io, ({ values, errors }) => {
+      values.archive(io);
+      errors.archive(io);
+    });
+    this.#delays.archive(io);
   }
 
   release(): void {

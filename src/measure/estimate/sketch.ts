@@ -1,6 +1,7 @@
 // Counts per number in packed, sorted arrays: what one pane keeps of scores or predicted values. Exact while the different
 // numbers are few, then coarser by one bit at a time. Sketches merge, and what was counted can be taken back.
 
+import type { Archive } from "../../kernel/archive.ts";
 import { ALL_BITS, floatKey } from "./float-key.ts";
 
 /** Buckets that all sketches together may hold beyond the first `FREE` of each; 8 + 4 x sides bytes a bucket. */
@@ -148,6 +149,22 @@ export class Sketch {
   coarsenTo(bits: number): void {
     while (this.#bits > bits) this.#coarsen();
     this.#borrow();
+  }
+
+  archive(io: Archive): void {
+    const { sides } = this.#shape;
+    const keys = io.float64s(this.#keys.subarray(0, this.#size));
+    const counts = io.int32s(this.#counts.subarray(0, this.#size * sides));
+    this.#bits = io.number(this.#bits);
+    const borrowed = io.number(this.#borrowed);
+    if (!io.reading) return;
+    this.#size = keys.length;
+    this.#borrowed = borrowed;
+    this.#shape.purse.left -= borrowed;
+    this.#keys = new Float64Array(Math.max(FIRST, keys.length));
+    this.#keys.set(keys);
+    this.#counts = new Int32Array(this.#keys.length * sides);
+    this.#counts.set(counts);
   }
 
   /** Gives back what was borrowed from the purse: call before the sketch is dropped. */

@@ -3,6 +3,7 @@
 import type { ModelSpec } from "../../facts/model.ts";
 import type { Truth } from "../../facts/pair.ts";
 import type { Prediction } from "../../facts/prediction.ts";
+import type { Archive } from "../../kernel/archive.ts";
 import { parseWindow } from "../windows.ts";
 import type { BucketPurse } from "./sketch.ts";
 
@@ -131,6 +132,8 @@ export interface EstimateTrack {
   /** Counts the row as it is, or takes it back. False: the task cannot use it. */
   count(row: CountedRow, sign: 1 | -1): boolean;
   answer(moment: Moment): TrackAnswer;
+  /** To a checkpoint, or, newly made, from one. */
+  archive(io: Archive): void;
   release(): void;
 }
 

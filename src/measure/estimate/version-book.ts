@@ -1,5 +1,14 @@
 // One track per model version, at most so many: shared by what estimates and what watches for drift.
 
+import {
+  type Archive,
+  archiveFlag,
+  archiveMap,
+  ArchiveError,
+  archiveTexts,
+  textKey,
+} from "../../kernel/archive.ts";
+
 export interface VersionBookShape<T> {
   readonly versionsMax: number;
   readonly begin: (model: string, version: string) => T | null;
@@ -84,6 +93,28 @@ export class VersionBook<T> {
       track === null ? [] : [{ model, version, track }],
     );
     return found.toSorted((a, b) => compare(a.model, b.model) || compare(a.version, b.version));
+  }
+
+  archive(io: Archive, each: (track: T) => void): void {
+    archiveTexts(io, this.#refused);
+    const entryOf = (known: Entry<T> | undefined, key: string): Entry<T> => {
+      const [model = "", version = ""] = key.split("\u0001");
+      const entry = known ?? { model, version, track: this.#shape.begin(model, version), rows: 0 };
+      entry.rows = io.number(entry.rows);
+      if (archiveFlag(io, entry.track !== null) !== (entry.track !== null))
+        throw new ArchiveError(`how ${model} is followed is another now`);
+      if (entry.track !== null) each(entry.track);
+      return entry;
+    };
+    archiveMap(io, this.#entries, { key: textKey(io), value: entryOf });
+    this.#last = null;
+  }
+
+  clear(): void {
+    for (const { track } of this.#entries.values()) if (track !== null) this.#shape.end(track);
+    this.#entries.clear();
+    this.#refused.clear();
+    this.#last = null;
   }
 
   #begin(key: string, of: { readonly model: string; readonly version: string }): Entry<T> | undefined {
