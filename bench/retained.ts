@@ -21,6 +21,7 @@ import { configuredBook, ledgerOptions } from "../src/observer/options.ts";
 import { createServed } from "../src/observer/served.ts";
 import { exchange } from "./ledger-rows.ts";
 import { startSidecar, stopSidecar } from "./labels.ts";
+import { observerKib } from "./observed.ts";
 
 const BATCH = 10_000;
 const DAY_MS = 86_400_000;
@@ -193,11 +194,7 @@ async function started(folder: string): Promise<void> {
     const text = await answer.body.text();
     const labelMs = performance.now() - labelledAt;
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-    const observer = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8")
-      .trim()
-      .split(" ")[0];
-    const status = readFileSync(`/proc/${observer}/status`, "utf8");
-    const rssKib = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
+    const rssKib = observerKib(child);
     say(
       `  ready after kill -9: ${Math.round(readyMs)} ms; resident memory of the observer: ${Math.round(rssKib / 1024)} MiB`,
     );

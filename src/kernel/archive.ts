@@ -21,6 +21,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 export class ArchiveWriter implements Archive {
   readonly reading = false;
   readonly #bytesMax: number;
+  #bytes: Uint8Array<ArrayBuffer>;
   #view: DataView<ArrayBuffer>;
   #length = 0;
 
@@ -28,7 +29,8 @@ export class ArchiveWriter implements Archive {
   constructor(bytesMax: number, expected = 0) {
     this.#bytesMax = bytesMax;
     // A little more: to grow is to copy.
-    this.#view = new DataView(new ArrayBuffer(Math.min(bytesMax, FIRST_BYTES + Math.ceil(expected * 1.1))));
+    this.#bytes = new Uint8Array(Math.min(bytesMax, FIRST_BYTES + Math.ceil(expected * 1.1)));
+    this.#view = new DataView(this.#bytes.buffer);
   }
 
   number(value: number): number {
@@ -47,7 +49,7 @@ export class ArchiveWriter implements Archive {
   bytes(value: Uint8Array): Uint8Array {
     this.number(value.length);
     this.#reserve(value.length);
-    new Uint8Array(this.#view.buffer).set(value, this.#length);
+    this.#bytes.set(value, this.#length);
     this.#length += value.length;
     return value;
   }
@@ -64,7 +66,7 @@ export class ArchiveWriter implements Archive {
 
   /** All that was written. */
   finish(): Uint8Array {
-    return new Uint8Array(this.#view.buffer, 0, this.#length);
+    return this.#bytes.subarray(0, this.#length);
   }
 
   #reserve(bytes: number): void {
@@ -72,7 +74,8 @@ export class ArchiveWriter implements Archive {
     if (needed <= this.#view.byteLength) return;
     if (needed > this.#bytesMax) throw new ArchiveError(`more than ${this.#bytesMax} bytes`);
     const grown = new Uint8Array(Math.max(needed, this.#view.byteLength * 2));
-    grown.set(new Uint8Array(this.#view.buffer, 0, this.#length));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
   }
 }

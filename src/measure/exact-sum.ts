@@ -1,7 +1,7 @@
 // Sums of doubles without any rounding: mergeable, retractable, the same whatever the order. Shewchuk's expansions
 // (J. R. Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997), as Python's math.fsum uses them.
 
-import { type Archive, archiveBigint, archiveInto } from "../kernel/archive.ts";
+import { type Archive, archiveBigint, archiveFlag } from "../kernel/archive.ts";
 import { ratio, toUnits, UNIT_BITS } from "./exact-rational.ts";
 
 /** From here on an addend goes to whole-number arithmetic, so that no partial sum can overflow (2^970). */
@@ -88,7 +88,16 @@ export class ExactSum {
   }
 
   archive(io: Archive): void {
-    archiveInto(io, this.#quick);
+    const quick = this.#quick;
+    quick[0] = io.number(quick[0] ?? 0);
+    quick[1] = io.number(quick[1] ?? 0);
+    // Nearly all are.
+    const isQuick = archiveFlag(io, this.#parts.length === 0 && this.#large === 0n);
+    if (isQuick) {
+      this.#parts.length = 0;
+      this.#large = 0n;
+      return;
+    }
     const parts = io.float64s(Float64Array.from(this.#parts));
     this.#large = archiveBigint(io, this.#large);
     if (io.reading) this.#parts.splice(0, this.#parts.length, ...parts);

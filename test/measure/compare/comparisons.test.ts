@@ -5,6 +5,7 @@ import { createDice } from "../../../bench/compare.ts";
 import type { Task } from "../../../src/facts/model.ts";
 import type { Change, Truth } from "../../../src/facts/pair.ts";
 import type { Prediction } from "../../../src/facts/prediction.ts";
+import { ArchiveReader, ArchiveWriter } from "../../../src/kernel/archive.ts";
 import { Comparisons, VERSIONS_MAX } from "../../../src/measure/compare/comparisons.ts";
 import { parseSavedComparisons } from "../../../src/measure/compare/parse-saved.ts";
 import { binarySpec, specFor } from "../../support/models.ts";
@@ -342,4 +343,38 @@ test("more versions than there is room for push out the quietest", () => {
   assert.equal(table.comparisons.counters().droppedVersions, 5);
   assert.equal(table.comparisons.all().length, VERSIONS_MAX - 1);
   assert.equal(table.comparisons.between("m", { baseline: "v0", candidate: "v50" }), null);
+});
+
+test("from a checkpoint it goes on as if it had not stopped, in the middle of an hour and of shadow answers", () => {
+  const rows = traffic(3000, { v1: 0.1, v2: 0.2 });
+  // Every third request is answered by both versions.
+  const both = rows.flatMap((row, i) =>
+    i % 3 === 0 ? [row, { ...row, version: row.version === "v1" ? "v2" : "v1" }] : [row],
+  );
+  const whole = createTable();
+  feed(whole, both.slice(0, 2500));
+  whole.comparisons.all();
+  const writer = new ArchiveWriter(1e9);
+  whole.comparisons.archive(writer);
+  const resumed = createTable("binary", [...whole.rows]);
+  resumed.now = whole.now;
+  const reader = new ArchiveReader(writer.finish());
+  resumed.comparisons.archive(reader);
+  reader.end();
+  assert.deepEqual(resumed.comparisons.all(), whole.comparisons.all());
+  for (const table of [whole, resumed]) {
+    feed(table, both.slice(2500));
+    finish(table);
+  }
+  assert.deepEqual(resumed.comparisons.all(), whole.comparisons.all());
+  assert.deepEqual(resumed.comparisons.save(), whole.comparisons.save());
+});
+
+test("a checkpoint of a model that is measured otherwise by now is refused", () => {
+  const table = createTable();
+  feed(table, traffic(100, { v1: 0.1, v2: 0.2 }));
+  const writer = new ArchiveWriter(1e9);
+  table.comparisons.archive(writer);
+  const other = createTable("regression");
+  assert.throws(() => other.comparisons.archive(new ArchiveReader(writer.finish())), /is compared/);
 });
