@@ -1,17 +1,17 @@
 // The traffic process put together: relay, supervisor of the observer, telemetry listener. Start and stop, nothing else.
 
 import { randomUUID } from "node:crypto";
-import { CertificateWatch } from "./app/certificates.ts";
+import { CertificateWatch, type CertificateNeeds, type Texts } from "./app/certificates.ts";
 import { configuredHeaders, relaySnapshot } from "./app/relay-snapshot.ts";
 import { createSupervisor, type Supervisor } from "./app/supervisor.ts";
 import { createTelemetryListener, type TelemetryListener } from "./app/telemetry-listener.ts";
+import { createTraffic, type Traffic } from "./app/traffic.ts";
 import type { Config } from "./config/config.ts";
 import type { ObserverState, PartState } from "./facts/road.ts";
 import type { Clock } from "./kernel/clock.ts";
 import { UndoStack, type Part } from "./kernel/lifecycle.ts";
 import type { Log } from "./kernel/log.ts";
 import { version } from "./kernel/version.ts";
-import { createProxy, type Proxy } from "./proxy/proxy.ts";
 
 /** After the exchanges in flight: what the observer gets to flush, push and close. */
 const OBSERVER_STOP_MS = 8000;
@@ -21,6 +21,7 @@ export interface AppNeeds {
   readonly log: Log;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly observerCommand: readonly [string, ...string[]];
+  readonly workerCommand: readonly [string, ...string[]];
 }
 
 interface Address {
@@ -36,15 +37,18 @@ export interface App extends Part {
   };
   /** Resolves when the observer has first told its state (so the API's address is known), or after `withinMs`. */
   observed(withinMs: number): Promise<boolean>;
+  /** Reads the certificates again, of the listener and of the way to the model server. Never rejects: what is unusable is logged. */
+  reload(): Promise<void>;
 }
 
 class Application implements App {
   readonly #config: Config;
   readonly #needs: AppNeeds;
   readonly #undo: UndoStack;
-  readonly #proxy: Proxy;
+  readonly #traffic: Traffic;
   readonly #supervisor: Supervisor;
   readonly #telemetry: TelemetryListener;
+  readonly #watches: CertificateWatch[] = [];
   #state: ObserverState | null = null;
   #draining = false;
   #listening = false;
@@ -56,24 +60,23 @@ class Application implements App {
     const { clock, log } = needs;
     this.#undo = new UndoStack(clock, log);
     this.#supervisor = this.#createSupervisor();
-    this.#proxy = createProxy(
-      {
-        listen: config.proxy.listen,
-        upstream: { url: config.upstream.http, grpcUrl: config.upstream.grpc, tls: config.upstream.tls },
-        tls: config.proxy.tls,
-        host: config.proxy.host,
-        connectTimeoutMs: config.proxy.connectTimeoutMs,
-        responseTimeoutMs: config.proxy.responseTimeoutMs,
-        maxConnections: config.proxy.maxConnections,
-        limits: config.proxy.limits,
-      },
-      { clock, log, deliver: (exchange) => this.#supervisor.deliver(exchange), lendsBodies: true },
-    );
+    const supervisor = this.#supervisor;
+    this.#traffic = createTraffic(config, {
+      clock,
+      log,
+      env: needs.env,
+      workerCommand: needs.workerCommand,
+      deliver: (exchange) => supervisor.deliver(exchange),
+      lendsBodies: true,
+      deliverBatch: (payload) => supervisor.deliverBatch(payload),
+      addLosses: (dropped) => supervisor.addLosses(dropped),
+      heldBytes: () => supervisor.heldBytes,
+    });
     this.#telemetry = createTelemetryListener(config.telemetry.listen, {
       log,
       askMetrics: (accept, encoding, ms) => this.#supervisor.askMetrics(accept, encoding, ms),
       stats: () => this.#supervisor.stats(),
-      ready: () => this.#listening && !this.#draining,
+      ready: () => this.#listening && !this.#draining && this.#traffic.accepts !== false,
       state: () => this.#state,
       parts: () => this.#parts(),
       outriderVersion: version,
@@ -89,13 +92,13 @@ class Application implements App {
         opening: { session: randomUUID(), config: this.#config },
         extraHeaders: configuredHeaders(this.#config),
       },
-      { clock, log, onState: (state) => this.#onState(state), relayStats: () => this.#proxy.stats() },
+      { clock, log, onState: (state) => this.#onState(state), relayStats: () => this.#traffic.stats() },
     );
   }
 
   get addresses(): App["addresses"] {
     return {
-      traffic: this.#proxy.address,
+      traffic: this.#traffic.address,
       telemetry: this.#telemetry.address,
       api: this.#state?.api ?? null,
     };
@@ -105,7 +108,7 @@ class Application implements App {
     const before = this.#state?.external;
     this.#state = state;
     if (JSON.stringify(before) !== JSON.stringify(state.external)) {
-      this.#proxy.setSnapshot(relaySnapshot(this.#config, state));
+      this.#traffic.setSnapshot(relaySnapshot(this.#config, state));
     }
     this.#onFirstState?.();
   }
@@ -120,7 +123,12 @@ class Application implements App {
             why: "the observer process is not running or still opening its store",
             since: new Date(downSince).toISOString(),
           };
-    return { ...(downSince === null ? this.#state?.parts : {}), observer };
+    const workers = this.#traffic.health?.();
+    return {
+      ...(downSince === null ? this.#state?.parts : {}),
+      observer,
+      ...(workers === undefined ? {} : { workers }),
+    };
   }
 
   async start(): Promise<void> {
@@ -133,27 +141,40 @@ class Application implements App {
   }
 
   async #startAll(): Promise<void> {
-    this.#proxy.setSnapshot(relaySnapshot(this.#config, null));
     this.#undo.push("observer", () => this.#supervisor.stop(OBSERVER_STOP_MS));
     this.#undo.push("telemetry listener", () => this.#telemetry.stop(0));
     await this.#telemetry.start();
     this.#undo.push("traffic listener", (remainingMs) =>
-      this.#proxy.stop(Math.min(remainingMs, this.#config.proxy.drainTimeoutMs)),
+      this.#traffic.stop(Math.min(remainingMs, this.#config.proxy.drainTimeoutMs)),
     );
-    await this.#proxy.start();
-    this.#watchCertificate();
+    await this.#traffic.start();
+    this.#watchCertificates();
     this.#listening = true;
     await this.#supervisor.start();
   }
 
-  #watchCertificate(): void {
-    const { tls } = this.#config.proxy;
-    if (tls === null) return;
+  #watchCertificates(): void {
+    const { upstream, proxy } = this.#config;
+    if (proxy.tls !== null) {
+      const { certFile, keyFile } = proxy.tls;
+      const apply = ({ cert = "", key = "" }: Texts): void => this.#traffic.setCertificate({ cert, key });
+      this.#watch({ cert: certFile, key: keyFile }, { purpose: "shown to clients", apply });
+    }
+    if (Object.keys(upstream.tlsFiles).length === 0) return;
+    const apply = (texts: Texts): void => this.#traffic.setUpstreamTls({ ...upstream.tls, ...texts });
+    this.#watch(upstream.tlsFiles, { purpose: "on the way to the model server", apply });
+  }
+
+  #watch(files: Texts, use: Pick<CertificateNeeds, "purpose" | "apply">): void {
     const { clock, log } = this.#needs;
-    const apply = (pair: { cert: string; key: string }): void => this.#proxy.setCertificate(pair);
-    const watch = new CertificateWatch(tls, { clock, log, apply });
+    const watch = new CertificateWatch(files, { clock, log, ...use });
     watch.start();
+    this.#watches.push(watch);
     this.#undo.push("certificate watch", () => watch.stop());
+  }
+
+  async reload(): Promise<void> {
+    await Promise.all(this.#watches.map((watch) => watch.reload()));
   }
 
   async observed(withinMs: number): Promise<boolean> {

@@ -19,6 +19,10 @@ const code = await runCli(process.argv.slice(2), {
     process.on("SIGINT", () => call("SIGINT"));
     process.on("SIGTERM", () => call("SIGTERM"));
   },
+  onHangup: (call) => {
+    process.on("SIGHUP", call);
+  },
   observerCommand: [process.execPath, ...process.execArgv, self, "observer"],
+  workerCommand: [process.execPath, ...process.execArgv, self, "traffic-worker"],
 });
 process.exit(code);

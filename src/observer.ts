@@ -17,7 +17,7 @@ export async function runObserver(env: Readonly<Record<string, string | undefine
   const log = createLogger("observer", env["LOG_LEVEL"] ?? "info");
   const clock = systemClock;
   // A signal to the process group is the traffic process's to handle: it tells us when to stop.
-  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {});
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
   const socket = new Socket({ fd: ROAD_FD, readable: true, writable: true });
   let observer: Observer | null = null;
   return await new Promise<number>((resolve) => {

@@ -3,7 +3,7 @@
 import { encodeExchange, type EncodeOptions } from "../facts/exchange-wire.ts";
 import type { Exchange } from "../facts/exchange.ts";
 import { FRAME } from "../facts/road.ts";
-import { ByteWriter } from "../kernel/wire.ts";
+import { ByteWriter, frame, FRAME_HEAD_BYTES } from "../kernel/wire.ts";
 import { drop, type LossBook } from "./loss.ts";
 
 export const BATCH_FACTS_MAX = 256;
@@ -21,6 +21,8 @@ export interface Batch {
   readonly number: number;
   readonly facts: number;
   readonly bytes: Buffer;
+  /** Its memory is our writer's, and no one else's. */
+  readonly ours: boolean;
   sends: number;
 }
 
@@ -73,6 +75,8 @@ export class Batches {
   #sealedBytes = 0;
   #sealedFacts = 0;
   #next = 1;
+  /** Our share of what waits behind us, in the process that takes our batches: it counts as if it waited here. */
+  heldBehindBytes = 0;
 
   constructor(loss: LossBook, options: { extraHeaders: readonly string[]; queueBytesMax: number }) {
     this.#loss = loss;
@@ -102,7 +106,7 @@ export class Batches {
   add(exchange: Exchange): void {
     this.#loss.seen += 1;
     const bodies = exchange.request.bytes.length + exchange.response.bytes.length;
-    const queued = this.queuedBytes;
+    const queued = this.queuedBytes + this.heldBehindBytes;
     if (queued + FACT_BYTES_ESTIMATE > this.#queueBytesMax) {
       drop(this.#loss, { queue: "observer", what: "fact" }, 1);
       return;
@@ -127,12 +131,29 @@ export class Batches {
     if (this.#filling === 0) return;
     this.#writer.patchU32(0, this.#writer.length - 4);
     this.#writer.patchU32(9, this.#filling);
-    const bytes = this.#writer.take();
-    this.#waiting.push({ number: this.#next, facts: this.#filling, bytes, sends: 0 });
-    this.#sealedBytes += bytes.length;
-    this.#sealedFacts += this.#filling;
-    this.#next += 1;
+    this.#queue(this.#writer.take(), { facts: this.#filling, ours: true });
     this.#filling = 0;
+  }
+
+  #queue(bytes: Buffer, { facts, ours }: { facts: number; ours: boolean }): void {
+    this.#waiting.push({ number: this.#next, facts, bytes, ours, sends: 0 });
+    this.#sealedBytes += bytes.length;
+    this.#sealedFacts += facts;
+    this.#next += 1;
+  }
+
+  /** Takes a batch that another process has filled, the payload of its frame, under a number of ours: all of it, or nothing. */
+  adopt(payload: Buffer): void {
+    const facts = payload.readUInt32LE(4);
+    this.#loss.seen += facts;
+    if (this.queuedBytes + payload.length > this.#queueBytesMax) {
+      drop(this.#loss, { queue: "observer", what: "fact" }, facts);
+      return;
+    }
+    this.seal();
+    const bytes = frame(FRAME.facts, payload);
+    bytes.writeUInt32LE(this.#next, FRAME_HEAD_BYTES);
+    this.#queue(bytes, { facts, ours: false });
   }
 
   /** The next batch to put on the wire; it counts as sent from now on. */
@@ -152,7 +173,7 @@ export class Batches {
     if (batch === undefined) return;
     this.#release(batch);
     // It has been read to its end: its memory takes another one.
-    this.#writer.recycle(batch.bytes);
+    if (batch.ours) this.#writer.recycle(batch.bytes);
     this.#loss.recorded += batch.facts - notStored;
     drop(this.#loss, { queue: "store", what: "fact" }, notStored);
   }

@@ -7,8 +7,8 @@ import { plainLine } from "./plain-line.ts";
 /** Lines that a reader of standard error does not take are held up to here; then new ones are dropped. */
 const HELD_BYTES_MAX = 1024 * 1024;
 
-/** To standard error; `name` tells the two processes apart. Never give it bodies or headers. */
-export function createLogger(name: "traffic" | "observer", level: string): Log {
+/** To standard error; `name` tells our processes apart. Never give it bodies or headers. */
+export function createLogger(name: string, level: string): Log {
   const terminal = process.stderr.isTTY;
   const options = {
     level,

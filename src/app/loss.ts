@@ -20,3 +20,12 @@ export function drop(
   const key = `${where.queue}/${where.what}`;
   book.dropped.set(key, (book.dropped.get(key) ?? 0) + count);
 }
+
+/** Takes over losses that another process has counted, keys `queue/what`. A fact that was lost there was seen there. */
+export function addLosses(book: LossBook, dropped: Readonly<Record<string, number>>): void {
+  for (const [key, count] of Object.entries(dropped)) {
+    if (count === 0) continue;
+    book.dropped.set(key, (book.dropped.get(key) ?? 0) + count);
+    if (key.endsWith("/fact")) book.seen += count;
+  }
+}

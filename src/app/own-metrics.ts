@@ -54,10 +54,33 @@ function families(stats: TrafficStats): readonly OwnFamily[] {
   ];
 }
 
+function relayFamilies(stats: TrafficStats): readonly OwnFamily[] {
+  return [
+    {
+      name: "outrider_proxy_workers",
+      type: "gauge",
+      help: "Processes that accept client connections.",
+      samples: [["", stats.workers]],
+    },
+    {
+      name: "outrider_proxy_worker_restarts_total",
+      type: "counter",
+      help: "Times a traffic worker was started again.",
+      samples: [["", stats.workerRestarts]],
+    },
+    {
+      name: "outrider_proxy_connections",
+      type: "gauge",
+      help: "Client connections open.",
+      samples: [["", stats.openConnections]],
+    },
+  ];
+}
+
 /** Prometheus text format 0.0.4. */
 export function renderOwnMetrics(stats: TrafficStats): string {
   let text = "";
-  for (const family of families(stats)) {
+  for (const family of [...families(stats), ...relayFamilies(stats)]) {
     if (family.samples.length === 0) continue;
     text += `# HELP ${family.name} ${family.help}\n# TYPE ${family.name} ${family.type}\n`;
     for (const [labels, value] of family.samples) text += `${family.name}${labels} ${value}\n`;

@@ -86,6 +86,10 @@ function addSidecar(program: Command, run: Run): void {
     const { runObserver } = await import("../observer.ts");
     run.end(await runObserver(run.io.env));
   });
+  program.command("traffic-worker", { hidden: true }).action(async () => {
+    const { runTrafficWorker } = await import("../app/traffic-worker.ts");
+    run.end(await runTrafficWorker(run.io.env));
+  });
 }
 
 function withApiFlags(command: Command, io: CliIo): Command {

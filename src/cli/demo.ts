@@ -43,7 +43,8 @@ async function startAll(io: CliIo, undo: UndoStack): Promise<Running> {
     cwd: folder,
   });
   const env = { ...io.env, LOG_LEVEL: io.env["LOG_LEVEL"] ?? "warn" };
-  const app = createApp(config, { clock, log, env, observerCommand: io.observerCommand });
+  const { observerCommand, workerCommand } = io;
+  const app = createApp(config, { clock, log, env, observerCommand, workerCommand });
   undo.push("sidecar", (ms) => app.stop(ms));
   await app.start();
   if (!(await app.observed(10_000)))

@@ -8,8 +8,12 @@ export interface CliIo {
   readonly stdin: NodeJS.ReadableStream;
   /** Calls back at every SIGINT or SIGTERM. */
   readonly onSignal: (call: (signal: string) => void) => void;
+  /** Calls back at every SIGHUP, which ends the process unless this was called. */
+  readonly onHangup: (call: () => void) => void;
   /** Command line that starts the observer process: this program, with the word `observer`. */
   readonly observerCommand: readonly [string, ...string[]];
+  /** The same for a traffic worker. */
+  readonly workerCommand: readonly [string, ...string[]];
 }
 
 export const EXIT = Object.freeze({ ok: 0, failed: 1, usage: 2 });

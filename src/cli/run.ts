@@ -57,9 +57,16 @@ export async function runSidecar(request: ConfigRequest, io: CliIo): Promise<num
     log,
     env: io.env,
     observerCommand: io.observerCommand,
+    workerCommand: io.workerCommand,
   });
   const signalled = new Promise<string>((resolve) => {
     io.onSignal(resolve);
+    // At a terminal it means that the terminal is gone.
+    io.onHangup(() => {
+      if (io.stdout.isTTY === true) return resolve("SIGHUP");
+      log.info({}, "SIGHUP: reading certificates again");
+      void app.reload();
+    });
   });
   try {
     await app.start();

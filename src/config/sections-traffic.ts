@@ -88,6 +88,11 @@ const limits = z
     requestTimeout: duration({ max: DAY_MS })
       .prefault("0s")
       .describe("Longest time from a request's head to the end of its answer. 0s: no limit."),
+    maxStreams: integer(1, 10_000)
+      .default(128)
+      .describe(
+        "Requests at one time on one HTTP/2 connection; the client is told, and further ones are refused.",
+      ),
   })
   .transform((given) => ({
     headBytesMax: given.maxHeadSize,
@@ -97,9 +102,12 @@ const limits = z
     sendMs: given.sendTimeout,
     idleMs: given.idleTimeout,
     totalMs: given.requestTimeout,
+    streamsMax: given.maxStreams,
   }))
   .prefault({})
-  .describe("What one client connection may take, over HTTP/1.1.");
+  .describe(
+    "What one client connection may take. Over HTTP/2 the times hold for each stream, idle is a connection without streams, and a head ends at 64 KiB at the latest.",
+  );
 
 export const proxy = z
   .strictObject({
@@ -107,11 +115,10 @@ export const proxy = z
       .prefault("0.0.0.0:7070")
       .describe("Where clients connect. Port 0 asks the system for a free one."),
     threads: integer(1, 64)
-      .refine((count) => count === 1, {
-        error: "more than one relay thread is not supported yet: leave it at 1, or start several sidecars",
-      })
       .default(1)
-      .describe("Relay threads. Only 1 for now."),
+      .describe(
+        "Processes that relay. Above 1 they share the listening socket, each with its own connections to the model server and its share of `maxConnections`; at most one per CPU core is of use.",
+      ),
     host: oneOf(["preserve", "upstream"])
       .default("preserve")
       .describe("Host header sent to the model server: the client's own (preserve) or the upstream's."),

@@ -41,6 +41,14 @@ export function clientTls(files: SecretFiles, tls: ClientTlsFiles | null): Clien
   };
 }
 
+/** The files that the texts of `clientTls` came from, by the same names. */
+export function clientTlsFiles(cwd: string, tls: ClientTlsFiles | null): Record<string, string> {
+  const named = { ca: tls?.caFile, cert: tls?.certFile, key: tls?.keyFile };
+  const files: Record<string, string> = {};
+  for (const [name, file] of Object.entries(named)) if (file != null) files[name] = resolve(cwd, file);
+  return files;
+}
+
 export function serverTls(
   files: SecretFiles,
   tls: { readonly certFile: string; readonly keyFile: string } | null,

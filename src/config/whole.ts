@@ -11,7 +11,7 @@ import { connectUrl, probeUrl } from "./probe-urls.ts";
 import { problemsOf, shown, unknownKey } from "./problems.ts";
 import { SECTIONS, type SectionName } from "./schema.ts";
 import { createSecretFiles, type SecretFiles } from "./secret-files.ts";
-import { clientTls, serverTls, type ClientTls } from "./tls-files.ts";
+import { clientTls, clientTlsFiles, serverTls, type ClientTls } from "./tls-files.ts";
 
 type Out<K extends SectionName> = z.output<(typeof SECTIONS)[K]>;
 
@@ -252,6 +252,7 @@ export function settleConfig(raw: Raw, findings: Findings) {
   const files = createSecretFiles(findings.cwd, findings);
   const { upstream, proxy, telemetry, api, store, capture, models, registries, slo, alerts } = sections;
   const upstreamPem = clientTls(files, upstream?.tls ?? null);
+  const tlsFiles = clientTlsFiles(findings.cwd, upstream?.tls ?? null);
   const proxyPem = serverTls(files, proxy?.tls ?? null, findings);
   const tokens = settleTokens(api?.tokens ?? [], files, findings);
   const otlp = settleOtlp(sections.otlp.value, files, findings);
@@ -266,7 +267,7 @@ export function settleConfig(raw: Raw, findings: Findings) {
   if (slo === null || alerts === null) return null;
   const address = origin.kind === "tcp" ? { host: origin.host, port: origin.port } : null;
   return {
-    upstream: { http: origin.url, address, grpc: upstream?.grpc?.url ?? null, tls: upstreamPem },
+    upstream: { http: origin.url, address, grpc: upstream?.grpc?.url ?? null, tls: upstreamPem, tlsFiles },
     proxy: { ...proxy, tls: proxyPem },
     telemetry,
     api: { listen: api.listen, tokens },

@@ -58,6 +58,9 @@ export interface TrafficStats {
   readonly limited: Readonly<Record<string, number>>;
   readonly observerRestarts: number;
   readonly loopDelayMs: number;
+  /** Processes that accept connections, and how often one of them was started again. */
+  readonly workers: number;
+  readonly workerRestarts: number;
 }
 
 /** The state of one part, as `/readyz` tells it. */

@@ -26,7 +26,7 @@ import { isConfigured, isFreeText, isSure, readAnswer } from "./readers.ts";
 import type { Answer } from "./readers.ts";
 import type { Row } from "./row.ts";
 import type { Failure, FailureReason, Generation, ModelRule, Reading } from "./rules.ts";
-import { readStream } from "./stream.ts";
+import { isBrokenOff, readStream } from "./stream.ts";
 import type { StreamReading } from "./stream.ts";
 import { versionOf } from "./version.ts";
 
@@ -102,7 +102,7 @@ function isTrusted(exchange: Exchange): boolean {
 function isCandidate(sight: Sight, path: string): boolean {
   const { exchange, facts, byPath } = sight;
   if (!isSuccess(exchange.status) || !METHODS.has(exchange.method)) return false;
-  if (exchange.upgraded || exchange.ownError !== null || exchange.abortedBy !== null) return false;
+  if (exchange.upgraded || exchange.ownError !== null || isBrokenOff(exchange, sight.stream)) return false;
   // A pattern such as /v2/models/credit/** also covers its metadata; only a path written out is meant for sure.
   return facts.kind !== "service" || byPath?.pattern === path;
 }

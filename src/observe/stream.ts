@@ -72,6 +72,11 @@ function areObjects(events: readonly StreamEvent[]): boolean {
   return isWhole(first) && isWhole(second);
 }
 
+/** Before the answer was whole. Clients of streams leave at `[DONE]`, before the body has ended: that is none the less an answer. */
+export function isBrokenOff({ abortedBy }: Exchange, stream: StreamReading | null): boolean {
+  return abortedBy === "upstream" || (abortedBy === "client" && stream?.whole !== true);
+}
+
 /** What the stream in the answer says, as far as it was copied; null when the answer is no stream of events. */
 export function readStream(exchange: Exchange, type: string, head: BodyHead): StreamReading | null {
   const { response } = exchange;
@@ -90,7 +95,7 @@ export function readStream(exchange: Exchange, type: string, head: BodyHead): St
     for (const event of eventsOf(Buffer.from(tail), format, true)) assembly.add(event, "left-out");
   }
   const answer = assembly.answer();
-  const whole = copied && (assembly.finished || assembly.endsSilently);
+  const whole = copied && (assembly.finished || (assembly.endsSilently && exchange.abortedBy === null));
   const generation = generationOf(exchange, assembly, {
     answer,
     head,

@@ -3,9 +3,10 @@
 import type { Socket } from "node:net";
 import { decodeExchange } from "../facts/exchange-wire.ts";
 import type { Exchange } from "../facts/exchange.ts";
+import { parseStats } from "../facts/parse-stats.ts";
 import { FRAME, type ObserverState, type TrafficStats } from "../facts/road.ts";
 import { ByteReader, ByteWriter, frame, FrameReader } from "../kernel/wire.ts";
-import { parseOpening, parseQuestion, parseStats, parseStop, type ParsedOpening } from "./parse-road.ts";
+import { parseOpening, parseQuestion, parseStop, type ParsedOpening } from "./parse-road.ts";
 
 export interface Rendered {
   readonly contentType: string;

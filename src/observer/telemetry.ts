@@ -81,9 +81,12 @@ class Telemetry implements ObserverTelemetry {
   readonly #generations: ReturnType<typeof createGenerationMetrics>;
   readonly #webSockets: ReturnType<typeof createWebSocketMetrics>;
   readonly #flow: FlowCounters;
+  /** How clients connect. */
+  readonly #scheme: "http" | "https";
 
   constructor(config: Config, parts: TelemetryParts) {
     this.#parts = parts;
+    this.#scheme = config.proxy.tls === null ? "http" : "https";
     const { clock, log, env } = parts;
     this.recorder = createRecorder({ catalogue: withThreshold(config.slo.latency), clock, log });
     for (const model of config.models) this.recorder.reserve(model.name);
@@ -102,7 +105,7 @@ class Telemetry implements ObserverTelemetry {
     this.#exchanges = createExchangeMetrics(this.recorder, {
       upstream: upstreamOf(config.upstream.http),
       ...(config.upstream.grpc === null ? {} : { grpcUpstream: upstreamOf(config.upstream.grpc) }),
-      scheme: config.proxy.tls === null ? "http" : "https",
+      scheme: this.#scheme,
     });
     this.#webSockets = createWebSocketMetrics(this.recorder);
     this.#generations = createGenerationMetrics(this.recorder, { conventions: config.telemetry.genai });
@@ -237,7 +240,7 @@ class Telemetry implements ObserverTelemetry {
   }
 
   stats(stats: TrafficStats): void {
-    recordTrafficStats(this.recorder, stats);
+    recordTrafficStats(this.recorder, stats, this.#scheme);
   }
 
   async render(accept: string, acceptEncoding: string): Promise<Rendered> {

@@ -7,9 +7,11 @@ const LOSSES: readonly (readonly [queue: string, what: string])[] = [
   ["observer", "fact"],
   ["observer", "body"],
   ["store", "fact"],
+  ["worker", "fact"],
 ];
 
-export function recordTrafficStats(recorder: Recorder, stats: TrafficStats): void {
+/** `scheme`: how clients connect. */
+export function recordTrafficStats(recorder: Recorder, stats: TrafficStats, scheme: "http" | "https"): void {
   recorder.gauge("outrider_observer_up").set({}, 1);
   recorder.counter("outrider_observer_restarts_total").set({}, stats.observerRestarts);
   recorder.counter("outrider_exchanges_seen_total").set({}, stats.seen);
@@ -25,8 +27,10 @@ export function recordTrafficStats(recorder: Recorder, stats: TrafficStats): voi
   recorder.counter("outrider_proxy_client_errors_total").set({}, stats.clientErrors);
   for (const [limit, count] of Object.entries(stats.limited))
     recorder.counter("outrider_proxy_limited_total").set({ limit }, count);
+  recorder.gauge("outrider_proxy_workers").set({}, stats.workers);
+  recorder.counter("outrider_proxy_worker_restarts_total").set({}, stats.workerRestarts);
   recorder.gauge("outrider_proxy_loop_delay_seconds").set({}, stats.loopDelayMs / 1000);
   recorder
     .gauge("http_server_active_requests")
-    .set({ http_request_method: "_OTHER", url_scheme: "http" }, stats.activeRequests);
+    .set({ http_request_method: "_OTHER", url_scheme: scheme }, stats.activeRequests);
 }

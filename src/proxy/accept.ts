@@ -6,8 +6,11 @@ import type { Clock } from "../kernel/clock.ts";
 import { messageOf } from "../kernel/problem.ts";
 import type { Log } from "../kernel/log.ts";
 
+/** An address, or the descriptor of a socket that is bound to one already. */
+export type ListenAt = { readonly host: string; readonly port: number } | { readonly fd: number };
+
 export interface AcceptorOptions {
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenAt;
   readonly maxConnections: number;
   /** How long a connection may say nothing at first; 0: no limit. */
   readonly firstBytesMs: number;
@@ -48,7 +51,9 @@ export class Acceptor {
   readonly #options: AcceptorOptions;
   readonly #needs: AcceptorNeeds;
   readonly #sockets = new Set<Socket>();
-  #server: Server | TlsServer | null = null;
+  /** The first is the one that `start` opened. */
+  readonly #servers: (Server | TlsServer)[] = [];
+  #certificate: Certificate | null;
   #refused = 0;
   /** Connections that have not said yet what they speak. */
   readonly #silent = new Set<Socket>();
@@ -56,10 +61,11 @@ export class Acceptor {
   constructor(options: AcceptorOptions, needs: AcceptorNeeds) {
     this.#options = options;
     this.#needs = needs;
+    this.#certificate = options.tls;
   }
 
   get address(): { host: string; port: number } | null {
-    const bound = this.#server?.address() ?? null;
+    const bound = this.#servers[0]?.address() ?? null;
     return bound === null || typeof bound === "string" ? null : { host: bound.address, port: bound.port };
   }
 
@@ -73,15 +79,24 @@ export class Acceptor {
   }
 
   start(): Promise<void> {
+    return this.#listen(this.#options.listen);
+  }
+
+  /** Accepts from another socket, too, which is bound already. Rejects when that cannot be. */
+  listenAlso(fd: number): Promise<void> {
+    return this.#listen({ fd });
+  }
+
+  #listen(at: ListenAt): Promise<void> {
     const server = this.#createServer();
     server.maxConnections = this.#options.maxConnections;
     server.on("drop", () => {
       this.#refused++;
     });
-    this.#server = server;
+    this.#servers.push(server);
     return new Promise((resolve, reject) => {
       server.once("error", reject);
-      server.listen(this.#options.listen, () => {
+      server.listen(at, () => {
         server.off("error", reject);
         // Trouble with accepting (no file descriptors left) passes; the listener stays.
         server.on("error", (error) => this.#needs.log.warn({ error: messageOf(error) }, "traffic listener"));
@@ -91,17 +106,18 @@ export class Acceptor {
   }
 
   #createServer(): Server | TlsServer {
-    const { tls } = this.#options;
+    const tls = this.#certificate;
     const options = { noDelay: true, allowHalfOpen: true };
     if (tls === null) {
       return createServer(options, (socket) => {
         socket.on("error", ignore);
-        this.#keep(socket);
-        this.#sniff(socket);
+        if (this.#keep(socket)) this.#sniff(socket);
       });
     }
     const server = createTlsServer({
       ...options,
+      // A client that leaves within the handshake has left: half open is a matter of HTTP.
+      allowHalfOpen: false,
       ...tls,
       ALPNProtocols: ["h2", "http/1.1"],
       handshakeTimeout: HANDSHAKE_MS,
@@ -111,6 +127,7 @@ export class Acceptor {
     server.on("tlsClientError", () => this.#needs.onClientError());
     server.on("secureConnection", (socket: TLSSocket) => {
       socket.on("error", ignore);
+      socket.allowHalfOpen = true;
       if (socket.alpnProtocol === "h2") this.#needs.acceptHttp2(socket);
       else this.#sniff(socket);
     });
@@ -119,13 +136,21 @@ export class Acceptor {
 
   /** Shown to clients from the next handshake on. Throws when the two do not belong together. */
   setCertificate(certificate: Certificate): void {
-    const server = this.#server;
-    if (server !== null && "setSecureContext" in server) server.setSecureContext(certificate);
+    for (const server of this.#servers)
+      if ("setSecureContext" in server) server.setSecureContext(certificate);
+    this.#certificate = certificate;
   }
 
-  #keep(socket: Socket): void {
+  /** False: there are too many, over all sockets that are listened at. */
+  #keep(socket: Socket): boolean {
+    if (this.#sockets.size >= this.#options.maxConnections) {
+      this.#refused++;
+      socket.destroy();
+      return false;
+    }
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
+    return true;
   }
 
   /** Reads until the bytes tell HTTP/2 from HTTP/1.1: the first one nearly always does. */
@@ -171,15 +196,18 @@ export class Acceptor {
   /** Accepts no more; resolves when the last open connection has ended. */
   close(): Promise<void> {
     for (const socket of this.#silent) socket.destroy();
-    return new Promise((resolve) => {
-      if (this.#server === null) resolve();
-      else this.#server.close(() => resolve());
-    });
+    const closed = this.#servers.map(
+      (server) =>
+        new Promise<void>((resolve) => {
+          server.close(() => resolve());
+        }),
+    );
+    return Promise.all(closed).then(() => {});
   }
 
   destroyAll(): void {
     for (const socket of this.#sockets) socket.destroy();
-    this.#server = null;
+    this.#servers.length = 0;
   }
 }
 

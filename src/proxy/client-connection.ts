@@ -29,7 +29,7 @@ export interface ConnectionLimits {
 }
 
 /** What ran out of time. */
-export type Late = "head" | "idle" | "body" | "send" | "total";
+export type Late = "head" | "idle" | "body" | "send" | "total" | "rest";
 
 export interface ConnectionOwner {
   readonly limits: ConnectionLimits;
@@ -52,7 +52,10 @@ export interface ConnectionOwner {
 const AHEAD_BYTES_MAX = 64 * 1024;
 const NO_BYTES = Buffer.alloc(0);
 /** Of a body, within the time it may stand still. */
-const PROGRESS_BYTES = 64;
+export const PROGRESS_BYTES = 64;
+/** Of a request that was answered before it was whole: what is still read, and for how long, so that its connection may be kept. */
+const REST_BYTES_MAX = 64 * 1024 * 1024;
+const REST_MS = 30_000;
 const KEEP_ALIVE_MARGIN_MS = 5000;
 
 export class ClientConnection implements RequestSink {
@@ -76,6 +79,9 @@ export class ClientConnection implements RequestSink {
   #headBegan = false;
   #headSinceMs = 0;
   #bodyBytes = 0;
+  #restBytes = 0;
+  /** Since when the rest of an answered request is read and dropped; null: it is not. */
+  #restSinceMs: number | null = null;
   #taker: ((glued: Buffer) => void) | null = null;
 
   constructor(owner: ConnectionOwner, socket: Socket) {
@@ -124,6 +130,7 @@ export class ClientConnection implements RequestSink {
   readonly #onData = (bytes: Buffer): void => {
     if (this.#closing) return;
     this.#moved(bytes.length);
+    if (this.#restSinceMs !== null && this.#restOver(bytes.length)) return;
     if (this.#reading || (this.#request !== null && this.#reader.done)) this.#keepAhead(bytes);
     else this.#read(bytes);
   };
@@ -136,6 +143,13 @@ export class ClientConnection implements RequestSink {
     }
     this.#bodyBytes = 0;
     this.#movedMs = this.#owner.nowMs();
+  }
+
+  /** True: too much of it has come, and the connection ends. */
+  #restOver(bytes: number): boolean {
+    this.#restBytes += bytes;
+    if (this.#restBytes > REST_BYTES_MAX) this.#owner.onLate(this, "rest", null);
+    return this.#closing;
   }
 
   #keepAhead(bytes: Buffer): void {
@@ -257,8 +271,13 @@ export class ClientConnection implements RequestSink {
       return;
     }
     // What is left of a request that was answered early is read, and dropped.
-    if (!request.complete) return;
+    if (!request.complete) {
+      this.#restSinceMs ??= this.#owner.nowMs();
+      return;
+    }
     this.#request = null;
+    this.#restSinceMs = null;
+    this.#restBytes = 0;
     this.#movedMs = this.#owner.nowMs();
     this.#reader.next();
     const ahead = this.#ahead;
@@ -333,6 +352,8 @@ export class ClientConnection implements RequestSink {
     } else if (unsent > 0) this.#limit("send", stillMs, limits.sendMs);
     else if (this.#headBegan) this.#limit("head", nowMs - this.#headSinceMs, limits.headMs);
     else if (this.#request === null) this.#limit("idle", stillMs, limits.idleMs);
+    else if (this.#restSinceMs !== null)
+      this.#limit("rest", nowMs - this.#restSinceMs, Math.min(REST_MS, limits.bodyMs || REST_MS));
     else if (this.#reader.inBody && !this.#paused && this.#response?.headersSent !== true)
       this.#limit("body", stillMs, limits.bodyMs);
     if (this.#response !== null) this.#limit("total", nowMs - this.#headSinceMs, limits.totalMs);

@@ -10,7 +10,7 @@ import {
   type Late,
 } from "./client-connection.ts";
 import type { RelayRequest } from "./client-request.ts";
-import { problemMessage, type Failure } from "./failures.ts";
+import { OVERDUE, SLOW_BODY, problemMessage, type Failure } from "./failures.ts";
 import type { BadHead } from "./request-line.ts";
 import { Roll } from "./road.ts";
 
@@ -38,6 +38,10 @@ export class ClientConnections implements ConnectionOwner {
     send_timeout: 0,
     idle_timeout: 0,
     request_timeout: 0,
+    early_answer: 0,
+    /** Of HTTP/2 alone: frames without end that nghttp2 stops, and streams that are begun and reset. */
+    flood: 0,
+    stream_resets: 0,
   };
   /** Messages that were no HTTP. */
   defects = 0;
@@ -55,18 +59,11 @@ export class ClientConnections implements ConnectionOwner {
   accept(socket: Socket, first: Buffer | null): void {
     if (this.#sweeper === null) {
       this.#nowMs = this.#needs.clock.monotonicMs();
-      this.#sweeper = this.#needs.clock.every(this.#sweepMs(), () => this.#sweep());
+      this.#sweeper = this.#needs.clock.every(sweepMsOf(this.limits), () => this.#sweep());
     }
     const connection = new ClientConnection(this, socket);
     this.#roll.add(connection);
     connection.begin(first);
-  }
-
-  /** Often enough for the shortest limit. */
-  #sweepMs(): number {
-    const { headMs, idleMs, bodyMs, sendMs, totalMs } = this.limits;
-    const set = [headMs, idleMs, bodyMs, sendMs, totalMs].filter((ms) => ms > 0);
-    return Math.max(20, Math.min(SWEEP_MS, ...set.map((ms) => ms / 4)));
   }
 
   #sweep(): void {
@@ -107,7 +104,7 @@ export class ClientConnections implements ConnectionOwner {
 
   onLate(connection: ClientConnection, late: Late, request: RelayRequest | null): void {
     this.limited[LIMITS[late]]++;
-    if (late === "idle") connection.close();
+    if (late === "idle" || late === "rest") connection.close();
     else if (late === "head") connection.sayLast(problemMessage(SLOW_HEAD, null, 408));
     else if (late === "body" && request !== null) this.#needs.onSpoiled(request, SLOW_BODY);
     else if (late === "total" && request !== null) this.#needs.onOverdue(request, OVERDUE);
@@ -130,28 +127,26 @@ export class ClientConnections implements ConnectionOwner {
   }
 }
 
-const LIMITS = Object.freeze({
+/** How often to look: often enough for the shortest limit. */
+export function sweepMsOf({ headMs, idleMs, bodyMs, sendMs, totalMs }: ConnectionLimits): number {
+  const set = [headMs, idleMs, bodyMs, sendMs, totalMs].filter((ms) => ms > 0);
+  return Math.max(20, Math.min(SWEEP_MS, ...set.map((ms) => ms / 4)));
+}
+
+/** The value of `limit` in `outrider_proxy_limited_total`. */
+export const LIMITS = Object.freeze({
   head: "head_timeout",
   idle: "idle_timeout",
   body: "body_timeout",
   send: "send_timeout",
   total: "request_timeout",
+  rest: "early_answer",
 } as const satisfies Record<Late, string>);
 
 const SLOW_HEAD: Failure = Object.freeze({
   code: "bad_request",
   detail: "The request's head did not arrive in time. Send it faster, or raise `proxy.limits.headTimeout`.",
 });
-const SLOW_BODY: Failure = Object.freeze({
-  code: "bad_request",
-  status: 408,
-  detail: "The request's body stood still for too long. Send it faster, or raise `proxy.limits.bodyTimeout`.",
-});
-const OVERDUE: Failure = Object.freeze({
-  code: "response_timeout",
-  detail: "The exchange took longer than `proxy.limits.requestTimeout` allows.",
-});
-
 function failureOf(defect: BadHead): Failure {
   return {
     code: "bad_request",

@@ -1,7 +1,7 @@
 // Opens sockets to the upstream: TCP, TLS or a unix socket. Only our own URL says where, and which name TLS verifies.
 
 import { connect as connectPlain, isIP, type Socket } from "node:net";
-import { connect as connectTls, type TLSSocket } from "node:tls";
+import { connect as connectTls, createSecureContext, type TLSSocket } from "node:tls";
 import { ReadBlocks, Reading } from "./read-blocks.ts";
 
 /** PEM texts; `servername` is the name that the model's certificate is checked for, where it is not the host's. */
@@ -12,10 +12,22 @@ export interface UpstreamTls {
   readonly servername?: string;
 }
 
+/** As it is, or asked for at each new connection, where it may change. */
+export type TlsSource = UpstreamTls | null | (() => UpstreamTls | null);
+
+export function tlsNow(source: TlsSource): UpstreamTls | null {
+  return typeof source === "function" ? source() : source;
+}
+
+/** Throws when a certificate is none, or not that of the key. */
+export function checkUpstreamTls(tls: UpstreamTls): void {
+  createSecureContext(tls);
+}
+
 export interface DialOptions {
   /** http://, https://, h2c:// or unix:/path */
   readonly url: string;
-  readonly tls: UpstreamTls | null;
+  readonly tls: TlsSource;
 }
 
 type SocketTarget = { readonly path: string } | { readonly host: string; readonly port: number };
@@ -121,11 +133,15 @@ function createTlsOpener(
   target: SocketTarget,
   protocol: "http/1.1" | "h2",
 ): () => TLSSocket {
-  const { servername, ...pem } = tls ?? {};
-  const name = servername ?? ("host" in target ? target.host : "");
-  // The last session, so that a new connection is a short handshake.
+  // The last session, so that a new connection is a short handshake; not with other certificates than it was made with.
   let session: Buffer | null = null;
+  let before = tlsNow(tls);
   return () => {
+    const now = tlsNow(tls);
+    if (now !== before) session = null;
+    before = now;
+    const { servername, ...pem } = now ?? {};
+    const name = servername ?? ("host" in target ? target.host : "");
     const socket = connectTls({
       ...pem,
       ...target,
@@ -136,7 +152,7 @@ function createTlsOpener(
       ...(session === null ? {} : { session }),
     });
     socket.on("session", (latest: Buffer) => {
-      session = latest;
+      if (now === before) session = latest;
     });
     return socket;
   };

@@ -130,3 +130,14 @@ export function problemMessage(failure: Failure, id: string | null, status = sta
   for (let i = 0; i < lines.length; i += 2) head += `${lines[i]}: ${lines[i + 1]}\r\n`;
   return `${head}Connection: close\r\n\r\n${body}`;
 }
+
+/** The client's request, or the whole exchange, took longer than a limit allows. */
+export const SLOW_BODY: Failure = Object.freeze({
+  code: "bad_request",
+  status: 408,
+  detail: "The request's body stood still for too long. Send it faster, or raise `proxy.limits.bodyTimeout`.",
+});
+export const OVERDUE: Failure = Object.freeze({
+  code: "response_timeout",
+  detail: "The exchange took longer than `proxy.limits.requestTimeout` allows.",
+});

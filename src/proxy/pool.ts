@@ -6,7 +6,7 @@ import { codeOf } from "../kernel/problem.ts";
 import { Call, type CallOwner } from "./call.ts";
 import { Connection, type ConnectionOwner, type End } from "./connection.ts";
 import { createDial, parseUpstreamUrl, type Dial } from "./dial.ts";
-import { describeFailure, ownErrorOfCode } from "./failures.ts";
+import { ownErrorOfCode } from "./failures.ts";
 import type {
   Upstream,
   UpstreamCall,
@@ -14,6 +14,7 @@ import type {
   UpstreamOptions,
   UpstreamRequest,
 } from "./upstream.ts";
+import { WaitingLine } from "./waiting-line.ts";
 
 export function createUpstream(options: UpstreamOptions, clock: Clock): Upstream {
   return new Pool(options, clock);
@@ -39,20 +40,18 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   readonly clock: Clock;
   readonly responseTimeoutMs: number;
   readonly #connectTimeoutMs: number;
-  /** Without the password that a URL may carry. */
-  readonly #name: string;
   readonly #dial: Dial;
   readonly #all = new Set<Connection>();
   readonly #dialling = new Map<Connection, Timer | null>();
   #idle: Connection[] = [];
-  #waiting: Call[] = [];
-  #serving = false;
+  readonly #line: WaitingLine;
   #closed = false;
   #sweeper: Timer | null = null;
   #survivedMs = 0;
 
   constructor(options: UpstreamOptions, clock: Clock) {
-    this.#name = parseUpstreamUrl(options.url).name;
+    const { name } = parseUpstreamUrl(options.url);
+    this.#line = new WaitingLine(name, { later: setImmediate, serve: () => this.#serve() });
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.clock = clock;
     this.responseTimeoutMs = options.responseTimeoutMs;
@@ -61,37 +60,21 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
 
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
     const call = new Call(this, request, handler);
-    this.#line(call);
+    this.#line.join(call);
     return call;
   }
 
-  #line(call: Call): void {
-    this.#waiting.push(call);
-    this.#serveSoon();
-  }
-
-  #serveSoon(): void {
-    if (this.#serving) return;
-    this.#serving = true;
-    setImmediate(() => {
-      this.#serving = false;
-      this.#serve();
-    });
-  }
-
   #serve(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const call of waiting) {
+    for (const call of this.#line.takeAll()) {
       if (call.over) continue;
-      if (this.#closed) this.#fail(call, "draining", null);
+      if (this.#closed) this.#line.fail(call, "draining", null);
       else {
         const connection = call.needsFresh ? null : this.#takeIdle();
-        if (connection === null) this.#waiting.push(call);
+        if (connection === null) this.#line.putBack(call);
         else call.begin(connection);
       }
     }
-    while (this.#dialling.size < this.#waiting.length) this.#open();
+    while (this.#dialling.size < this.#line.length) this.#open();
   }
 
   #takeIdle(): Connection | null {
@@ -142,9 +125,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   onOpen(connection: Connection): void {
     this.#dialling.get(connection)?.cancel();
     this.#dialling.delete(connection);
-    // The one that needs a new connection gets it, else the first in line.
-    const fresh = this.#waiting.findIndex((one) => one.needsFresh);
-    const [call] = this.#waiting.splice(Math.max(0, fresh), 1);
+    const call = this.#line.takeForFresh();
     if (call === undefined) this.#keep(connection);
     else call.begin(connection);
   }
@@ -160,7 +141,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
 
   #keep(connection: Connection): void {
     this.#idle.push(connection);
-    if (this.#waiting.length > 0) this.#serveSoon();
+    if (this.#line.length > 0) this.#line.serveSoon();
     this.#sweeper ??= this.clock.every(SWEEP_MS, () => this.#sweep());
   }
 
@@ -192,10 +173,10 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     if (connection.served > 0 && !connection.answering && !call.needsFresh && mayBeRepeated(call, end)) {
       call.detach();
       call.needsFresh = true;
-      this.#line(call);
+      this.#line.join(call);
       return;
     }
-    this.#fail(call, ownErrorOf(end), causeOf(end));
+    this.#line.fail(call, ownErrorOf(end), causeOf(end));
   }
 
   /** The server has closed a connection that was idle, or had just been: none survives longer now. */
@@ -214,23 +195,16 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
 
   /** One dial less: the first in line has waited for it, or for one like it. */
   #failOldest(code: OwnError, thrown: Error | null): void {
-    if (this.#dialling.size >= this.#waiting.length) return;
-    const call = this.#waiting.shift();
-    if (call !== undefined) this.#fail(call, code, thrown);
-  }
-
-  #fail(call: Call, code: OwnError, thrown: Error | null): void {
-    if (call.over) return;
-    call.close();
-    call.handler.onFailure(describeFailure(code, this.#name, thrown));
+    if (this.#dialling.size >= this.#line.length) return;
+    const call = this.#line.takeFirst();
+    if (call !== undefined) this.#line.fail(call, code, thrown);
   }
 
   onAbandoned(call: Call): void {
-    const at = this.#waiting.indexOf(call);
-    if (at >= 0) this.#waiting.splice(at, 1);
+    this.#line.leave(call);
     // A dial that nobody waits for is given up: the model does not hear of a client that has left.
     for (const [connection, timer] of this.#dialling) {
-      if (this.#dialling.size <= this.#waiting.length) return;
+      if (this.#dialling.size <= this.#line.length) return;
       timer?.cancel();
       this.#dialling.delete(connection);
       connection.destroy();
@@ -245,7 +219,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     this.#dialling.clear();
     for (const connection of this.#all) connection.destroy();
     this.#idle = [];
-    for (const call of this.#waiting.splice(0)) this.#fail(call, "draining", null);
+    this.#line.failAll("draining", null);
   }
 }
 

@@ -5,15 +5,14 @@ import type { Exchange, RawHeaders } from "../facts/exchange.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
-import { Acceptor, type Certificate } from "./accept.ts";
+import { Acceptor, type Certificate, type ListenAt } from "./accept.ts";
 import type { RelayResponse } from "./client-answer.ts";
-import type { ConnectionLimits } from "./client-connection.ts";
-import { ClientConnections } from "./client-connections.ts";
+import { ClientConnections, LIMITS } from "./client-connections.ts";
 import type { RelayRequest } from "./client-request.ts";
-import { parseUpstreamUrl, type UpstreamTls } from "./dial.ts";
+import { checkUpstreamTls, parseUpstreamUrl, type UpstreamTls } from "./dial.ts";
 import { StreamExchange } from "./http2/exchange.ts";
 import { createStreamUpstream } from "./http2/pool.ts";
-import { Sessions } from "./http2/sessions.ts";
+import { Sessions, type StreamLimits } from "./http2/sessions.ts";
 import { createUpstream } from "./pool.ts";
 import { Relay } from "./relay.ts";
 import { AfterTurn, Complaints, Roll, type Road, type Underway, type Way } from "./road.ts";
@@ -26,7 +25,7 @@ import type { Upstream, UpstreamOptions } from "./upstream.ts";
 export type { RelaySnapshot } from "./rules.ts";
 
 export interface ProxyOptions {
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenAt;
   readonly upstream: {
     /** http://, https://, h2c:// or unix:/path. A path behind the authority is not used: targets pass as they came. */
     readonly url: string;
@@ -42,7 +41,7 @@ export interface ProxyOptions {
   /** From the request's last byte to the response's head; 0: no limit. */
   readonly responseTimeoutMs: number;
   readonly maxConnections: number;
-  readonly limits: ConnectionLimits;
+  readonly limits: StreamLimits;
 }
 
 export interface ProxyStats {
@@ -72,10 +71,14 @@ export interface ProxyNeeds {
 export interface Proxy extends Part {
   /** Where it listens; null before `start` and after `stop`. */
   readonly address: { readonly host: string; readonly port: number } | null;
+  /** Accepts from another bound socket, too. */
+  listenAlso(fd: number): Promise<void>;
   /** Replaces the rules for requests that come from now on. */
   setSnapshot(snapshot: RelaySnapshot): void;
   /** Shown to clients from the next TLS handshake on. Throws when the two do not belong together. */
   setCertificate(certificate: Certificate): void;
+  /** For connections to the upstream that are opened from now on. Throws when it is none. */
+  setUpstreamTls(tls: UpstreamTls): void;
   stats(): ProxyStats;
 }
 
@@ -86,6 +89,7 @@ export function createProxy(options: ProxyOptions, needs: ProxyNeeds): Proxy {
 class HttpProxy implements Proxy, Road {
   readonly #needs: ProxyNeeds;
   readonly #upstreamOptions: UpstreamOptions;
+  #upstreamTls: UpstreamTls | null;
   readonly #underway = new Roll<Underway>();
   readonly upstream: Upstream;
   readonly upstreamName: string;
@@ -111,8 +115,10 @@ class HttpProxy implements Proxy, Road {
 
   constructor(options: ProxyOptions, needs: ProxyNeeds) {
     this.#needs = needs;
+    this.#upstreamTls = options.upstream.tls;
     this.#upstreamOptions = {
       ...options.upstream,
+      tls: () => this.#upstreamTls,
       connectTimeoutMs: options.connectTimeoutMs,
       responseTimeoutMs: options.responseTimeoutMs,
     };
@@ -139,8 +145,11 @@ class HttpProxy implements Proxy, Road {
     };
     this.#sessions = new Sessions({
       clock: needs.clock,
+      limits: options.limits,
+      limited: this.#connections.limited,
       onStream: (stream, fields) => this.#onStream(stream, fields),
       onClientError,
+      onSweep: (nowMs) => this.#checkStreams(nowMs, options.limits),
     });
     this.#acceptor = new Acceptor(
       { ...options, tls: options.tls ?? null, firstBytesMs: options.limits.headMs },
@@ -169,6 +178,11 @@ class HttpProxy implements Proxy, Road {
     this.#acceptor.setCertificate(certificate);
   }
 
+  setUpstreamTls(tls: UpstreamTls): void {
+    checkUpstreamTls(tls);
+    this.#upstreamTls = tls;
+  }
+
   stats(): ProxyStats {
     return Object.freeze({
       openConnections: this.#acceptor.openConnections,
@@ -185,6 +199,10 @@ class HttpProxy implements Proxy, Road {
     return this.#acceptor.start();
   }
 
+  listenAlso(fd: number): Promise<void> {
+    return this.draining ? Promise.resolve() : this.#acceptor.listenAlso(fd);
+  }
+
   #onStream(stream: ServerHttp2Stream, fields: RawHeaders): void {
     this.#seen++;
     try {
@@ -194,6 +212,13 @@ class HttpProxy implements Proxy, Road {
     } catch (thrown) {
       this.complaints.say("a stream could not be taken up, by a bug", thrown);
       stream.destroy();
+    }
+  }
+
+  #checkStreams(nowMs: number, limits: StreamLimits): void {
+    for (const one of this.#underway.all()) {
+      const late = one instanceof StreamExchange ? one.check(nowMs, limits) : null;
+      if (late !== null) this.#connections.limited[LIMITS[late]]++;
     }
   }
 
@@ -259,6 +284,7 @@ class HttpProxy implements Proxy, Road {
       this.#acceptor.destroyAll();
     }
     this.#connections.stop();
+    this.#sessions.stop();
     this.upstream.close();
     this.grpc.upstream.close();
   }

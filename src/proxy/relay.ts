@@ -5,68 +5,49 @@
 //   Every state goes to `over` when the client leaves, the upstream fails, or the drain deadline cuts.
 
 import { STATUS_CODES } from "node:http";
-import type { Outcome, RawHeaders } from "../facts/exchange.ts";
-import { messageOf } from "../kernel/problem.ts";
+import type { RawHeaders } from "../facts/exchange.ts";
 import { answerLines } from "./answer-head.ts";
-import { outcomeOfAnswer, type Draft } from "./draft.ts";
-import {
-  describeFailure,
-  outcomeOf,
-  problemBody,
-  problemHeaders,
-  statusOf,
-  type Failure,
-} from "./failures.ts";
+import { Ends } from "./ends.ts";
+import { describeFailure, problemBody, problemHeaders, statusOf, type Failure } from "./failures.ts";
 import type { RelayRequest } from "./client-request.ts";
 import type { RelayResponse } from "./client-answer.ts";
 import type { ClientSide } from "./messages.ts";
 import { openExchange } from "./opening.ts";
 import { hostOfTarget, replaceHost, spendForward, upstreamTarget, type RequestHead } from "./request-head.ts";
 import { plainLines, readResponseHead, reasonPhrase, type WaitingHead } from "./response-head.ts";
-import type { Road, Underway, Way } from "./road.ts";
+import type { Road, Way } from "./road.ts";
 import type { Route, Rules } from "./rules.ts";
-import { SHORT_BYTES_MAX, type UpstreamCall, type UpstreamHandler } from "./upstream.ts";
+import { SHORT_BYTES_MAX, type UpstreamHandler } from "./upstream.ts";
 
 /** Bytes of a request body gathered within one turn before it is streamed after all. */
 const COLLECT_BYTES_MAX = 256 * 1024;
 
 const NO_PATH = "The request target is not a path behind this one model server, so it cannot be forwarded.";
 
-type State = "collecting" | "asked" | "answering" | "over";
-
-export class Relay implements ClientSide, UpstreamHandler, Underway {
-  slot = -1;
-  readonly #road: Road;
+export class Relay extends Ends implements ClientSide, UpstreamHandler {
   readonly request: RelayRequest;
   readonly #response: RelayResponse;
   readonly #rules: Rules;
   readonly #route: Route | null;
   readonly #head: RequestHead;
-  readonly #draft: Draft;
   readonly #way: Way;
-  #state: State = "collecting";
-  #delivered = false;
-  #call: UpstreamCall | null = null;
   #collected: Buffer[] = [];
   #collectedBytes = 0;
   #waitingHead: WaitingHead | null = null;
   #firstChunk: Buffer | null = null;
   /** The answer's end can be told from its framing alone, without the connection's. */
   #framed = true;
-  /** Set when the sidecar ends the exchange itself. */
-  #ownOutcome: Outcome | null = null;
   #lastOnConnection = false;
 
   constructor(road: Road, request: RelayRequest, response: RelayResponse) {
-    this.#road = road;
+    const opened = openExchange(road, request);
+    super(road, opened);
     this.request = request;
     this.#response = response;
     this.#rules = road.rules;
-    const { route, head, draft, way } = openExchange(road, request);
-    this.#way = way;
-    this.#route = route;
-    this.#head = head;
-    this.#draft = draft;
+    this.#way = opened.way;
+    this.#route = opened.route;
+    this.#head = opened.head;
   }
 
   begin(): void {
@@ -74,7 +55,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       this.#response.attach(this);
       this.#begin();
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
@@ -85,7 +66,7 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     const host = hostOfTarget(url);
     if (head.refusal !== null || target === null || host === "") {
       this.#lastOnConnection = true;
-      this.#fail({ code: "bad_request", detail: head.refusal ?? NO_PATH });
+      this.fail({ code: "bad_request", detail: head.refusal ?? NO_PATH });
       return;
     }
     if (host !== null && this.#way.upstreamHost === null) replaceHost(head.lines, host);
@@ -94,52 +75,52 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       return;
     }
     if (head.framing === "none") {
-      this.#draft.requestWasHead();
+      this.draft.requestWasHead();
       this.#send(target, null);
       return;
     }
     this.request.attach(this, head.framing === "length" ? head.bodyBytes : null);
     if (head.expectsContinue) this.#response.writeContinue();
-    this.#road.afterTurn.streamUnlessWhole(this);
+    this.road.afterTurn.streamUnlessWhole(this);
   }
 
   /** `Max-Forwards` is used up: we are whom the request was for. */
   #answerAsLast(method: string): void {
     const [status, reason] = method === "OPTIONS" ? [200, "OK"] : [405, "Method Not Allowed"];
     this.#lastOnConnection = this.#head.framing !== "none";
-    this.#draft.status = status;
-    this.#ownOutcome = "rejected";
-    this.#state = "over";
-    const lines = ["x-prediction-id", this.#draft.id, "Allow", "OPTIONS", "Content-Length", "0"];
-    if (this.#lastOnConnection || this.#road.draining) lines.push("Connection", "close");
+    this.draft.status = status;
+    this.ownOutcome = "rejected";
+    this.state = "over";
+    const lines = ["x-prediction-id", this.draft.id, "Allow", "OPTIONS", "Content-Length", "0"];
+    if (this.#lastOnConnection || this.road.draining) lines.push("Connection", "close");
     this.#response.writeHead(status, reason, lines);
     this.#response.end(null);
   }
 
   onRequestData(chunk: Buffer): boolean {
     try {
-      if (this.#state === "over") return true;
-      this.#draft.requestBytes(chunk);
-      if (this.#state !== "collecting") return this.#call === null || this.#call.write(chunk);
+      if (this.state === "over") return true;
+      this.draft.requestBytes(chunk);
+      if (this.state !== "collecting") return this.call === null || this.call.write(chunk);
       this.#collected.push(chunk);
       this.#collectedBytes += chunk.length;
       if (this.#collectedBytes > COLLECT_BYTES_MAX) this.stream();
       return true;
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
       return true;
     }
   }
 
   onRequestEnd(came: RawHeaders): void {
     try {
-      if (this.#state === "over") return;
-      this.#draft.requestEnded();
+      if (this.state === "over") return;
+      this.draft.requestEnded();
       const trailers = came.length === 0 ? came : plainLines(came).flat();
       // Trailers need the chunked coding.
       if (trailers.length > 0) this.stream();
-      if (this.#state !== "collecting") {
-        this.#call?.end(trailers);
+      if (this.state !== "collecting") {
+        this.call?.end(trailers);
         return;
       }
       const [first] = this.#collected;
@@ -147,27 +128,27 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       const body = alone ?? Buffer.concat(this.#collected);
       this.#send(upstreamTarget(this.request.url) ?? "/", body);
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
   /** The turn is over and the body is not whole: it is forwarded as it comes. */
   stream(): void {
-    if (this.#state !== "collecting") return;
+    if (this.state !== "collecting") return;
     try {
       const chunks = this.#collected;
       this.#send(upstreamTarget(this.request.url) ?? "/", "streamed");
-      for (const chunk of chunks) this.#call?.write(chunk);
+      for (const chunk of chunks) this.call?.write(chunk);
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
   #send(target: string, body: Buffer | null | "streamed"): void {
-    this.#state = "asked";
+    this.state = "asked";
     this.#collected = [];
     const { lines, framing, acceptsTrailers } = this.#head;
-    this.#call = this.#way.upstream.send(
+    this.call = this.#way.upstream.send(
       { method: this.request.method, target, headers: lines, framing, body, acceptsTrailers },
       this,
     );
@@ -179,18 +160,18 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
   }
 
   onInformation(status: number, headers: RawHeaders): void {
-    if (this.#state !== "asked" || this.request.httpVersion !== "1.1") return;
+    if (this.state !== "asked" || this.request.httpVersion !== "1.1") return;
     try {
       this.#response.writeInformation(status, plainLines(headers).flat());
     } catch (thrown) {
-      this.#road.complaints.say("an interim answer of the upstream could not be passed on", thrown);
+      this.road.complaints.say("an interim answer of the upstream could not be passed on", thrown);
     }
   }
 
   onHead(status: number, reason: string, headers: RawHeaders): void {
-    if (this.#state !== "asked") return;
+    if (this.state !== "asked") return;
     try {
-      const draft = this.#draft;
+      const draft = this.draft;
       draft.headArrived();
       const head = readResponseHead(headers, {
         status,
@@ -200,27 +181,27 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
         versionHeader: this.#route?.versionHeader ?? null,
       });
       if (head.defect !== null) {
-        this.#call?.abort();
-        this.#fail(describeFailure("invalid_response", this.#way.upstreamName, new Error(head.defect)));
+        this.call?.abort();
+        this.fail(describeFailure("invalid_response", this.#way.upstreamName, new Error(head.defect)));
         return;
       }
-      this.#state = "answering";
+      this.state = "answering";
       draft.status = status;
       draft.responseHeaders = headers;
       this.#framed = head.hasLength || this.request.httpVersion === "1.1";
       const clues = { rules: this.#rules, route: this.#route, target: this.request.url };
       const lines = answerLines(head, draft, clues);
       this.#waitingHead = { status, reason: reasonPhrase(reason), lines };
-      this.#road.afterTurn.flush(this);
+      this.road.afterTurn.flush(this);
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
   onData(chunk: Buffer, lent: boolean): boolean {
-    if (this.#state !== "answering") return false;
+    if (this.state !== "answering") return false;
     try {
-      this.#draft.responseBytes(chunk);
+      this.draft.responseBytes(chunk);
       const stays = !lent || chunk.length <= SHORT_BYTES_MAX;
       if (stays && this.#waitingHead !== null && this.#firstChunk === null) {
         // Head, body and end often arrive together: held until the turn ends, they leave together.
@@ -232,42 +213,42 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
       this.#write(chunk);
       return lent && this.#response.unsentBytes > 0;
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
       return lent;
     }
   }
 
   #write(chunk: Buffer): void {
     if (this.#response.destroyed || this.#response.write(chunk)) return;
-    this.#call?.pause();
+    this.call?.pause();
   }
 
   onClientDrained(): void {
-    this.#call?.resume();
+    this.call?.resume();
   }
 
   onEnd(trailers: RawHeaders): void {
-    if (this.#state !== "answering") return;
+    if (this.state !== "answering") return;
     try {
-      this.#call = null;
-      this.#draft.responseTrailers = trailers;
+      this.call = null;
+      this.draft.responseTrailers = trailers;
       const chunk = this.#takeFirstChunk();
       if (trailers.length > 0) this.#response.addTrailers(plainLines(trailers));
       this.#response.end(chunk);
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
   /** The turn is over: what waits leaves now, the head alone if nothing followed it. */
   flush(): void {
-    if (this.#waitingHead === null || this.#state !== "answering") return;
+    if (this.#waitingHead === null || this.state !== "answering") return;
     try {
       const chunk = this.#takeFirstChunk();
       if (chunk === null) this.#response.flushHeaders();
       else this.#write(chunk);
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
@@ -283,116 +264,56 @@ export class Relay implements ClientSide, UpstreamHandler, Underway {
     const head = this.#waitingHead;
     if (head === null) return;
     this.#waitingHead = null;
-    if (this.#lastOnConnection || this.#road.draining) head.lines.push("Connection", "close");
+    if (this.#lastOnConnection || this.road.draining) head.lines.push("Connection", "close");
     this.#response.writeHead(head.status, head.reason, head.lines);
   }
 
-  onFailure(failure: Failure): void {
-    if (this.#state === "over") return;
-    try {
-      this.#call = null;
-      if (this.#state === "answering") this.#draft.abortedBy = "upstream";
-      this.#fail(failure);
-    } catch (thrown) {
-      this.#bug(thrown);
-    }
-  }
-
-  /** Ends the exchange by our own error: an answer while that is possible, a visible break after the head. */
-  #fail(failure: Failure): void {
-    const answering = this.#state === "answering";
-    this.#draft.ownError = failure.code;
-    this.#ownOutcome = answering ? "reset" : outcomeOf(failure.code);
-    if (answering) {
-      this.flush();
-      this.#state = "over";
-      this.#breakOff();
-      return;
-    }
-    this.#state = "over";
+  protected override answerFailure(failure: Failure): void {
     this.#collected = [];
     const status = failure.status ?? statusOf(failure.code);
-    this.#draft.status = status;
+    this.draft.status = status;
     const body = problemBody(failure, status);
-    const lines = problemHeaders(failure, this.#draft.id, body);
-    if (this.#lastOnConnection || this.#road.draining) lines.push("Connection", "close");
+    const lines = problemHeaders(failure, this.draft.id, body);
+    if (this.#lastOnConnection || this.road.draining) lines.push("Connection", "close");
     this.#response.writeHead(status, STATUS_CODES[status] ?? "Error", lines);
     this.#response.end(Buffer.from(body));
   }
 
-  /** What was written still leaves; then the connection closes, so that nobody takes the part for the whole. */
-  #breakOff(): void {
+  /** The connection closes, so that nobody takes the part for the whole. */
+  protected override breakOff(): void {
+    this.flush();
     const { socket } = this.request;
     if (this.#framed) socket.destroySoon();
     else socket.resetAndDestroy();
   }
 
-  /** The rest of this connection is not HTTP: the exchange under way may end, and the connection with it. */
-  connectionSpoiled(failure: Failure): void {
-    if (this.#state === "over") return;
-    this.#lastOnConnection = true;
-    if (!this.request.complete) this.giveUp(failure);
+  protected override get headSent(): boolean {
+    return this.#response.headersSent;
   }
 
-  giveUp(failure: Failure): void {
-    if (this.#state === "over") return;
-    this.#call?.abort();
-    this.#call = null;
-    this.#fail(failure);
+  protected override drop(): void {
+    this.request.socket.destroy();
+  }
+
+  protected override release(): void {
+    this.request.release();
+    this.#response.release();
+  }
+
+  /** The rest of this connection is not HTTP: the exchange under way may end, and the connection with it. */
+  connectionSpoiled(failure: Failure): void {
+    if (this.state === "over") return;
+    this.#lastOnConnection = true;
+    if (!this.request.complete) this.giveUp(failure);
   }
 
   onClientClosed(): void {
     try {
       const finished = this.#response.writableFinished;
-      if (!finished) this.#call?.abort();
       if (finished && !this.request.complete) this.request.detach();
-      this.#call = null;
-      this.#state = "over";
-      if (!finished && this.#ownOutcome === null) this.#draft.abortedBy = "client";
-      this.#deliver(this.#ownOutcome ?? (finished ? outcomeOfAnswer(this.#draft) : "client_abort"));
+      this.clientOver(finished);
     } catch (thrown) {
-      this.#bug(thrown);
-    }
-  }
-
-  /** The drain deadline: answered with 503 while that is possible, else broken off; delivered now. */
-  cut(): void {
-    try {
-      this.#call?.abort();
-      this.#call = null;
-      if (this.#state !== "over") this.#fail(describeFailure("draining", this.#way.upstreamName, null));
-      this.#deliver(this.#ownOutcome ?? "reset");
-    } catch (thrown) {
-      this.#bug(thrown);
-    }
-  }
-
-  #deliver(outcome: Outcome): void {
-    if (this.#delivered) return;
-    this.#delivered = true;
-    this.request.release();
-    this.#response.release();
-    this.#road.ended(this, this.#draft.seal(outcome));
-    if (this.#road.lendsBodies) this.#draft.recycle();
-  }
-
-  /** A bug of ours ends this exchange and no other. */
-  #bug(thrown: unknown): void {
-    this.#road.complaints.say("relaying a request failed by a bug", thrown);
-    try {
-      this.#call?.abort();
-      this.#call = null;
-      if (this.#state !== "over" && !this.#response.headersSent) {
-        this.#state = "asked";
-        this.#fail(describeFailure("internal", this.#way.upstreamName, new Error(messageOf(thrown))));
-        return;
-      }
-      this.#draft.ownError ??= "internal";
-      this.#ownOutcome ??= "reset";
-      this.#state = "over";
-      this.request.socket.destroy();
-    } catch {
-      this.request.socket.destroy();
+      this.bug(thrown);
     }
   }
 }

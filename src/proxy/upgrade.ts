@@ -12,7 +12,7 @@ import type { Duplex } from "node:stream";
 import type { Outcome, OwnError, RawHeaders } from "../facts/exchange.ts";
 import type { Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
-import { parseUpstreamUrl } from "./dial.ts";
+import { parseUpstreamUrl, tlsNow } from "./dial.ts";
 import { answerLines } from "./answer-head.ts";
 import { Draft, outcomeOfStatus } from "./draft.ts";
 import { FrameMeter } from "./frames.ts";
@@ -110,7 +110,8 @@ export class Tunnel implements Underway {
   }
 
   #dial(target: string): ClientRequest {
-    const { url, tls } = this.#options;
+    const { url } = this.#options;
+    const tls = tlsNow(this.#options.tls);
     const { origin, socketPath } = parseUpstreamUrl(url);
     const { protocol, hostname, port } = new URL(origin);
     const host = hostname.replace(/^\[|\]$/g, "");

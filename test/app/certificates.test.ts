@@ -27,8 +27,9 @@ test("a changed pair is applied once, one that cannot be used is reported and th
     warn: (_fields, message) => warnings.push(message),
   };
   const watch = new CertificateWatch(
-    { certFile, keyFile },
+    { cert: certFile, key: keyFile },
     {
+      purpose: "test",
       clock: systemClock,
       log,
       apply: ({ cert, key }) => {
@@ -48,6 +49,8 @@ test("a changed pair is applied once, one that cannot be used is reported and th
   await watch.look();
   await watch.look();
   assert.deepEqual(applied, ["cert-2 key-2"]);
+  await watch.reload();
+  assert.equal(applied.length, 2, "asked for, unchanged files are read again, too");
   rmSync(keyFile);
   await watch.look();
   assert.equal(warnings.length, 2);

@@ -24,7 +24,9 @@ async function run(args: readonly string[], cwd: string): Promise<{ code: number
     stderr,
     stdin: new PassThrough(),
     onSignal: () => undefined,
+    onHangup: () => {},
     observerCommand: ["false"],
+    workerCommand: ["false"],
   });
   return { code, out };
 }

@@ -20,7 +20,7 @@ const BAD: readonly (readonly [given: Given | string, path: string, ...parts: st
   ["upstream: { htpt: http://a, http: http://a }", "upstream.htpt", 'did you mean "http"?'],
   ["upstream: [http://a]", "upstream", "must be"],
   ["upstream: http://127.0.0.1:7070", "upstream.http", "must not be our own traffic listener"],
-  [`${UPSTREAM}proxy: { threads: 2 }`, "proxy.threads", "not supported yet"],
+  [`${UPSTREAM}proxy: { threads: 65 }`, "proxy.threads", "64"],
   [`${UPSTREAM}proxy: { listen: 7070 }`, "proxy.listen", '"host:port"', "not 7070"],
   [`${UPSTREAM}proxy: { listen: ":7070" }`, "proxy.listen", '"[::]:7070"'],
   [`${UPSTREAM}proxy: { listen: "::1:7070" }`, "proxy.listen", '"[::]:7070"'],
@@ -159,7 +159,7 @@ for (const [given, path, ...parts] of BAD) {
 
 test("every mistake is told at once, in whatever section, file or variable it is", (t) => {
   const problems = refused(t, {
-    yaml: `proxy: { listen: x, threads: 3 }\napi: { listen: "0.0.0.0:1" }\nmodels: [{ name: a, task: binary, classes: [x, y], labelHorizon: 7 }]\n`,
+    yaml: `proxy: { listen: x, threads: 0 }\napi: { listen: "0.0.0.0:1" }\nmodels: [{ name: a, task: binary, classes: [x, y], labelHorizon: 7 }]\n`,
     env: { OUTRIDER_STORE_RETENTION: "-1d", OUTRIDER_NONSENSE_HERE: "1" },
     flags: { "capture.sampleRatio": "2" },
   });

@@ -139,6 +139,15 @@ test("a client that left in the middle leaves the first token's time, and no pre
   assert.deepEqual([reading.kind, reading.generation?.firstTokenMs], ["none", 30]);
 });
 
+test("a client that leaves once the stream has said that it is whole leaves a prediction; a server that breaks off there does not", () => {
+  const whole = stream([ROLE, token("a"), USAGE + DONE]);
+  const reading = rigOf().read({ ...whole, abortedBy: "client" });
+  assert.deepEqual([reading.kind, said(reading)], ["predictions", [[null, null, null]]]);
+  assert.equal(rigOf().read({ ...whole, abortedBy: "upstream" }).kind, "none");
+  const config = [[specOf("tiny", { task: "multiclass" })], [ruleOf("tiny")]] as const;
+  assert.deepEqual(said(rigOf(...config).read({ ...whole, abortedBy: "client" })), [["a", null, null]]);
+});
+
 test("text is a class, or a number, where the task is configured; elsewhere nothing of it is kept", () => {
   const chat = (content: unknown): object => ({
     object: "chat.completion",

@@ -155,3 +155,49 @@ test("a reader that has stalled costs less than 1 MiB", async (t) => {
   // Origin and clients live in this process too.
   assert.ok(each < 1024 * 1024, `${Math.round(each / 1024)} KiB each`);
 });
+
+/** Answers as soon as a request's head has come, and reads on. */
+const EARLY = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno";
+const UPLOAD = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000000\r\n\r\n";
+
+test("the rest of an upload that was answered early is read up to 64 MiB; then the connection ends, and is counted", async (t) => {
+  const origin = await rawOrigin(t, (socket) => socket.once("data", () => socket.write(EARLY)));
+  const { port, proxy } = await startProxy(t, origin.url);
+  const client = await rawClient(t, port);
+  client.send(`${UPLOAD}some`);
+  await client.until(/^HTTP\/1\.1 413 [^]*no$/);
+  const block = Buffer.alloc(1024 * 1024, 97);
+  let sent = 0;
+  const more = (): void => {
+    while (sent < 400 && !client.socket.destroyed && client.socket.write(block)) sent++;
+    sent++;
+  };
+  client.socket.on("drain", more);
+  more();
+  await eventually(() => client.state.ended || client.state.closed);
+  assert.equal(proxy.stats().limited["early_answer"], 1);
+  assert.equal(proxy.stats().limited["body_timeout"], 0);
+});
+
+test("an upload that was answered early and stands still ends with its connection, counted once", async (t) => {
+  const origin = await rawOrigin(t, (socket) => socket.once("data", () => socket.write(EARLY)));
+  const { port, proxy } = await startProxy(t, origin.url, { limits: { ...LIMITS, bodyMs: 200 } });
+  const client = await rawClient(t, port);
+  client.send(`${UPLOAD}some`);
+  await client.until(/^HTTP\/1\.1 413 [^]*no$/);
+  await eventually(() => client.state.ended);
+  assert.equal(proxy.stats().limited["early_answer"], 1);
+  assert.equal(proxy.stats().limited["body_timeout"], 0);
+});
+
+test("a short rest is read off, and the connection takes the next request", async (t) => {
+  const origin = await rawOrigin(t, (socket) => socket.once("data", () => socket.write(EARLY)));
+  const { port, proxy } = await startProxy(t, origin.url);
+  const client = await rawClient(t, port);
+  client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nsome");
+  await client.until(/^HTTP\/1\.1 413 [^]*no$/);
+  client.send("b".repeat(99_996));
+  client.send(get("/"));
+  await client.until(/no[^]*HTTP\/1\.1 413 [^]*no$/);
+  assert.equal(proxy.stats().limited["early_answer"], 0);
+});

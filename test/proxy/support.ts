@@ -38,6 +38,7 @@ export const LIMITS: ProxyOptions["limits"] = Object.freeze({
   sendMs: 60_000,
   idleMs: 75_000,
   totalMs: 0,
+  streamsMax: 128,
 });
 
 /** Real timers, but nothing gets older: an idle connection is as good as new, however busy the machine is. */

@@ -138,3 +138,15 @@ test("a client certificate is shown to an upstream that asks for one", async (t)
   assert.equal(await asked({}), 502);
   assert.equal(await asked(ours), 200);
 });
+
+test("a client that leaves within or right after the handshake leaves nothing behind, and holds up no end", async (t) => {
+  const origin = await httpOrigin(t, (_request, response) => response.end("ok"));
+  const { port, proxy } = await startProxy(t, origin.url, { certificate: HOST });
+  for (let i = 0; i < 5; i++) {
+    const socket = connectTls({ port, host: "localhost", rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    socket.destroy();
+  }
+  await eventually(() => proxy.stats().openConnections === 0);
+  assert.equal((await askSecure(t, port)).status, 200);
+});

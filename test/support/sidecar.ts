@@ -5,9 +5,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { request } from "undici";
+import { Agent, request } from "undici";
 
 const main = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "src", "main.ts");
+
+/** Gives up idle connections long before the sidecar does (5 s at the soonest): a test that was held up never meets that moment. */
+const dispatcher = new Agent({ keepAliveTimeout: 1000, keepAliveMaxTimeout: 1000 });
 
 export interface SidecarOptions {
   /** null: the configuration in `args` names it. */
@@ -112,7 +115,8 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     throw new Error(`the sidecar did not start: ${text}`, { cause: thrown });
   });
   const telemetry = (urls.get("metrics") ?? "").replace(/\/metrics$/, "");
-  const scrape = async (): Promise<string> => await (await request(`${telemetry}/metrics`)).body.text();
+  const scrape = async (): Promise<string> =>
+    await (await request(`${telemetry}/metrics`, { dispatcher })).body.text();
   const metrics = async (): Promise<string> => {
     let text = "";
     await until(async () => sampleSum((text = await scrape()), "outrider_observer_up") === 1);
@@ -163,6 +167,7 @@ export async function postJson(
   headers: Record<string, string> = {},
 ): Promise<JsonAnswer> {
   const answer = await request(url, {
+    dispatcher,
     method: "POST",
     body: JSON.stringify(body),
     headers: { "content-type": "application/json", ...headers },
@@ -175,7 +180,7 @@ export async function postJson(
 }
 
 export async function getJson(url: string): Promise<JsonAnswer> {
-  const answer = await request(url);
+  const answer = await request(url, { dispatcher });
   return {
     status: answer.statusCode,
     headers: answer.headers,

@@ -225,9 +225,12 @@ const flow: readonly Panel[] = [
     ],
   }),
   lines({
-    title: "Observer restarts",
-    description: "Times the observer process was started again.",
-    targets: [one(grown(`outrider_observer_restarts_total{${SIDECAR}}`, "instance"), I)],
+    title: "Processes started again",
+    description: "Times the observer process, or a traffic worker (`proxy.threads`), was started again.",
+    targets: [
+      one(grown(`outrider_observer_restarts_total{${SIDECAR}}`, "instance"), `${I} observer`),
+      one(grown(`outrider_proxy_worker_restarts_total{${SIDECAR}}`, "instance"), `${I} worker`),
+    ],
   }),
 ];
 

@@ -7,6 +7,7 @@ export const RESET = Object.freeze({
   internal: constants.NGHTTP2_INTERNAL_ERROR,
   refused: constants.NGHTTP2_REFUSED_STREAM,
   cancel: constants.NGHTTP2_CANCEL,
+  calm: constants.NGHTTP2_ENHANCE_YOUR_CALM,
 });
 
 const NAMES: readonly string[] = [

@@ -5,13 +5,13 @@
 //   Every state goes to `over` when the client resets the stream, the upstream fails, or the drain deadline cuts.
 
 import type { ServerHttp2Stream } from "node:http2";
-import type { Outcome, RawHeaders } from "../../facts/exchange.ts";
-import { messageOf } from "../../kernel/problem.ts";
-import type { Draft } from "../draft.ts";
-import { outcomeOfAnswer } from "../draft.ts";
+import type { RawHeaders } from "../../facts/exchange.ts";
+import type { ConnectionLimits, Late } from "../client-connection.ts";
+import { Ends } from "../ends.ts";
 import {
+  OVERDUE,
+  SLOW_BODY,
   describeFailure,
-  outcomeOf,
   problemBody,
   problemHeaders,
   statusOf,
@@ -23,43 +23,34 @@ import { openIncoming, type Opened } from "../opening.ts";
 import { upstreamTarget } from "../request-head.ts";
 import { answerLines } from "../answer-head.ts";
 import { plainLines, readResponseHead } from "../response-head.ts";
-import type { Road, Underway } from "../road.ts";
-import type { UpstreamCall, UpstreamHandler } from "../upstream.ts";
+import type { Road } from "../road.ts";
+import type { UpstreamHandler } from "../upstream.ts";
 import { StreamAnswer } from "./answer.ts";
 import { RESET } from "./codes.ts";
+import { StreamTimes } from "./times.ts";
 import { joinCookies, readRequestFields, type ReadRequest } from "./fields.ts";
 
 /** Bytes of a request body gathered within one turn before it is streamed after all. */
 const COLLECT_BYTES_MAX = 256 * 1024;
 const NO_LINES: RawHeaders = Object.freeze([]);
 
-type State = "collecting" | "asked" | "answering" | "over";
-
-export class StreamExchange implements UpstreamHandler, Underway {
-  slot = -1;
-  readonly #road: Road;
+export class StreamExchange extends Ends implements UpstreamHandler {
   readonly #stream: ServerHttp2Stream;
   readonly #request: ReadRequest;
   readonly #opened: Opened;
-  readonly #draft: Draft;
-  #state: State = "collecting";
-  #delivered = false;
-  #call: UpstreamCall | null = null;
   #collected: Buffer[] = [];
   #collectedBytes = 0;
   #requestEnded = false;
   #requestTrailers: RawHeaders = NO_LINES;
   readonly #answer: StreamAnswer;
   #answered = false;
-  #ownOutcome: Outcome | null = null;
+  #paused = false;
+  readonly #times: StreamTimes;
 
   constructor(road: Road, stream: ServerHttp2Stream, fields: RawHeaders) {
-    this.#road = road;
-    this.#stream = stream;
-    this.#answer = new StreamAnswer(stream, road.clock);
-    this.#request = readRequestFields(fields);
-    const { method, target, lines } = this.#request;
-    this.#opened = openIncoming(road, {
+    const request = readRequestFields(fields);
+    const { method, target, lines } = request;
+    const opened = openIncoming(road, {
       method,
       target,
       httpVersion: "2",
@@ -67,7 +58,12 @@ export class StreamExchange implements UpstreamHandler, Underway {
       peer: peerOf(stream.session?.socket.remoteAddress),
       bodyFollows: !stream.endAfterHeaders,
     });
-    this.#draft = this.#opened.draft;
+    super(road, opened);
+    this.#stream = stream;
+    this.#answer = new StreamAnswer(stream, road.clock);
+    this.#request = request;
+    this.#opened = opened;
+    this.#times = new StreamTimes(road.clock.monotonicMs());
   }
 
   get socket(): unknown {
@@ -79,7 +75,7 @@ export class StreamExchange implements UpstreamHandler, Underway {
       this.#listen();
       this.#begin();
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
@@ -91,7 +87,7 @@ export class StreamExchange implements UpstreamHandler, Underway {
     });
     stream.on("data", (chunk: Buffer) => this.#onRequestData(chunk));
     stream.on("end", () => this.#onRequestEnd());
-    stream.on("drain", () => this.#call?.resume());
+    stream.on("drain", () => this.call?.resume());
     stream.on("wantTrailers", () => this.#onWantTrailers());
     stream.once("close", () => this.#onClosed());
   }
@@ -105,14 +101,14 @@ export class StreamExchange implements UpstreamHandler, Underway {
     }
     const { head } = this.#opened;
     const refusal = this.#refusal();
-    if (refusal !== null) this.#fail({ code: "bad_request", detail: refusal });
+    if (refusal !== null) this.fail({ code: "bad_request", detail: refusal });
     else if (head.framing === "none") {
       this.#requestEnded = true;
-      this.#draft.requestWasHead();
+      this.draft.requestWasHead();
       this.#send(null);
     } else {
       if (head.expectsContinue) this.#answer.inform(100, NO_LINES);
-      this.#road.afterTurn.streamUnlessWhole(this);
+      this.road.afterTurn.streamUnlessWhole(this);
     }
   }
 
@@ -127,17 +123,18 @@ export class StreamExchange implements UpstreamHandler, Underway {
 
   #onRequestData(chunk: Buffer): void {
     try {
-      if (this.#state === "over") return;
-      this.#draft.requestBytes(chunk);
-      if (this.#state !== "collecting") {
-        if (this.#call?.write(chunk) === false) this.#stream.pause();
+      if (this.state === "over") return;
+      this.draft.requestBytes(chunk);
+      this.#times.bodyCame(chunk.length, this.road.clock.monotonicMs());
+      if (this.state !== "collecting") {
+        if (this.call?.write(chunk) === false) this.#pause();
         return;
       }
       this.#collected.push(chunk);
       this.#collectedBytes += chunk.length;
       if (this.#collectedBytes > COLLECT_BYTES_MAX) this.stream();
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
@@ -146,39 +143,39 @@ export class StreamExchange implements UpstreamHandler, Underway {
       const stream = this.#stream;
       const reset = stream.aborted || (stream.rstCode !== undefined && stream.rstCode !== RESET.none);
       // A reset ends the reading too.
-      if (this.#state === "over" || this.#requestEnded || reset) return;
+      if (this.state === "over" || this.#requestEnded || reset) return;
       this.#requestEnded = true;
-      this.#draft.requestEnded();
+      this.draft.requestEnded();
       // Trailers need a streamed body.
       if (this.#requestTrailers.length > 0) this.stream();
-      if (this.#state !== "collecting") {
-        this.#call?.end(this.#requestTrailers);
+      if (this.state !== "collecting") {
+        this.call?.end(this.#requestTrailers);
         return;
       }
       this.#send(Buffer.concat(this.#collected, this.#collectedBytes));
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
   /** The turn is over and the body is not whole: it is forwarded as it comes. */
   stream(): void {
-    if (this.#state !== "collecting") return;
+    if (this.state !== "collecting") return;
     try {
       const chunks = this.#collected;
       this.#send("streamed");
-      for (const chunk of chunks) this.#call?.write(chunk);
+      for (const chunk of chunks) this.call?.write(chunk);
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
   #send(body: Buffer | null | "streamed"): void {
-    this.#state = "asked";
+    this.state = "asked";
     this.#collected = [];
     const { way, head } = this.#opened;
     const { method, target } = this.#request;
-    this.#call = way.upstream.send(
+    this.call = way.upstream.send(
       {
         method,
         target: upstreamTarget(target) ?? "/",
@@ -191,24 +188,50 @@ export class StreamExchange implements UpstreamHandler, Underway {
     );
   }
 
+  #pause(): void {
+    this.#paused = true;
+    this.#stream.pause();
+  }
+
   onDrain(): void {
+    this.#paused = false;
+    this.#times.moved(this.road.clock.monotonicMs());
     this.#stream.resume();
   }
 
+  /** Ends what has run out of time by `limits`, and says what it was. */
+  check(nowMs: number, limits: ConnectionLimits): Late | null {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return null;
+    const underway = this.state !== "over";
+    const late = this.#times.late(
+      {
+        nowMs,
+        unsentBytes: stream.writableLength,
+        awaitsBody: underway && !this.#requestEnded && !this.#paused && !stream.headersSent,
+        underway,
+      },
+      limits,
+    );
+    if (late === "send") stream.close(RESET.cancel);
+    else if (late !== null) this.giveUp(late === "body" ? SLOW_BODY : OVERDUE);
+    return late;
+  }
+
   onInformation(status: number, headers: RawHeaders): void {
-    if (this.#state !== "asked") return;
+    if (this.state !== "asked") return;
     try {
       this.#answer.inform(status, headers);
     } catch (thrown) {
-      this.#road.complaints.say("an interim answer of the upstream could not be passed on", thrown);
+      this.road.complaints.say("an interim answer of the upstream could not be passed on", thrown);
     }
   }
 
   onHead(status: number, _reason: string, headers: RawHeaders): void {
-    if (this.#state !== "asked") return;
+    if (this.state !== "asked") return;
     try {
       const { way, route } = this.#opened;
-      this.#draft.headArrived();
+      this.draft.headArrived();
       const head = readResponseHead(headers, {
         status,
         headOnly: this.#request.method === "HEAD",
@@ -218,52 +241,52 @@ export class StreamExchange implements UpstreamHandler, Underway {
       });
       const defect = status > 599 ? `the status ${status} does not exist in HTTP/2` : head.defect;
       if (defect !== null) {
-        this.#call?.abort();
-        this.#fail(describeFailure("invalid_response", way.upstreamName, new Error(defect)));
+        this.call?.abort();
+        this.fail(describeFailure("invalid_response", way.upstreamName, new Error(defect)));
         return;
       }
-      this.#state = "answering";
-      this.#draft.status = status;
-      this.#draft.responseHeaders = headers;
-      const clues = { rules: this.#road.rules, route, target: this.#request.target };
-      this.#answer.head(status, answerLines(head, this.#draft, clues));
-      this.#road.afterTurn.flush(this);
+      this.state = "answering";
+      this.draft.status = status;
+      this.draft.responseHeaders = headers;
+      const clues = { rules: this.road.rules, route, target: this.#request.target };
+      this.#answer.head(status, answerLines(head, this.draft, clues));
+      this.road.afterTurn.flush(this);
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
   onData(chunk: Buffer, lent: boolean): boolean {
-    if (this.#state !== "answering") return false;
+    if (this.state !== "answering") return false;
     try {
-      this.#draft.responseBytes(chunk);
-      if (!this.#answer.write(lent ? Buffer.from(chunk) : chunk)) this.#call?.pause();
+      this.draft.responseBytes(chunk);
+      if (!this.#answer.write(lent ? Buffer.from(chunk) : chunk)) this.call?.pause();
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
     return false;
   }
 
   onEnd(trailers: RawHeaders): void {
-    if (this.#state !== "answering") return;
+    if (this.state !== "answering") return;
     try {
-      this.#call = null;
+      this.call = null;
       this.#answered = true;
-      this.#draft.responseTrailers = trailers;
+      this.draft.responseTrailers = trailers;
       this.#answer.end(trailers);
       if (!this.#requestEnded) this.#answer.closeOnceSent();
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
   /** The turn is over: what waits leaves now, the head alone if nothing followed it. */
   flush(): void {
-    if (this.#state !== "answering") return;
+    if (this.state !== "answering") return;
     try {
-      if (!this.#answer.flush()) this.#call?.pause();
+      if (!this.#answer.flush()) this.call?.pause();
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
@@ -271,99 +294,47 @@ export class StreamExchange implements UpstreamHandler, Underway {
     try {
       this.#answer.onWantTrailers();
     } catch (thrown) {
-      this.#bug(thrown);
+      this.bug(thrown);
     }
   }
 
-  onFailure(failure: Failure): void {
-    if (this.#state === "over") return;
-    try {
-      this.#call = null;
-      if (this.#state === "answering") this.#draft.abortedBy = "upstream";
-      this.#fail(failure);
-    } catch (thrown) {
-      this.#bug(thrown);
-    }
+  protected override breakOff(failure: Failure): void {
+    this.#answer.breakOff(failure.resetCode ?? RESET.internal);
   }
 
-  /** Ends the exchange by our own error: an answer while that is possible, a reset after the head. */
-  #fail(failure: Failure): void {
-    const answering = this.#state === "answering";
-    this.#draft.ownError = failure.code;
-    this.#ownOutcome = answering ? "reset" : outcomeOf(failure.code);
-    if (answering) {
-      this.#state = "over";
-      this.#answer.breakOff(failure.resetCode ?? RESET.internal);
-      return;
-    }
-    this.#state = "over";
+  protected override answerFailure(failure: Failure): void {
     this.#collected = [];
-    const { id } = this.#draft;
-    const grpc = this.#opened.grpc;
-    const status = grpc ? 200 : statusOf(failure.code);
-    const body = grpc ? "" : problemBody(failure);
+    const { id } = this.draft;
+    const { grpc } = this.#opened;
+    const status = grpc ? 200 : (failure.status ?? statusOf(failure.code));
+    const body = grpc ? "" : problemBody(failure, status);
     const lines = grpc ? grpcFailureLines(failure, id) : problemHeaders(failure, id, body);
-    this.#draft.status = status;
-    this.#draft.responseHeaders = lines;
+    this.draft.status = status;
+    this.draft.responseHeaders = lines;
     this.#answer.head(status, lines);
     if (body !== "" && this.#request.method !== "HEAD") this.#answer.write(Buffer.from(body));
     this.#answer.end(NO_LINES);
     if (!this.#requestEnded) this.#answer.closeOnceSent();
   }
 
+  protected override get headSent(): boolean {
+    return this.#stream.headersSent;
+  }
+
+  protected override drop(): void {
+    this.#stream.close(RESET.internal);
+  }
+
+  protected override release(): void {}
+
   #onClosed(): void {
     try {
-      const { rstCode } = this.#stream;
-      const finished =
-        this.#stream.writableFinished && (rstCode === undefined || rstCode === RESET.none) && this.#answered;
-      if (!finished) this.#call?.abort();
-      this.#call = null;
-      this.#state = "over";
-      if (!finished && this.#ownOutcome === null) this.#draft.abortedBy = "client";
-      this.#deliver(this.#ownOutcome ?? (finished ? outcomeOfAnswer(this.#draft) : "client_abort"));
+      const { rstCode, writableFinished } = this.#stream;
+      this.clientOver(
+        writableFinished && (rstCode === undefined || rstCode === RESET.none) && this.#answered,
+      );
     } catch (thrown) {
-      this.#bug(thrown);
-    }
-  }
-
-  /** The drain deadline: answered while that is possible, else reset; delivered now. */
-  cut(): void {
-    try {
-      this.#call?.abort();
-      this.#call = null;
-      const { upstreamName } = this.#opened.way;
-      if (this.#state !== "over") this.#fail(describeFailure("draining", upstreamName, null));
-      this.#deliver(this.#ownOutcome ?? "reset");
-    } catch (thrown) {
-      this.#bug(thrown);
-    }
-  }
-
-  #deliver(outcome: Outcome): void {
-    if (this.#delivered) return;
-    this.#delivered = true;
-    this.#road.ended(this, this.#draft.seal(outcome));
-    if (this.#road.lendsBodies) this.#draft.recycle();
-  }
-
-  /** A bug of ours ends this exchange and no other. */
-  #bug(thrown: unknown): void {
-    this.#road.complaints.say("relaying a stream failed by a bug", thrown);
-    try {
-      this.#call?.abort();
-      this.#call = null;
-      const { upstreamName } = this.#opened.way;
-      if (this.#state !== "over" && !this.#stream.headersSent) {
-        this.#state = "asked";
-        this.#fail(describeFailure("internal", upstreamName, new Error(messageOf(thrown))));
-        return;
-      }
-      this.#draft.ownError ??= "internal";
-      this.#ownOutcome ??= "reset";
-      this.#state = "over";
-      this.#stream.close(RESET.internal);
-    } catch {
-      this.#stream.close(RESET.internal);
+      this.bug(thrown);
     }
   }
 }

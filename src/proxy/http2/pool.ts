@@ -1,6 +1,5 @@
 // The way to a model that speaks HTTP/2: as few connections as its stream limit allows, many calls on each.
 
-import type { OwnError } from "../../facts/exchange.ts";
 import type { Clock, Timer } from "../../kernel/clock.ts";
 import { codeOf } from "../../kernel/problem.ts";
 import { Call, type CallOwner } from "../call.ts";
@@ -15,6 +14,7 @@ import type {
 } from "../upstream.ts";
 import { StreamCarrier, type Broken, type CarrierOwner } from "./carrier.ts";
 import { Channel, type ChannelOwner } from "./channel.ts";
+import { WaitingLine } from "../waiting-line.ts";
 
 export function createStreamUpstream(options: UpstreamOptions, clock: Clock): Upstream {
   return new StreamPool(options, clock);
@@ -36,8 +36,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   readonly #openSocket: ReturnType<typeof createStreamDial>;
   readonly #channels = new Set<Channel>();
   readonly #dialling = new Map<Channel, Timer | null>();
-  #waiting: Call[] = [];
-  #serving = false;
+  readonly #line: WaitingLine;
   #closed = false;
   #sweeper: Timer | null = null;
 
@@ -49,37 +48,30 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     this.scheme = protocol === "https:" ? "https" : "http";
     this.authority = host;
     this.#name = name;
+    this.#line = new WaitingLine(name, {
+      later: (work) => process.nextTick(work),
+      serve: () => this.#serve(),
+    });
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.#openSocket = createStreamDial(options);
   }
 
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
     const call = new Call(this, request, handler);
-    this.#waiting.push(call);
-    this.#serveSoon();
+    this.#line.join(call);
     return call;
-  }
-
-  /** Nothing is told to a handler before `send` has returned. */
-  #serveSoon(): void {
-    if (this.#serving) return;
-    this.#serving = true;
-    process.nextTick(() => {
-      this.#serving = false;
-      this.#serve();
-    });
   }
 
   #serve(): void {
     let channel = this.#roomiest();
-    while (this.#waiting.length > 0 && (channel !== null || this.#closed)) {
-      const call = this.#waiting.shift();
+    while (this.#line.length > 0 && (channel !== null || this.#closed)) {
+      const call = this.#line.takeFirst();
       if (call === undefined || call.over) continue;
-      if (channel === null) this.#fail(call, "draining", null);
+      if (channel === null) this.#line.fail(call, "draining", null);
       else this.#begin(call, channel);
       channel = channel?.hasRoom === true ? channel : this.#roomiest();
     }
-    if (this.#waiting.length > 0 && this.#dialling.size === 0 && this.#channels.size < CHANNELS_MAX)
+    if (this.#line.length > 0 && this.#dialling.size === 0 && this.#channels.size < CHANNELS_MAX)
       this.#open();
   }
 
@@ -96,7 +88,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
       call.begin(new StreamCarrier(this, channel));
     } catch (thrown) {
       // A field that HTTP/2 cannot carry.
-      this.#fail(call, "bad_request", thrown);
+      this.#line.fail(call, "bad_request", thrown);
     }
   }
 
@@ -105,7 +97,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     try {
       channel = new Channel(this, `${this.scheme}://${this.authority}`, this.#openSocket);
     } catch (thrown) {
-      this.#failWaiting(ownErrorOfCode(codeOf(thrown)) ?? "connection_reset", thrown);
+      this.#line.failAll(ownErrorOfCode(codeOf(thrown)) ?? "connection_reset", thrown);
       return;
     }
     this.#channels.add(channel);
@@ -121,18 +113,18 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   #dialTimedOut(channel: Channel): void {
     this.#dialling.delete(channel);
     channel.destroy();
-    this.#failWaiting("connect_timeout", null);
+    this.#line.failAll("connect_timeout", null);
   }
 
   onOpen(channel: Channel): void {
     this.#dialling.get(channel)?.cancel();
     this.#dialling.delete(channel);
     channel.idleSinceMs = this.clock.monotonicMs();
-    this.#serveSoon();
+    this.#line.serveSoon();
   }
 
   onRoom(): void {
-    if (this.#waiting.length > 0) this.#serveSoon();
+    if (this.#line.length > 0) this.#line.serveSoon();
   }
 
   onDead(channel: Channel, error: Error | null): void {
@@ -141,9 +133,9 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     if (timer !== undefined) {
       timer?.cancel();
       this.#dialling.delete(channel);
-      this.#failWaiting(ownErrorOfCode(codeOf(error)) ?? "connection_reset", error);
+      this.#line.failAll(ownErrorOfCode(codeOf(error)) ?? "connection_reset", error);
     }
-    if (this.#waiting.length > 0) this.#serveSoon();
+    if (this.#line.length > 0) this.#line.serveSoon();
   }
 
   onBroken(call: Call, broken: Broken): void {
@@ -151,8 +143,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     if (broken.unprocessed && !call.needsFresh && call.request.body !== "streamed" && !this.#closed) {
       call.detach();
       call.needsFresh = true;
-      this.#waiting.push(call);
-      this.#serveSoon();
+      this.#line.join(call);
       return;
     }
     call.close();
@@ -162,20 +153,8 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     });
   }
 
-  /** One dial serves all that wait: they fail together. */
-  #failWaiting(code: OwnError, thrown: unknown): void {
-    for (const call of this.#waiting.splice(0)) this.#fail(call, code, thrown);
-  }
-
-  #fail(call: Call, code: OwnError, thrown: unknown): void {
-    if (call.over) return;
-    call.close();
-    call.handler.onFailure(describeFailure(code, this.#name, thrown));
-  }
-
   onAbandoned(call: Call): void {
-    const at = this.#waiting.indexOf(call);
-    if (at >= 0) this.#waiting.splice(at, 1);
+    this.#line.leave(call);
   }
 
   #sweep(): void {
@@ -195,6 +174,6 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     for (const timer of this.#dialling.values()) timer?.cancel();
     this.#dialling.clear();
     for (const channel of this.#channels) channel.destroy();
-    this.#failWaiting("draining", null);
+    this.#line.failAll("draining", null);
   }
 }

@@ -1,56 +1,92 @@
 // The HTTP/2 connections of clients: their limits, what ends them, and how they drain.
 
-import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import {
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  type ServerSessionOptions,
+} from "node:http2";
 import type { Socket } from "node:net";
 import type { RawHeaders } from "../../facts/exchange.ts";
-import type { Clock } from "../../kernel/clock.ts";
+import type { Clock, Timer } from "../../kernel/clock.ts";
 import { codeOf } from "../../kernel/problem.ts";
+import type { ConnectionLimits } from "../client-connection.ts";
+import { sweepMsOf } from "../client-connections.ts";
+import { problemBody, problemHeaders, type Failure } from "../failures.ts";
 import { RESET } from "./codes.ts";
+import { responseFields } from "./fields.ts";
 
-/** Streams of one connection at a time; further ones are refused with REFUSED_STREAM, which a client may repeat. */
-const STREAMS_MAX = 128;
-const IDLE_MS = 300_000;
-const FIELDS_BYTES_MAX = 64 * 1024;
 /** Said before a drain: no stream is cut off by it (RFC 9113 §6.8). */
 const EVERY_STREAM = 2 ** 31 - 1;
 
+/** A head that never ends keeps its connection from closing by itself. */
+const GOODBYE_MS = 1000;
 /** Some clients go at the first word and answer no ping. */
 const ROUND_TRIP_MS = 1000;
 
+/** Streams that a client begins and resets (CVE-2023-44487): a burst, then so many a second; calls cancelled at their deadlines are fewer. */
+const RESET_BURST = 1000;
+const RESETS_PER_SECOND = 250;
+/** Errors of nghttp2 that mean frames without end: too many of SETTINGS, PING or empty ones, of broken ones, of CONTINUATION. */
+const FLOODS: ReadonlySet<unknown> = new Set([-904, -902, -905]);
+
+/** What one connection may hold at once, beside the limits that HTTP/1.1 has, too. */
+export interface StreamLimits extends ConnectionLimits {
+  readonly streamsMax: number;
+}
+
 /**
- * What nghttp2 bounds for us. Beyond it the stream, or the whole connection, is refused with ENHANCE_YOUR_CALM.
- * Bytes of a stream that nobody reads are bounded by its window, 64 KiB; CONTINUATION frames of one list to eight.
+ * What nghttp2 bounds for us. Beyond it the stream, or the whole connection, is refused with ENHANCE_YOUR_CALM, and nobody is told:
+ * so where we count ourselves, its own bounds are wider. Bytes of requests that nobody reads are bounded by the window of the
+ * connection, 64 KiB; CONTINUATION frames of one list to eight; a list of fields, as it is sent, to 64 KiB.
  */
-const SESSION_OPTIONS = Object.freeze({
-  settings: Object.freeze({ maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: FIELDS_BYTES_MAX }),
-  maxHeaderListPairs: 2000,
-  /** MiB of one connection: all windows full, and as much on its way out. */
-  maxSessionMemory: 32,
-  maxSettings: 32,
-  maxOutstandingPings: 10,
-  maxSessionInvalidFrames: 100,
-  maxSessionRejectedStreams: 1000,
-  /** Rapid reset (CVE-2023-44487): a burst, then so many a second; calls cancelled at their deadlines are fewer. */
-  streamResetBurst: 2000,
-  streamResetRate: 500,
-  /** Equal names pass as they are, also where one would do. */
-  strictSingleValueFields: false,
-});
+function sessionOptions({ headBytesMax, headLinesMax, streamsMax }: StreamLimits): ServerSessionOptions {
+  return {
+    settings: { maxConcurrentStreams: streamsMax, maxHeaderListSize: headBytesMax * 2 },
+    maxHeaderListPairs: headLinesMax + 64,
+    /** MiB of one connection: all windows full, and as much on its way out. */
+    maxSessionMemory: Math.max(32, Math.ceil(streamsMax / 4)),
+    maxSettings: 32,
+    maxOutstandingPings: 10,
+    maxSessionInvalidFrames: 100,
+    maxSessionRejectedStreams: 1000,
+    streamResetBurst: RESET_BURST * 20,
+    streamResetRate: RESETS_PER_SECOND * 20,
+    /** Equal names pass as they are, also where one would do. */
+    strictSingleValueFields: false,
+  };
+}
 
 export interface SessionsNeeds {
   readonly clock: Clock;
+  readonly limits: StreamLimits;
+  /** Counted by the value of `limit` in `outrider_proxy_limited_total`. */
+  readonly limited: { head_size: number; idle_timeout: number; flood: number; stream_resets: number };
   readonly onStream: (stream: ServerHttp2Stream, fields: RawHeaders) => void;
   /** The connection spoke no proper HTTP/2, or ran into a limit. */
   readonly onClientError: () => void;
+  /** About once a second, or more often where a limit is short. */
+  readonly onSweep: (nowMs: number) => void;
+}
+
+interface Connection {
+  readonly session: ServerHttp2Session;
+  streams: number;
+  idleSinceMs: number;
+  resets: number;
+  resetsAtMs: number;
 }
 
 export class Sessions {
   readonly #needs: SessionsNeeds;
-  readonly #open = new Set<ServerHttp2Session>();
+  readonly #options: ServerSessionOptions;
+  readonly #open = new Set<Connection>();
+  #sweeper: Timer | null = null;
   #draining = false;
 
   constructor(needs: SessionsNeeds) {
     this.#needs = needs;
+    this.#options = sessionOptions(needs.limits);
   }
 
   /** Takes over a connection; what was read of it has been put back. */
@@ -59,26 +95,80 @@ export class Sessions {
     socket.allowHalfOpen = false;
     let session: ServerHttp2Session;
     try {
-      session = performServerHandshake(socket, SESSION_OPTIONS);
+      session = performServerHandshake(socket, this.#options);
     } catch {
       // Gone before it began.
       socket.destroy();
       return;
     }
-    this.#open.add(session);
-    session.on("stream", (stream, ...[, , raw]) => this.#needs.onStream(stream, raw));
-    session.on("error", (error: Error) => {
-      if (codeOf(error)?.startsWith("ERR_HTTP2_") === true) this.#needs.onClientError();
-    });
-    session.once("close", () => this.#open.delete(session));
-    session.setTimeout(IDLE_MS, () => session.close());
+    const { clock, limits } = this.#needs;
+    const nowMs = clock.monotonicMs();
+    const connection = { session, streams: 0, idleSinceMs: nowMs, resets: 0, resetsAtMs: nowMs };
+    this.#open.add(connection);
+    this.#sweeper ??= clock.every(sweepMsOf(limits), () => this.#sweep());
+    session.on("stream", (stream, ...[, , raw]) => this.#onStream(connection, stream, raw));
+    session.on("error", (error: Error) => this.#onError(error));
+    session.once("close", () => this.#open.delete(connection));
     if (this.#draining) this.#leave(session);
+  }
+
+  #onStream(connection: Connection, stream: ServerHttp2Stream, raw: RawHeaders): void {
+    connection.streams++;
+    stream.once("close", () => this.#onStreamClosed(connection, stream));
+    const refusal = refusalOf(raw, this.#needs.limits);
+    if (refusal === null) this.#needs.onStream(stream, raw);
+    else {
+      this.#needs.limited.head_size++;
+      this.#needs.onClientError();
+      refuse(stream, refusal);
+    }
+  }
+
+  #onStreamClosed(connection: Connection, stream: ServerHttp2Stream): void {
+    const nowMs = this.#needs.clock.monotonicMs();
+    connection.streams--;
+    connection.idleSinceMs = nowMs;
+    if (stream.rstCode === RESET.none || connection.session.destroyed) return;
+    const refilled = ((nowMs - connection.resetsAtMs) / 1000) * RESETS_PER_SECOND;
+    connection.resets = Math.max(0, connection.resets - refilled) + 1;
+    connection.resetsAtMs = nowMs;
+    if (connection.resets <= RESET_BURST) return;
+    this.#needs.limited.stream_resets++;
+    this.#needs.onClientError();
+    connection.session.destroy(undefined, RESET.calm);
+  }
+
+  #onError(error: Error): void {
+    if (codeOf(error)?.startsWith("ERR_HTTP2_") !== true) return;
+    this.#needs.onClientError();
+    if ("errno" in error && FLOODS.has(error.errno)) this.#needs.limited.flood++;
+  }
+
+  /** A connection without streams is idle, whatever else it sends: pings, or a head that never ends. */
+  #sweep(): void {
+    const { clock, limits, limited, onSweep } = this.#needs;
+    const nowMs = clock.monotonicMs();
+    for (const connection of this.#open) {
+      const { session, streams, idleSinceMs } = connection;
+      if (streams > 0 || nowMs - idleSinceMs <= limits.idleMs) continue;
+      if (!session.closed) {
+        limited.idle_timeout++;
+        session.close();
+      } else if (nowMs - idleSinceMs > limits.idleMs + GOODBYE_MS) session.destroy();
+    }
+    onSweep(nowMs);
+    if (this.#open.size === 0) this.stop();
+  }
+
+  stop(): void {
+    this.#sweeper?.cancel();
+    this.#sweeper = null;
   }
 
   /** Every client is told to go; what it has sent until it hears is still served. */
   drain(): void {
     this.#draining = true;
-    for (const session of this.#open) this.#leave(session);
+    for (const { session } of this.#open) this.#leave(session);
   }
 
   /** Two GOAWAY frames with a round trip between them: a request that crosses the first is not lost. */
@@ -94,6 +184,31 @@ export class Sessions {
   }
 
   destroyAll(): void {
-    for (const session of this.#open) session.destroy();
+    for (const { session } of this.#open) session.destroy();
   }
+}
+
+/** A list of fields counts as the head that HTTP/1.1 would make of it. */
+function refusalOf(raw: RawHeaders, limits: StreamLimits): Failure | null {
+  let bytes = 0;
+  for (const text of raw) bytes += text.length + 2;
+  if (bytes <= limits.headBytesMax && raw.length <= limits.headLinesMax * 2) return null;
+  return {
+    code: "bad_request",
+    status: 431,
+    detail:
+      bytes > limits.headBytesMax
+        ? "The request's head is longer than `proxy.limits.maxHeadSize` allows."
+        : "The request has more header lines than `proxy.limits.maxHeaderLines` allows.",
+  };
+}
+
+/** Answers, and takes nothing more of the request. */
+function refuse(stream: ServerHttp2Stream, failure: Failure): void {
+  stream.on("error", () => {});
+  const status = failure.status ?? 400;
+  const body = problemBody(failure, status);
+  stream.respond(responseFields(status, problemHeaders(failure, null, body)));
+  stream.end(body);
+  if (!stream.endAfterHeaders) stream.once("finish", () => setImmediate(() => stream.close(RESET.none)));
 }

@@ -1,0 +1,48 @@
+// What one stream of a client may take of time, by the same limits as a connection of HTTP/1.1.
+
+import { PROGRESS_BYTES, type ConnectionLimits, type Late } from "../client-connection.ts";
+
+export interface StreamNow {
+  readonly nowMs: number;
+  /** Of the answer, held because the client takes no more. */
+  readonly unsentBytes: number;
+  /** More of the request is to come, we read it, and nothing has been answered. */
+  readonly awaitsBody: boolean;
+  /** The answer is not out yet, and not one of ours. */
+  readonly underway: boolean;
+}
+
+export class StreamTimes {
+  readonly #startedMs: number;
+  #movedMs: number;
+  #bodyBytes = 0;
+  #unsentBytes = 0;
+
+  constructor(nowMs: number) {
+    this.#startedMs = nowMs;
+    this.#movedMs = nowMs;
+  }
+
+  /** A trickle is no progress: bytes count once there are enough of them. */
+  bodyCame(bytes: number, nowMs: number): void {
+    this.#bodyBytes += bytes;
+    if (this.#bodyBytes >= PROGRESS_BYTES) this.moved(nowMs);
+  }
+
+  moved(nowMs: number): void {
+    this.#bodyBytes = 0;
+    this.#movedMs = nowMs;
+  }
+
+  /** What has run out, or null. Looked at about once a second. */
+  late({ nowMs, unsentBytes, awaitsBody, underway }: StreamNow, limits: ConnectionLimits): Late | null {
+    if (unsentBytes !== this.#unsentBytes) {
+      this.#unsentBytes = unsentBytes;
+      this.#movedMs = nowMs;
+    }
+    const over = (sinceMs: number, limitMs: number): boolean => limitMs > 0 && nowMs - sinceMs > limitMs;
+    if (unsentBytes > 0 && over(this.#movedMs, limits.sendMs)) return "send";
+    if (unsentBytes === 0 && awaitsBody && over(this.#movedMs, limits.bodyMs)) return "body";
+    return underway && over(this.#startedMs, limits.totalMs) ? "total" : null;
+  }
+}
