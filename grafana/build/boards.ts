@@ -24,6 +24,8 @@ export const leftOut: Readonly<Record<string, string>> = {
   outrider_quality_log_loss: READY,
   outrider_quality_brier: READY,
   outrider_quality_accuracy_ratio: READY,
+  outrider_nowcast_quality_earlier: "its difference from what was realised is shown",
+  outrider_nowcast_quality_realised: "what the nowcast differs from it by is shown",
   outrider_regression_label_offset:
     "a constant of the configuration; the alert OutriderLabelOffsetMismatch watches it",
   outrider_proxy_workers: "`proxy.threads`, but for the moments that the panel of restarts shows",

@@ -12,6 +12,8 @@ const bounded = z.object({
   upper: bound.describe("95 % bounds of what will be realised; null: none can be given"),
 });
 
+const pairs = z.record(z.string(), z.object({ estimated: z.number(), realised: z.number() }));
+
 export const estimatesAnswer = z.object({
   at: time,
   estimates: z.array(
@@ -35,10 +37,11 @@ export const estimatesAnswer = z.object({
             "what the metric will be when they are in: labelled predictions as they are, each other one by its chance",
           ),
         undefined: reasons.describe("why a metric has no nowcast"),
+        errors: pairs.describe(
+          "of the newest window, of those that ended with a whole hour, that has all its labels by now: what its nowcast said, and what they say",
+        ),
       }),
-      errors: z
-        .record(z.string(), z.object({ estimated: z.number(), realised: z.number() }))
-        .describe("of the window of the same length that ended when labels had settled"),
+      errors: pairs.describe("of the window of the same length that ended when labels had settled"),
       calibration_gap: z
         .record(z.string(), z.object({ value: z.number(), noise: z.number() }))
         .describe("estimate by the labels of the last settled day minus that by the last seven"),

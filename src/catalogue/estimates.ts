@@ -87,6 +87,21 @@ export const estimateFamilies: readonly Descriptor[] = [
     help: "Labels of the window that are still expected; near 0 the nowcast is the realised metric.",
   }),
   gauge({
+    name: "outrider_nowcast_quality_earlier",
+    labels: METRIC,
+    help: "What the nowcast said of the newest window, of those that ended with a whole hour, that has all its labels by now.",
+  }),
+  gauge({
+    name: "outrider_nowcast_quality_realised",
+    labels: METRIC,
+    help: "What the labels of that same window have turned out to say.",
+  }),
+  gauge({
+    name: "outrider_nowcast_quality_error",
+    labels: METRIC,
+    help: "Nowcast minus realised for that window: how far nowcasts can be believed.",
+  }),
+  gauge({
     name: "outrider_nowcast_quality_undefined",
     labels: [...METRIC, "reason"],
     help: "1 for each metric that has no nowcast, with the reason.",

@@ -13,20 +13,32 @@ function figure(value: unknown): string {
   return `${Number(middle).toPrecision(4)}${bounds}`;
 }
 
+const fields = (value: unknown): Readonly<Record<string, unknown>> => (isRecord(value) ? value : {});
+
+/** What was said earlier minus what the labels say by now. */
+function off(error: unknown): string {
+  const { estimated, realised } = fields(error);
+  return typeof estimated === "number" && typeof realised === "number"
+    ? (estimated - realised).toPrecision(2)
+    : "-";
+}
+
 /** The answer of GET /v1/estimates as a table; "" when there is nothing to show. */
 export function estimatesTable(estimates: readonly Readonly<Record<string, unknown>>[]): string {
-  const rows = estimates.flatMap(({ model, version, window, estimated, nowcast, errors }) => {
-    const [alone, now, past] = [estimated, isRecord(nowcast) ? nowcast["metrics"] : null, errors].map(
-      (part) => (isRecord(part) ? part : {}),
-    );
+  const rows = estimates.flatMap(({ model, version, window, estimated, nowcast: cast, errors }) => {
+    const nowcast = fields(cast);
+    const [alone, now] = [fields(estimated), fields(nowcast["metrics"])];
+    const [aloneOff, nowOff] = [fields(errors), fields(nowcast["errors"])];
     return Object.keys({ ...alone, ...now }).map((metric) => {
-      const error = past?.[metric];
-      const off =
-        isRecord(error) && typeof error["estimated"] === "number" && typeof error["realised"] === "number"
-          ? (error["estimated"] - error["realised"]).toPrecision(2)
-          : "-";
       const names = [model, version, window].map(String);
-      return [...names, metric, figure(now?.[metric]), figure(alone?.[metric]), off];
+      return [
+        ...names,
+        metric,
+        figure(now[metric]),
+        off(nowOff[metric]),
+        figure(alone[metric]),
+        off(aloneOff[metric]),
+      ];
     });
   });
   if (rows.length === 0) return "";
@@ -36,8 +48,9 @@ export function estimatesTable(estimates: readonly Readonly<Record<string, unkno
     "window",
     "metric",
     "when all labels are in",
+    "was off by",
     "estimated",
-    "estimate was off by",
+    "was off by",
   ];
   return table([head, ...rows]);
 }

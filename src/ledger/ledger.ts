@@ -17,8 +17,7 @@ import { findPredictions, findRevisions, scanRows } from "./read.ts";
 import type { ScanRange } from "./read.ts";
 import { RESIDENT_SEGMENTS, SEGMENT_ROWS } from "./row-book.ts";
 import { sealDue, sealStep } from "./seal.ts";
-import { one } from "./sql.ts";
-import type { Sql } from "./sql.ts";
+import { savedStates, setStates, STATE_LENGTH_MAX } from "./states.ts";
 import { ClockGuard, sweepStep } from "./sweep.ts";
 import { sqliteCodeOf, troubleOf } from "./trouble.ts";
 import type { Trouble } from "./trouble.ts";
@@ -45,7 +44,6 @@ const QUEUE_ITEMS_MAX = 262_144;
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 /** Steps of sealing before a batch of predictions when it lags behind. */
 const SEAL_STEPS_OVERDUE = 3;
-const STATE_LENGTH_MAX = 1024 * 1024;
 
 const CLOSED: Refused = Object.freeze({
   kind: "refused",
@@ -136,7 +134,7 @@ class FileLedger implements Ledger {
     const disk = new Disk({ clock, log, normalise, onChanges, directory, waitingMax }, memory, opened.file);
     try {
       const { sql } = opened.file;
-      this.#needs.onLoading?.((key) => savedState(sql, key));
+      this.#needs.onLoading?.(savedStates(sql));
       this.#loaded(load({ sql, memory }, { onChanges: (changes) => disk.tell(changes), checkpointed }));
     } catch (thrown) {
       checkpointed?.clear();
@@ -208,13 +206,19 @@ class FileLedger implements Ledger {
   }
 
   saveState(key: string, value: string): boolean {
-    if (value.length > STATE_LENGTH_MAX || this.#running === null) return false;
-    const saved = this.#running.disk.transact((work) => work.sql.setState.run(key, value));
+    return this.saveStates([[key, value]]);
+  }
+
+  saveStates(states: Iterable<readonly [key: string, value: string | null]>): boolean {
+    const given = [...states];
+    if (this.#running === null || given.some(([, value]) => (value?.length ?? 0) > STATE_LENGTH_MAX))
+      return false;
+    const saved = this.#running.disk.transact(({ sql }) => setStates(sql, given));
     return saved.kind === "committed";
   }
 
   loadState(key: string): string | null {
-    return this.#ask(null, (shelf) => savedState(shelf.sql, key));
+    return this.#ask(null, (shelf) => savedStates(shelf.sql).get(key));
   }
 
   /** Puts a question to the disk. One that cannot be read answers like one that holds nothing, and the log says why. */
@@ -312,11 +316,6 @@ class FileLedger implements Ledger {
     running.disk.close();
     return Promise.resolve();
   }
-}
-
-function savedState(sql: Sql, key: string): string | null {
-  const value = one(sql.state.get(key))?.[0];
-  return typeof value === "string" ? value : null;
 }
 
 function newestTs(memory: Memory): number | null {

@@ -129,7 +129,7 @@ const TEXTS = {
   addSealed: "INSERT INTO sealed VALUES (?, ?, ?)",
   dropSealed: "DELETE FROM sealed WHERE segment = ?",
   bucket: "SELECT names FROM bucket WHERE key = ?",
-  bucketAfter: "SELECT key FROM bucket WHERE key >= ? ORDER BY key LIMIT 1",
+  bucketAfter: "SELECT key FROM bucket WHERE key > ? ORDER BY key LIMIT 1",
   setBucket: "INSERT OR REPLACE INTO bucket VALUES (?, ?)",
   dropBuckets: "DELETE FROM bucket WHERE key BETWEEN ? AND ?",
   head: "SELECT seq FROM head WHERE row = ?",
@@ -168,6 +168,8 @@ const TEXTS = {
     "INSERT INTO mark VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET batch = excluded.batch, at = excluded.at",
   dropMark: "DELETE FROM mark WHERE session = ?",
   state: "SELECT value FROM state WHERE key = ?",
+  statesAfter: "SELECT key, value FROM state WHERE key > ? ORDER BY key LIMIT ?",
+  dropState: "DELETE FROM state WHERE key = ?",
   setState: "INSERT INTO state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
 
   usedPages:
@@ -259,6 +261,8 @@ export function prepareSql(db: DatabaseSync): Sql {
     setMark: prepare(TEXTS.setMark),
     dropMark: prepare(TEXTS.dropMark),
     state: prepare(TEXTS.state),
+    statesAfter: prepare(TEXTS.statesAfter),
+    dropState: prepare(TEXTS.dropState),
     setState: prepare(TEXTS.setState),
     usedPages: prepare(TEXTS.usedPages),
   };

@@ -55,13 +55,20 @@ export interface LedgerNeeds {
    * submission when the model is known, and at the join of an early label. Pure: it may be called again for a retry.
    */
   readonly normalise: (model: string, label: Value) => Normalised;
-  /** By `open()`, before the first stored row is told: what was saved under a key (`saveState`), so that rows find what is known of them. */
-  readonly onLoading?: (saved: (key: string) => string | null) => void;
+  /** By `open()`, before the first stored row is told: what was saved (`saveState`), so that rows find what is known of them. */
+  readonly onLoading?: (saved: SavedStates) => void;
   /**
    * After each commit, in commit order; by `open()` for every stored row (predicted, then its truth), or, from a checkpoint on,
    * for what it does not cover: rows, changed truths, forgotten rows. Must not throw.
    */
   readonly onChanges: (changes: readonly Change[]) => void;
+}
+
+/** What was saved under keys. */
+export interface SavedStates {
+  get(key: string): string | null;
+  /** Those whose key begins with `prefix` and goes on, by key. */
+  under(prefix: string): Iterable<readonly [key: string, value: string]>;
 }
 
 export type RefusalCause = "disk-full" | "read-only" | "io" | "corrupt" | "closed" | "busy";
@@ -213,6 +220,8 @@ export interface Ledger {
   ): void;
   /** Durable small values (at most 1 MiB each). false: not saved. */
   saveState(key: string, value: string): boolean;
+  /** Several at once, all or none; null drops the key. */
+  saveStates(states: Iterable<readonly [key: string, value: string | null]>): boolean;
   loadState(key: string): string | null;
   /** One small step of retention. */
   sweep(nowMs: number): SweepResult;

@@ -3,7 +3,7 @@
 import type { DriftView, EstimatesView } from "../api/contract.ts";
 import type { VersionDrift } from "../measure/drift/drift.ts";
 import type { VersionEstimates } from "../measure/estimate/estimates.ts";
-import type { MetricEstimate } from "../measure/estimate/track.ts";
+import type { EstimateError, MetricEstimate } from "../measure/estimate/track.ts";
 
 interface Wanted {
   readonly model?: string | undefined;
@@ -27,6 +27,9 @@ function bounded(metrics: readonly MetricEstimate[]) {
   );
 }
 
+const bySides = (errors: readonly EstimateError[]) =>
+  Object.fromEntries(errors.map(({ metric, estimated, realised }) => [metric, { estimated, realised }]));
+
 export function estimatesView(
   estimates: readonly VersionEstimates[],
   wanted: Wanted,
@@ -35,7 +38,7 @@ export function estimatesView(
   const found = estimates.filter(matches(wanted)).flatMap(({ model, version, labels, windows }) =>
     windows
       .filter(({ window }) => (wanted.window ?? window) === window)
-      .map(({ window, predictions, metrics, nowcast, errors, gaps, undefined: reasons }) => ({
+      .map(({ window, predictions, metrics, nowcast, nowcastErrors, errors, gaps, undefined: reasons }) => ({
         model,
         version,
         window,
@@ -47,10 +50,9 @@ export function estimatesView(
           expected_labels: nowcast.expected,
           metrics: bounded(nowcast.metrics),
           undefined: { ...nowcast.undefined },
+          errors: bySides(nowcastErrors),
         },
-        errors: Object.fromEntries(
-          errors.map(({ metric, estimated, realised }) => [metric, { estimated, realised }]),
-        ),
+        errors: bySides(errors),
         calibration_gap: Object.fromEntries(
           gaps.map(({ metric, value, noise }) => [metric, { value, noise }]),
         ),

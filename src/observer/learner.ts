@@ -2,7 +2,7 @@
 
 import type { Prediction } from "../facts/prediction.ts";
 import type { Log } from "../kernel/log.ts";
-import type { Ledger } from "../ledger/types.ts";
+import type { Ledger, SavedStates } from "../ledger/types.ts";
 import type { ModelBook } from "../observe/models.ts";
 
 const HINTS_MAX = 100;
@@ -19,7 +19,7 @@ export interface LearnerNeeds {
 export interface Learner {
   learn(model: string, predictions: readonly Prediction[]): void;
   /** Into the book, before the store tells its rows. */
-  load(saved: (key: string) => string | null): void;
+  load(saved: SavedStates): void;
   save(): void;
 }
 
@@ -42,8 +42,8 @@ class TaskLearner implements Learner {
     onLearnt(model);
   }
 
-  load(saved: (key: string) => string | null): void {
-    const models = saved(STATE_KEY);
+  load(saved: SavedStates): void {
+    const models = saved.get(STATE_KEY);
     if (models !== null) this.#needs.book.restore(JSON.parse(models));
   }
 

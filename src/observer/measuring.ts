@@ -6,11 +6,13 @@ import type { ModelSpec } from "../facts/model.ts";
 import type { Archive } from "../kernel/archive.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
-import type { Ledger } from "../ledger/types.ts";
+import type { Ledger, SavedStates } from "../ledger/types.ts";
 import { createDrift, type Drift, FIRST } from "../measure/drift/drift.ts";
+import { DRIFT_STATES } from "../measure/drift/saved-spreads.ts";
 import { parseRegistered } from "../measure/drift/parse-baseline.ts";
 import type { ReferenceRule } from "../measure/drift/stream.ts";
-import { createEstimates, type Estimates } from "../measure/estimate/estimates.ts";
+import { createEstimates, NOWCAST_STATES, type Estimates } from "../measure/estimate/estimates.ts";
+import type { Unsaved } from "../measure/saved-states.ts";
 import { createMeasure, type Measure } from "../measure/measure.ts";
 import type { VersionDelays } from "../measure/types.ts";
 import type { ModelBook } from "../observe/models.ts";
@@ -21,7 +23,7 @@ import { LAST_TOTALS } from "./parse-totals.ts";
 export interface MeasuringParts {
   readonly clock: Clock;
   readonly log: Log;
-  readonly config: Pick<Config, "models">;
+  readonly config: Pick<Config, "models" | "capture">;
   readonly ledger: Ledger;
   readonly book: ModelBook;
   /** Asked for when something is compared: it is put together later. */
@@ -40,17 +42,19 @@ export interface Measuring {
   archive(io: Archive): void;
   clear(): void;
   /** Before the store tells its rows: what was kept beside them. */
-  loading(saved: (key: string) => string | null): void;
+  loading(saved: SavedStates): void;
   /** After the store has told its rows. */
   loaded(models: Iterable<string>): void;
   /** The model's task was resolved or has changed: its rows are read again. */
   rebuild(model: string): void;
-  save(): void;
+  /** Some of it only now and then, but all of it when it is the `last` time. */
+  save(last?: boolean): void;
   /** At a clean stop: the last totals, which `outrider verify` compares with a recompute. */
   saveTotals(): void;
 }
 
-const DRIFT = "drift";
+/** Comparisons are saved less often than what changes little: their sums are read again from where they were. */
+const COMPARISONS_MS = 5 * 60_000;
 
 class AllMeasuring implements Measuring {
   readonly measure: Measure;
@@ -58,11 +62,13 @@ class AllMeasuring implements Measuring {
   readonly drift: Drift;
   readonly comparing: Comparing;
   readonly #parts: MeasuringParts;
+  #comparisonsSavedAt: number;
   /** It goes on from a checkpoint. */
   #resumed = false;
 
   constructor(parts: MeasuringParts) {
     this.#parts = parts;
+    this.#comparisonsSavedAt = parts.clock.monotonicMs();
     const { clock, ledger, book } = parts;
     const rows = {
       specOf: (model: string): ModelSpec | null => book.specOf(model),
@@ -143,8 +149,9 @@ class AllMeasuring implements Measuring {
     this.#resumed = false;
   }
 
-  loading(saved: (key: string) => string | null): void {
-    this.drift.load(saved(DRIFT) ?? "[]");
+  loading(saved: SavedStates): void {
+    this.estimates.load(saved.under(NOWCAST_STATES));
+    this.drift.load(saved.under(DRIFT_STATES), this.#parts.config.capture.storeInputs);
   }
 
   /** Comparisons go on from sums that are older than the rows: they read for themselves what came after. */
@@ -167,10 +174,19 @@ class AllMeasuring implements Measuring {
     this.#parts.ledger.saveState(LAST_TOTALS, JSON.stringify({ at, groups: this.measure.groups(at) }));
   }
 
-  save(): void {
+  #saveNow({ states, saved }: Unsaved, what: string): void {
+    if (states.length === 0) return;
+    if (this.#parts.ledger.saveStates(states)) saved();
+    else this.#parts.log.warn({ states: states.length }, `${what} could not be saved`);
+  }
+
+  save(last = false): void {
+    this.#saveNow(this.estimates.unsaved(), "past nowcasts");
+    this.#saveNow(this.drift.unsaved(), "references and inputs of drift");
+    const now = this.#parts.clock.monotonicMs();
+    if (!last && now - this.#comparisonsSavedAt < COMPARISONS_MS) return;
+    this.#comparisonsSavedAt = now;
     this.comparing.save();
-    if (!this.#parts.ledger.saveState(DRIFT, this.drift.save()))
-      this.#parts.log.warn({}, "references of drift could not be saved");
   }
 }
 

@@ -12,7 +12,7 @@ import { UndoStack, type Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { version } from "../kernel/version.ts";
 import { createLedger } from "../ledger/ledger.ts";
-import type { Ledger } from "../ledger/types.ts";
+import type { Ledger, SavedStates } from "../ledger/types.ts";
 import type { Measure } from "../measure/measure.ts";
 import { normaliseLabel } from "../measure/semantics.ts";
 import { createExtractor, type Extractor } from "../observe/grpc/extractor.ts";
@@ -54,7 +54,7 @@ export interface Observer extends Part {
 
 /** The windows move on with each question; a long silence would have to be caught up with at the next scrape. */
 const KEEP_WARM_MS = 30_000;
-const SAVE_COMPARISONS_MS = 5 * 60_000;
+const SAVE_MS = 30_000;
 const CATCH_UP_MS = 50;
 
 class Rooms implements Observer {
@@ -273,7 +273,8 @@ class Rooms implements Observer {
   }
 
   /** Before the store tells its rows: what they mean must be known by then. */
-  #onStoreLoading(saved: (key: string) => string | null): void {
+  #onStoreLoading(saved: SavedStates): void {
+    this.#versions.open();
     this.#learner.load(saved);
     this.#measuring.loading(saved);
   }
@@ -282,7 +283,6 @@ class Rooms implements Observer {
   #onStoreOpen(): void {
     const { series } = this.#ledger.stats();
     this.#measuring.loaded(new Set(series.map(({ model }) => model)));
-    this.#versions.open();
     for (const { model, version: of } of series) this.#versions.seen(model, of);
     this.#live = true;
     if (this.#apiOpen) return;
@@ -303,7 +303,7 @@ class Rooms implements Observer {
     const { recorder, otlp, spans } = this.#telemetry;
     this.#undo.push("store", async () => {
       this.#learner.save();
-      this.#measuring.save();
+      this.#measuring.save(true);
       this.#measuring.saveTotals();
       await this.#ledger.close();
       this.#versions.close();
@@ -341,8 +341,8 @@ class Rooms implements Observer {
     });
     this.#undo.push("catching up", () => this.#catching?.cancel());
     this.#undo.push("windows", () => warm.cancel());
-    const saving = clock.every(SAVE_COMPARISONS_MS, () => this.#measuring.save());
-    this.#undo.push("comparisons", () => saving.cancel());
+    const saving = clock.every(SAVE_MS, () => this.#measuring.save());
+    this.#undo.push("saving", () => saving.cancel());
     road.ready(this.#ledger.lastMark(this.#session));
     this.#tell();
   }

@@ -151,6 +151,7 @@ class Desk implements ObserverVersions {
   }
 
   open(): void {
+    if (this.#open) return;
     const { log, states } = this.#needs;
     try {
       const { events, damaged, copy } = this.#ledger.open();

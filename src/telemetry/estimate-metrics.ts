@@ -30,6 +30,11 @@ export interface EstimateFigures {
       }[];
       readonly undefined: Readonly<Record<string, string>>;
     };
+    readonly nowcastErrors: readonly {
+      readonly metric: string;
+      readonly estimated: number;
+      readonly realised: number;
+    }[];
     readonly undefined: Readonly<Record<string, string>>;
   }[];
 }
@@ -96,6 +101,9 @@ const GAUGES = [
   "outrider_nowcast_quality_ci_upper",
   "outrider_nowcast_quality_expected_labels",
   "outrider_nowcast_quality_undefined",
+  "outrider_nowcast_quality_earlier",
+  "outrider_nowcast_quality_realised",
+  "outrider_nowcast_quality_error",
   "outrider_drift_rows",
   "outrider_drift_reference_rows",
   "outrider_drift_psi",
@@ -136,7 +144,7 @@ function writeEstimates(put: Put, { model, version, labels: behind, windows }: E
   const of = { model, version };
   put("outrider_estimated_quality_labels", { ...of, span: "7d" }, behind.long);
   put("outrider_estimated_quality_labels", { ...of, span: "24h" }, behind.short);
-  for (const { window, metrics, gaps, errors, nowcast, undefined: reasons } of windows) {
+  for (const { window, metrics, gaps, errors, nowcast, nowcastErrors, undefined: reasons } of windows) {
     writeNowcast(put, { ...of, window }, nowcast);
     for (const { metric, value, bounds } of metrics) {
       const labels = { ...of, window, metric };
@@ -154,6 +162,12 @@ function writeEstimates(put: Put, { model, version, labels: behind, windows }: E
       put("outrider_estimated_quality_matured", labels, estimated);
       put("outrider_estimated_quality_realised", labels, realised);
       put("outrider_estimated_quality_error", labels, estimated - realised);
+    }
+    for (const { metric, estimated, realised } of nowcastErrors) {
+      const labels = { ...of, window, metric };
+      put("outrider_nowcast_quality_earlier", labels, estimated);
+      put("outrider_nowcast_quality_realised", labels, realised);
+      put("outrider_nowcast_quality_error", labels, estimated - realised);
     }
     for (const [metric, reason] of Object.entries(reasons)) {
       put("outrider_estimated_quality_undefined", { ...of, window, metric, reason }, 1);

@@ -111,3 +111,73 @@ models:
     assert.ok(!text.includes(String(NUMBER)), `the redacted number is in ${where}`);
   }
 });
+
+test("windows and references of inputs, and registered references of predictions, outlive restarts", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "outrider-inputs-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const model = await startModelServer(({ instances }) => ({
+    predictions: ((instances ?? []) as { age: number }[]).map(({ age }) => age / 2),
+    model_version: "1",
+  }));
+  t.after(() => model.close());
+  const config = join(folder, "outrider.yaml");
+  const write = (storeInputs: boolean): void =>
+    writeFileSync(
+      config,
+      `capture: { storeInputs: ${storeInputs} }\nmodels: [{ name: default, task: regression }]\n`,
+    );
+  write(true);
+  const store = join(folder, "data");
+  const start = async () => {
+    const sidecar = await startSidecar({ upstream: model.url, store, args: ["--config", config] });
+    t.after(() => sidecar.stop("SIGKILL"));
+    return sidecar;
+  };
+  let sidecar = await start();
+  const edges = Array.from({ length: 11 }, (_, i) => i * 10);
+  const bins = { edges, counts: edges.slice(1).map(() => 100) };
+  const distributions = { "input:age": bins, prediction: bins };
+  const registered = { version: "1", trainingData: { distributions }, actor: "ci" };
+  assert.equal((await postJson(`${sidecar.api}/v1/models/default/versions`, registered)).status, 200);
+  const send = async (from: number): Promise<void> => {
+    for (let i = from; i < from + 40; i++)
+      await postJson(`${sidecar.traffic}/invocations`, { instances: [{ age: 50 + (i % 10), city: "Bern" }] });
+    await until(async () => {
+      const { body } = await getJson(`${sidecar.api}/v1/quality?window=24h`);
+      return (body["groups"] as { n_predictions: number }[])[0]?.n_predictions === from + 40;
+    });
+  };
+  const told = async () => {
+    const { body } = await getJson(`${sidecar.api}/v1/drift?model=default`);
+    const streams = (body as unknown as Drifting).versions[0]?.streams ?? [];
+    return Object.fromEntries(
+      streams.map(({ stream, reference, windows }) => [
+        stream,
+        [reference.kind, windows.find(({ window }) => window === "24h")?.rows],
+      ]),
+    );
+  };
+  await send(0);
+  await sidecar.stop("SIGTERM");
+  sidecar = await start();
+  await send(40);
+  const both = {
+    "input:age": ["registered", 80],
+    "input:city": ["first", 80],
+    prediction: ["registered", 80],
+  };
+  assert.deepEqual(await told(), both);
+  await sidecar.stop("SIGTERM");
+  sidecar = await start();
+  await until(async () => (await getJson(`${sidecar.api}/v1/drift?model=default`)).status === 200);
+  assert.deepEqual(await told(), both);
+  await sidecar.stop("SIGTERM");
+  // Whoever turns it off has the hours of inputs dropped from the store.
+  write(false);
+  sidecar = await start();
+  assert.deepEqual(await told(), { prediction: ["registered", 80] });
+  await sidecar.stop("SIGTERM");
+  write(true);
+  sidecar = await start();
+  assert.deepEqual(await told(), { prediction: ["registered", 80] });
+});

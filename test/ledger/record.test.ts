@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import type { SavedStates } from "../../src/ledger/ledger.ts";
 import { DAY_MS, HOUR_MS, NOW, exchange, label, openBench, tempFolder } from "./support.ts";
 
 test("the first prediction of an id stays; a repeat is a duplicate when equal and a conflict when not", async (t) => {
@@ -209,6 +210,34 @@ test("small values survive, and too large ones are refused", async (t) => {
   await ledger.close();
   const again = openBench(path);
   assert.equal(again.ledger.loadState("models"), "two");
+  await again.ledger.close();
+});
+
+test("several small values are saved or dropped together, and found by how their keys begin", async (t) => {
+  const path = tempFolder(t);
+  const found: (readonly [string, string])[][] = [];
+  const onLoading = (saved: SavedStates): void => void found.push([...saved.under("a:")]);
+  const { ledger } = openBench(path);
+  const many = Array.from({ length: 250 }, (_, i) => [`a:${String(i).padStart(3, "0")}`, `${i}`] as const);
+  assert.equal(ledger.saveStates([...many, ["a", "itself"], ["b:1", "other"]]), true);
+  assert.equal(
+    ledger.saveStates([
+      ["a:new", "x"],
+      ["a:big", "x".repeat(2_000_000)],
+    ]),
+    false,
+  );
+  assert.equal(
+    ledger.saveStates([
+      ["a:000", null],
+      ["a:unknown", null],
+    ]),
+    true,
+  );
+  await ledger.close();
+  const again = openBench(path, { onLoading });
+  assert.deepEqual(found, [many.slice(1)]);
+  assert.equal(again.ledger.loadState("a"), "itself");
   await again.ledger.close();
 });
 

@@ -77,7 +77,7 @@ export class Listener {
   }
 }
 
-export interface BenchOptions extends Partial<LedgerOptions> {
+export interface BenchOptions extends Partial<LedgerOptions & Pick<LedgerNeeds, "onLoading">> {
   /** With checkpoints, under this name. */
   readonly checkpoints?: string;
 }
@@ -105,7 +105,7 @@ export const normalise: LedgerNeeds["normalise"] = (model, value) => {
 };
 
 export function openBench(path: string, given: BenchOptions = {}, clock = handClock(NOW)): Bench {
-  const { checkpoints, ...options } = given;
+  const { checkpoints, onLoading = () => undefined, ...options } = given;
   const listener = new Listener();
   const ledger = createLedger(
     { path, retentionMs: 30 * DAY_MS, labelHorizonMs: 7 * DAY_MS, groupCommitMs: 25, ...options },
@@ -113,6 +113,7 @@ export function openBench(path: string, given: BenchOptions = {}, clock = handCl
       clock,
       log: silentLog,
       normalise,
+      onLoading,
       onChanges: (changes) => listener.take(changes),
       ...(checkpoints === undefined ? {} : { checkpointed: checkpointed(listener, checkpoints) }),
     },

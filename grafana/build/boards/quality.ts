@@ -637,6 +637,11 @@ const drift: readonly Panel[] = [
         `avg by (model, version, metric) (outrider_estimated_quality_error{${VERSION},window="$window"})`,
         `${NAME} {{metric}} estimate less realised`,
       ),
+      about(
+        "no window with a nowcast has all its labels yet",
+        `avg by (model, version, metric) (outrider_nowcast_quality_error{${VERSION},window="$window"})`,
+        `${NAME} {{metric}} nowcast less realised`,
+      ),
     ],
   }),
 ];

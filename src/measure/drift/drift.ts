@@ -11,9 +11,10 @@ import type { EstimatesNeeds } from "../estimate/estimates.ts";
 import { VersionBook } from "../estimate/version-book.ts";
 import { parseWindow } from "../windows.ts";
 import { type AlarmCount, LossWatch } from "./losses.ts";
-import { parseReferences } from "./parse-references.ts";
-import { columnsOf, revive, type SavedReference } from "./saved-references.ts";
-import type { StreamKind, StreamValue } from "./spread.ts";
+import { StateBook, type Unsaved } from "../saved-states.ts";
+import { parseSpread } from "./parse-spreads.ts";
+import { type KeptSpread, revive, stateOf } from "./saved-spreads.ts";
+import { createSpread, MERGED_BUCKETS, type StreamKind, type StreamValue } from "./spread.ts";
 import { type DriftWindow, DriftStream, type ReferenceRule, type WindowDrift } from "./stream.ts";
 
 export interface DriftOptions {
@@ -69,9 +70,10 @@ export interface Drift {
   at(nowMs: number): readonly VersionDrift[];
   /** Forgets the model and reads its rows again: after its task was resolved or changed, and at the start. */
   rebuild(model: string): void;
-  /** References taken so far, as text: what `load` goes on with after a restart, before any `rebuild`. */
-  save(): string;
-  load(text: string): void;
+  /** References, and the hours of inputs: what `load` goes on with after a restart, before the first row is told. */
+  unsaved(): Unsaved;
+  /** `withInputs`: false leaves the hours of inputs behind; with the next `unsaved` they are dropped. */
+  load(states: Iterable<readonly [key: string, value: string]>, withInputs: boolean): void;
   counters(): DriftCounters;
   /** Like that of the measure; without inputs, and without the detectors, which read what they need. */
   archive(io: Archive): void;
@@ -83,6 +85,10 @@ const STREAMS_MAX = 20;
 const BUCKETS_MAX = 2_000_000;
 const REFRESH_MS = 30_000;
 const WINDOWS = ["24h", "7d"];
+/** Streams whose rows are not in the ledger. */
+const INPUT = "input:";
+/** Spreads kept of one stream: a reference and the hours of the longest window. */
+const KEPT_MAX = 800;
 /** Unless something else is said. */
 export const FIRST: ReferenceRule = { kind: "first", rows: 1000 };
 
@@ -93,6 +99,17 @@ interface Followed {
   readonly streams: Map<string, DriftStream>;
   readonly losses: LossWatch;
   answered: { readonly at: number; readonly drift: VersionDrift } | null;
+}
+
+interface StreamName {
+  readonly model: string;
+  readonly version: string;
+  readonly stream: string;
+}
+
+interface StreamBefore {
+  readonly kind: StreamKind;
+  readonly kept: KeptSpread[];
 }
 
 const STREAM_KINDS: readonly StreamKind[] = ["number", "probability", "category"];
@@ -131,7 +148,9 @@ class RunningDrift implements Drift {
   readonly #windows: readonly DriftWindow[];
   readonly #purse: { left: number };
   readonly #book: VersionBook<Followed>;
-  readonly #saved = new Map<string, SavedReference>();
+  /** Version -> what was kept of its streams: taken up when its first row is told, until it is saved again. */
+  readonly #kept = new Map<string, Map<string, StreamBefore>>();
+  readonly #states = new StateBook();
   readonly #tally = { otherValues: 0 };
   #dropped = 0;
 
@@ -173,7 +192,7 @@ class RunningDrift implements Drift {
     const followed = this.#book.take(row, 0);
     if (followed === null || (typeof value === "number" && !Number.isFinite(value))) return;
     const kind = typeof value === "number" ? "number" : "category";
-    const into = this.#streamOf(followed, { stream: `input:${stream}`, kind });
+    const into = this.#streamOf(followed, { stream: `${INPUT}${stream}`, kind });
     if (into === null || into.kind !== kind) this.#dropped++;
     else into.add(row.ts, value, 1);
   }
@@ -191,7 +210,7 @@ class RunningDrift implements Drift {
   }
 
   rebuild(model: string): void {
-    for (const saved of this.#references()) this.#saved.set(keyOf(saved), saved);
+    this.#keep(model);
     const known = this.#book.forget(model);
     const versions = new Set([...known, ...(this.#needs.versionsOf?.(model) ?? [])]);
     const range = { fromTs: Number.MIN_SAFE_INTEGER, toTs: Number.MAX_SAFE_INTEGER };
@@ -202,13 +221,28 @@ class RunningDrift implements Drift {
     }
   }
 
-  save(): string {
-    return JSON.stringify(this.#references());
+  unsaved(): Unsaved {
+    // All has begun by now; a start that began twice needed it twice.
+    this.#kept.clear();
+    const tracks = this.#book.tracks();
+    return this.#states.unsaved(
+      tracks.flatMap(({ model, version, track: { streams } }) =>
+        [...streams].flatMap(([stream, of]) =>
+          [...of.kept()].map((kept) => stateOf({ model, version, stream, kind: of.kind }, kept)),
+        ),
+      ),
+    );
   }
 
-  load(text: string): void {
-    for (const saved of parseReferences(text)) {
-      if (this.#saved.size < VERSIONS_MAX * STREAMS_MAX) this.#saved.set(keyOf(saved), saved);
+  load(states: Iterable<readonly [key: string, value: string]>, withInputs: boolean): void {
+    this.#kept.clear();
+    for (const [key, text] of states) {
+      const saved = parseSpread(text);
+      const spread = saved === null ? null : revive(saved);
+      this.#states.found(key, spread?.rows ?? -1);
+      if (saved === null || spread === null || (saved.role === "hour" && !withInputs)) continue;
+      const { role, from, through } = saved;
+      this.#remember(saved, { role, from, through, spread });
     }
   }
 
@@ -221,6 +255,32 @@ class RunningDrift implements Drift {
     };
   }
 
+  /** Before the streams of the model are forgotten: they will be begun again. */
+  #keep(model: string): void {
+    for (const { version, track } of this.#book.tracks().filter((of) => of.model === model)) {
+      this.#kept.delete(versionKey({ model, version }));
+      for (const [stream, of] of track.streams) {
+        for (const kept of of.kept()) {
+          // A copy: the stream gives back its buckets.
+          const spread = createSpread(of.kind, MERGED_BUCKETS, { left: MERGED_BUCKETS });
+          spread.merge(kept.spread);
+          this.#remember({ model, version, stream, kind: of.kind }, { ...kept, spread });
+        }
+      }
+    }
+  }
+
+  #remember(of: StreamName & { readonly kind: StreamKind }, kept: KeptSpread): void {
+    const key = versionKey(of);
+    const streams = this.#kept.get(key) ?? new Map<string, StreamBefore>();
+    const before = streams.get(of.stream) ?? { kind: of.kind, kept: [] };
+    if (this.#kept.size >= VERSIONS_MAX && !this.#kept.has(key)) return;
+    if (before.kind !== of.kind || before.kept.length >= KEPT_MAX) return;
+    before.kept.push(kept);
+    streams.set(of.stream, before);
+    this.#kept.set(key, streams);
+  }
+
   archive(io: Archive): void {
     this.#tally.otherValues = io.number(this.#tally.otherValues);
     this.#book.archive(io, (followed) => {
@@ -230,7 +290,7 @@ class RunningDrift implements Drift {
   }
 
   #archiveStreams(io: Archive, followed: Followed): void {
-    const own = [...followed.streams].filter(([stream]) => !stream.startsWith("input:"));
+    const own = [...followed.streams].filter(([stream]) => !stream.startsWith(INPUT));
     const size = io.number(own.length);
     for (let i = 0; i < size; i++) {
       const [name, known] = own[i] ?? ["", null];
@@ -246,18 +306,6 @@ class RunningDrift implements Drift {
     this.#tally.otherValues = 0;
     this.#book.clear();
     this.#purse.left = this.#options.bucketsMax ?? BUCKETS_MAX;
-  }
-
-  #references(): SavedReference[] {
-    return this.#book
-      .tracks()
-      .flatMap(({ model, version, track }) =>
-        [...track.streams].flatMap(([stream, { kind, taken }]) =>
-          taken === null
-            ? []
-            : [{ model, version, stream, kind, through: taken.through, ...columnsOf(taken) }],
-        ),
-      );
   }
 
   #answer(followed: Followed, at: number): VersionDrift {
@@ -291,11 +339,12 @@ class RunningDrift implements Drift {
       kind,
       rule,
       windows: this.#windows,
+      rowsAreKept: !stream.startsWith(INPUT),
       purse: this.#purse,
       tally: this.#tally,
     });
-    const saved = this.#saved.get(keyOf({ model, version, stream }));
-    if (rule.kind === "first" && saved?.kind === kind) fresh.resume(revive(saved));
+    const before = this.#kept.get(versionKey(followed))?.get(stream);
+    if (before?.kind === kind) for (const each of before.kept) fresh.resume(each);
     streams.set(stream, fresh);
     return fresh;
   }
@@ -303,13 +352,17 @@ class RunningDrift implements Drift {
   #begin(model: string, version: string): Followed | null {
     const spec = this.#needs.specOf(model);
     if (spec === null || spec.task === "auto") return null;
-    return { model, version, spec, streams: new Map(), losses: new LossWatch(spec), answered: null };
+    const streams = new Map<string, DriftStream>();
+    const followed = { model, version, spec, streams, losses: new LossWatch(spec), answered: null };
+    const key = versionKey(followed);
+    // Rows of inputs are not told again: what was kept of them is taken up now.
+    for (const [stream, { kind }] of this.#kept.get(key) ?? [])
+      if (stream.startsWith(INPUT)) this.#streamOf(followed, { stream, kind });
+    return followed;
   }
 }
 
-function keyOf(of: { readonly model: string; readonly version: string; readonly stream: string }): string {
-  return `${of.model}\u0001${of.version}\u0001${of.stream}`;
-}
+const versionKey = (of: Omit<StreamName, "stream">): string => JSON.stringify([of.model, of.version]);
 
 export function createDrift(options: DriftOptions, needs: EstimatesNeeds): Drift {
   return new RunningDrift(options, needs);

@@ -4,8 +4,10 @@ import { type Archive, archiveFlag, archiveSame } from "../../kernel/archive.ts"
 import { Panes } from "../estimate/panes.ts";
 import type { BucketPurse } from "../estimate/sketch.ts";
 import { compareSpreads, type Distances, type Reference } from "./compare.ts";
+import type { KeptSpread } from "./saved-spreads.ts";
 import {
   CategoryNames,
+  CategorySpread,
   createSpread,
   MERGED_BUCKETS,
   PANE_BUCKETS,
@@ -44,14 +46,10 @@ export interface StreamSetup {
   readonly kind: StreamKind;
   readonly rule: ReferenceRule;
   readonly windows: readonly DriftWindow[];
+  /** Its rows are read again after a restart; otherwise its hours are kept for that. */
+  readonly rowsAreKept: boolean;
   readonly purse: BucketPurse;
   readonly tally: Tally;
-}
-
-/** What outlives a restart: the reference that was taken, and the hour it ends with (Unix ms). */
-export interface TakenReference {
-  readonly spread: Spread;
-  readonly through: number;
 }
 
 export class DriftStream {
@@ -61,7 +59,10 @@ export class DriftStream {
   readonly #names: CategoryNames;
   /** Rows of a configured span are gathered as they come: the panes may be gone by the time it is needed. */
   readonly #span: Spread | null;
-  #taken: TakenReference | null = null;
+  /** The reference that was taken from the first rows. */
+  #taken: KeptSpread | null = null;
+  /** What the span held before a restart: rows of it may have been forgotten since. */
+  #spanBefore: Spread | null = null;
 
   constructor(setup: StreamSetup) {
     this.kind = setup.kind;
@@ -77,8 +78,19 @@ export class DriftStream {
     });
   }
 
-  get taken(): TakenReference | null {
-    return this.#taken;
+  /** What must outlive a restart. */
+  *kept(): Generator<KeptSpread> {
+    const { rule, rowsAreKept } = this.#setup;
+    if (this.#taken !== null) yield this.#taken;
+    const span = this.#spanRows();
+    if (rule.kind === "span" && span !== null && span.rows > 0)
+      yield { role: "span", from: rule.from, through: rule.to, spread: span };
+    if (rowsAreKept) return;
+    for (const { pane, fromTs, toTs } of this.#panes.timed(
+      Number.NEGATIVE_INFINITY,
+      Number.POSITIVE_INFINITY,
+    ))
+      yield { role: "hour", from: fromTs, through: toTs, spread: pane };
   }
 
   get referenceKind(): "first" | "span" | "registered" {
@@ -88,15 +100,25 @@ export class DriftStream {
 
   get referenceRows(): number {
     const { rule } = this.#setup;
-    if (rule.kind !== "baseline") return (this.#taken?.spread ?? this.#span)?.rows ?? 0;
+    if (rule.kind !== "baseline") return (this.#taken?.spread ?? this.#spanRows())?.rows ?? 0;
     const { reference } = rule;
     if (reference.kind === "rows") return reference.spread.rows;
     return Object.values(reference.counts).reduce((sum, count) => sum + count, 0);
   }
 
-  /** Goes on with a reference that was taken before. */
-  resume(taken: TakenReference): void {
-    this.#taken = taken;
+  /** Goes on with what was kept; what the rule has no use for any more is left out. */
+  resume(kept: KeptSpread): void {
+    const { rule, rowsAreKept } = this.#setup;
+    const { role, from, through, spread } = kept;
+    if (role === "first" && rule.kind === "first") this.#taken = kept;
+    if (role === "span" && rule.kind === "span" && rule.from === from && rule.to === through) {
+      // Of rows that are read again, the part that is still there counts anew; of others this is all there is.
+      if (rowsAreKept) this.#spanBefore = spread;
+      else this.#span?.merge(spread);
+    }
+    if (role !== "hour" || rowsAreKept) return;
+    if (spread instanceof CategorySpread) for (const name of spread.counts.keys()) this.#names.of(name);
+    this.#panes.at(through)?.merge(spread);
   }
 
   add(ts: number, value: StreamValue, sign: 1 | -1): void {
@@ -129,15 +151,14 @@ export class DriftStream {
     this.#names.archive(io);
     this.#panes.archive(io, (pane) => pane.archive(io));
     this.#span?.archive(io);
-    if (!archiveFlag(io, this.#taken !== null)) {
-      this.#taken = null;
-      return;
-    }
+    // One that was taken after the checkpoint has been resumed already.
+    if (!archiveFlag(io, this.#taken !== null)) return;
     const taken = io.reading ? null : this.#taken;
+    const from = io.number(taken?.from ?? 0);
     const through = io.number(taken?.through ?? 0);
     const spread = taken?.spread ?? createSpread(this.kind, MERGED_BUCKETS, { left: MERGED_BUCKETS });
     spread.archive(io);
-    this.#taken = { spread, through };
+    this.#taken = { role: "first", from, through, spread };
   }
 
   release(): void {
@@ -155,10 +176,16 @@ export class DriftStream {
     return merged;
   }
 
+  /** Of the configured span: before or after the restart, whichever has more. */
+  #spanRows(): Spread | null {
+    const [before, now] = [this.#spanBefore, this.#span];
+    return before !== null && now !== null && before.rows > now.rows ? before : now;
+  }
+
   #reference(): Reference | null {
     const { rule } = this.#setup;
     if (rule.kind === "baseline") return rule.reference;
-    const spread = this.#taken?.spread ?? this.#span;
+    const spread = this.#taken?.spread ?? this.#spanRows();
     if (spread === null || spread.rows < ROWS_MIN) return null;
     // A copy: to be compared it may have to give up precision.
     const copy = createSpread(this.kind, MERGED_BUCKETS, { left: MERGED_BUCKETS });
@@ -177,7 +204,7 @@ export class DriftStream {
       if (first === undefined || through > now) return;
       rows += this.#rows(start, through).rows;
       if (rows < rule.rows) continue;
-      this.#taken = { spread: this.#rows(first, through), through };
+      this.#taken = { role: "first", from: first, through, spread: this.#rows(first, through) };
       return;
     }
   }

@@ -29,6 +29,7 @@ import {
   type Moment,
   type Nowcast,
   SHORT_SPAN_MS,
+  type Span,
   spanTo,
   type TimedWindow,
   type TrackAnswer,
@@ -165,6 +166,17 @@ export function answerClass(
   };
 }
 
+/** By metric; those without a value are left out. */
+export function realisedIn(decisions: Decisions, span: Span): Map<string, number> {
+  const found = realisedOf(decisions.rows(span, "coarse"));
+  return new Map(
+    CLASSIFIER_METRICS.flatMap((metric) => {
+      const value = found[metric];
+      return value === null ? [] : [[metric, value]];
+    }),
+  );
+}
+
 class BinaryTrack implements EstimateTrack {
   readonly #setup: TrackSetup;
   readonly #windows: readonly TimedWindow[];
@@ -191,6 +203,10 @@ class BinaryTrack implements EstimateTrack {
   answer(moment: Moment): TrackAnswer {
     const { labels, windows } = answerClass(this.#decisions, this.#windows, moment);
     return { labels, windows };
+  }
+
+  realised(span: Span): ReadonlyMap<string, number> {
+    return realisedIn(this.#decisions, span);
   }
 
   archive(io: Archive): void {

@@ -97,7 +97,7 @@ export class Decisions {
   rows(span: Span, tier: TimedWindow["tier"]): Sketch {
     const merged = this.#create(MERGED_BUCKETS, { left: MERGED_BUCKETS });
     const panes = tier === "fine" ? this.#fine : this.#coarse;
-    for (const pane of panes.between(span.from, span.to)) merged.merge(pane);
+    merged.mergeAll(panes.between(span.from, span.to));
     return merged;
   }
 

@@ -1,7 +1,8 @@
 // How long labels take, by what they say and by the score of the row: learnt from rows old enough to have all of theirs.
 
-import { type Archive, archiveInto, archiveMap, numberKey } from "../../kernel/archive.ts";
+import { type Archive, archiveFlag, archiveInto } from "../../kernel/archive.ts";
 import { Panes } from "./panes.ts";
+import type { BucketPurse } from "./sketch.ts";
 import { HOUR_MS, type Span } from "./track.ts";
 
 const FIRST_MS = 1000;
@@ -17,8 +18,8 @@ const EXPONENT_MAX = 12;
 const BANDS = 6;
 /** Weight of what all bands say, in labels, where a band has few of its own. */
 const SHRINK = 20;
-/** Above this span of kept time, panes are longer. */
-const LONG_KEEP_MS = 10 * 24 * HOUR_MS;
+/** Panes at most; a longer span of kept time makes them longer. */
+const PANES_MAX = 64;
 /** Ages within a pane are averaged over as many points. */
 const POINTS = [0.125, 0.375, 0.625, 0.875];
 
@@ -28,18 +29,18 @@ export interface DelayedLabel {
   readonly delayMs: number;
 }
 
-/** Labelled rows per delay bucket: negatives, positives. */
-interface Delays {
-  readonly negative: Int32Array;
-  readonly positive: Int32Array;
-}
+/** Labelled rows per delay bucket: first those of negatives, then of positives. */
+type Delays = Int32Array;
+
+const negativesOf = (delays: Delays): Int32Array => delays.subarray(0, SIZE);
+const positivesOf = (delays: Delays): Int32Array => delays.subarray(SIZE);
 
 function bucketOf(ms: number): number {
   if (!(ms > FIRST_MS)) return 0;
   return Math.min(Math.ceil(PER_OCTAVE * Math.log2(ms / FIRST_MS) - 1e-9), BOUNDS.length);
 }
 
-/** A coarse place of a score; ascending with it. */
+/** A coarse place of a score, from -13 to 13; ascending with it. */
 function placeOf(score: number, probability: boolean): number {
   if (!probability) {
     const exponent = Math.max(-6, Math.min(6, Math.floor(Math.log2(Math.abs(score)))));
@@ -136,20 +137,19 @@ function curveOf(own: Int32Array, all: Int32Array): Curve {
   return { shares, labels: Math.min(labels + SHRINK, Math.max(labels, countOf(all))) };
 }
 
-const emptyDelays = (): Delays => ({ negative: new Int32Array(SIZE), positive: new Int32Array(SIZE) });
+const emptyDelays = (): Delays => new Int32Array(2 * SIZE);
 
 function addTo(into: Delays, from: Delays): void {
-  for (let i = 0; i < SIZE; i++) {
-    into.negative[i] = (into.negative[i] ?? 0) + (from.negative[i] ?? 0);
-    into.positive[i] = (into.positive[i] ?? 0) + (from.positive[i] ?? 0);
-  }
+  for (let i = 0; i < 2 * SIZE; i++) into[i] = (into[i] ?? 0) + (from[i] ?? 0);
 }
 
 /** Places side by side, up to six bands of about as many labels each. */
-function bandsOf(places: ReadonlyMap<number, Delays>): { upper: number; delays: Delays }[] {
-  const ordered = [...places].toSorted(([a], [b]) => a - b);
-  const labelsOf = ({ negative, positive }: Delays): number => countOf(negative) + countOf(positive);
-  const total = ordered.reduce((sum, [, delays]) => sum + labelsOf(delays), 0);
+function bandsOf(places: readonly Delays[]): { upper: number; delays: Delays }[] {
+  // Places whose labels were all taken back are as if they had never been.
+  const ordered = places
+    .map((delays, at) => [at - PLACE_MAX, delays] as const)
+    .filter(([, delays]) => countOf(delays) > 0);
+  const total = ordered.reduce((sum, [, delays]) => sum + countOf(delays), 0);
   const bands: { upper: number; delays: Delays }[] = [];
   let passed = 0;
   let open: { upper: number; delays: Delays } | null = null;
@@ -157,7 +157,7 @@ function bandsOf(places: ReadonlyMap<number, Delays>): { upper: number; delays: 
     open ??= { upper: place, delays: emptyDelays() };
     open.upper = place;
     addTo(open.delays, delays);
-    passed += labelsOf(delays);
+    passed += countOf(delays);
     if (passed < ((bands.length + 1) * total) / BANDS && passed < total) continue;
     bands.push(open);
     open = null;
@@ -165,30 +165,57 @@ function bandsOf(places: ReadonlyMap<number, Delays>): { upper: number; delays: 
   return bands;
 }
 
-/** Panes of at most 25 places with two counts per delay bucket: 400 bytes a place. */
+/** Places of scores from -13 to 13. */
+const PLACE_MAX = 13;
+const PLACES = 2 * PLACE_MAX + 1;
+/** Buckets of the purse, at 32 bytes, that a pane costs whose scores are told apart. */
+const PANE_BUCKETS = Math.ceil((PLACES * 2 * SIZE * 4) / 32);
+
+interface DelayPane {
+  /** Whether scores are told apart: settled when the pane is begun, so that what was counted can be taken back. */
+  apart: boolean;
+  /** The counts of each place, one behind the other; of all together unless they are told apart. */
+  counts: Int32Array;
+}
+
+const countsOf = (apart: boolean): Int32Array => new Int32Array((apart ? PLACES : 1) * 2 * SIZE);
+
+/** At most 64 panes of 10 KB: 0.7 MB. Panes that the purse cannot pay for do not tell scores apart: 0.4 KB. */
 export class DelayPanes {
   readonly #probability: boolean;
-  readonly #panes: Panes<Map<number, Delays>>;
+  readonly #stepMs: number;
+  readonly #purse: BucketPurse;
+  readonly #panes: Panes<DelayPane>;
 
-  constructor(shape: { readonly probability: boolean; readonly keepMs: number }) {
-    this.#probability = shape.probability;
-    this.#panes = new Panes({
-      stepMs: shape.keepMs > LONG_KEEP_MS ? 4 * HOUR_MS : HOUR_MS,
-      keepMs: shape.keepMs,
-      create: () => new Map<number, Delays>(),
-      drop: () => undefined,
+  constructor(shape: {
+    readonly probability: boolean;
+    readonly keepMs: number;
+    readonly purse: BucketPurse;
+  }) {
+    const { probability, keepMs, purse } = shape;
+    this.#probability = probability;
+    this.#purse = purse;
+    this.#stepMs = Math.ceil(keepMs / (PANES_MAX - 1) / HOUR_MS) * HOUR_MS;
+    this.#panes = new Panes<DelayPane>({
+      stepMs: this.#stepMs,
+      keepMs,
+      create: () => {
+        const apart = purse.left >= PANE_BUCKETS;
+        if (apart) purse.left -= PANE_BUCKETS;
+        return { apart, counts: countsOf(apart) };
+      },
+      drop: ({ apart }) => {
+        if (apart) purse.left += PANE_BUCKETS;
+      },
     });
   }
 
   count(ts: number, { score, positive, delayMs }: DelayedLabel, sign: 1 | -1): void {
     const pane = this.#panes.at(ts);
     if (pane === null) return;
-    const place = placeOf(score, this.#probability);
-    const delays = pane.get(place) ?? emptyDelays();
-    pane.set(place, delays);
-    const counts = positive ? delays.positive : delays.negative;
-    const bucket = bucketOf(delayMs);
-    counts[bucket] = (counts[bucket] ?? 0) + sign;
+    const place = pane.apart ? placeOf(score, this.#probability) + PLACE_MAX : 0;
+    const cell = place * 2 * SIZE + (positive ? SIZE : 0) + bucketOf(delayMs);
+    pane.counts[cell] = (pane.counts[cell] ?? 0) + sign;
   }
 
   advance(now: number): void {
@@ -200,35 +227,43 @@ export class DelayPanes {
   }
 
   archive(io: Archive): void {
-    const delaysOf = (known: Delays | undefined): Delays => {
-      const delays = known ?? emptyDelays();
-      archiveInto(io, delays.negative);
-      archiveInto(io, delays.positive);
-      return delays;
-    };
-    this.#panes.archive(io, (pane) => archiveMap(io, pane, { key: numberKey(io), value: delaysOf }));
+    this.#panes.archive(io, (pane) => {
+      const apart = archiveFlag(io, pane.apart);
+      if (apart !== pane.apart) this.#tellApart(pane, apart);
+      archiveInto(io, pane.counts);
+    });
   }
 
-  /** null: no label in the span. */
+  /** As it was when the pane was begun, whatever the purse says now. */
+  #tellApart(pane: DelayPane, apart: boolean): void {
+    this.#purse.left += apart ? -PANE_BUCKETS : PANE_BUCKETS;
+    pane.apart = apart;
+    pane.counts = countsOf(apart);
+  }
+
+  /** From whole panes within the span. null: they hold no label. */
   learn(span: Span): LearntDelays | null {
-    const places = new Map<number, Delays>();
-    for (const pane of this.#panes.between(span.from, span.to)) {
-      for (const [place, delays] of pane) {
-        const into = places.get(place) ?? emptyDelays();
-        places.set(place, into);
-        addTo(into, delays);
+    const places = Array.from({ length: PLACES }, emptyDelays);
+    const all = emptyDelays();
+    // A pane that goes on after the span has rows whose labels are not in: only the quick ones would be learnt from.
+    const until = Math.floor(span.to / this.#stepMs) * this.#stepMs;
+    for (const { apart, counts } of this.#panes.between(span.from, until)) {
+      for (let place = 0; place * 2 * SIZE < counts.length; place++) {
+        const delays = counts.subarray(place * 2 * SIZE, (place + 1) * 2 * SIZE);
+        addTo(all, delays);
+        const into = places[place];
+        if (apart && into !== undefined) addTo(into, delays);
       }
     }
-    const bands = bandsOf(places);
-    if (bands.length === 0) return null;
-    const all = emptyDelays();
-    for (const { delays } of bands) addTo(all, delays);
+    if (countOf(all) === 0) return null;
+    const found = bandsOf(places);
+    const bands = found.length > 0 ? found : [{ upper: Number.POSITIVE_INFINITY, delays: all }];
     return new LearntDelays(
       this.#probability,
       bands.map(({ upper }) => upper),
       bands.map(({ delays }) => ({
-        negative: curveOf(delays.negative, all.negative),
-        positive: curveOf(delays.positive, all.positive),
+        negative: curveOf(negativesOf(delays), negativesOf(all)),
+        positive: curveOf(positivesOf(delays), positivesOf(all)),
       })),
     );
   }

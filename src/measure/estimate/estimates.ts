@@ -5,10 +5,23 @@ import type { ModelSpec } from "../../facts/model.ts";
 import type { Change } from "../../facts/pair.ts";
 import { type Archive, archiveSame } from "../../kernel/archive.ts";
 import type { MeasureNeeds } from "../measure.ts";
+import { StateBook, type Unsaved } from "../saved-states.ts";
+import { parseWindow } from "../windows.ts";
 import { createBinaryTrack } from "./binary-track.ts";
 import { createMulticlassTrack } from "./multiclass-track.ts";
 import { createRegressionTrack } from "./regression-track.ts";
-import { type EstimateTrack, HOUR_MS, type TrackAnswer, type TrackSetup } from "./track.ts";
+import { parseNotes } from "./parse-notes.ts";
+import { type Note, PastNowcasts } from "./past-nowcasts.ts";
+import {
+  type EstimateError,
+  type EstimateTrack,
+  HOUR_MS,
+  type Moment,
+  spanTo,
+  type TrackAnswer,
+  type TrackSetup,
+  type WindowEstimates,
+} from "./track.ts";
 import { VersionBook } from "./version-book.ts";
 
 export interface EstimatesOptions {
@@ -18,6 +31,11 @@ export interface EstimatesOptions {
   readonly bucketsMax?: number;
   /** Answers are kept this long, by the instants asked for. Default 30,000 ms. */
   readonly refreshMs?: number;
+  /**
+   * Versions whose answer is worked out anew by one question, the oldest answers first; it takes some 0.1 s each, whatever the
+   * number of rows. The others answer as before, a little longer. Default 2.
+   */
+  readonly refreshAtOnce?: number;
 }
 
 /** Where the rows are, as for the measure, and how far back labels have settled. */
@@ -28,9 +46,15 @@ export interface EstimatesNeeds extends MeasureNeeds {
   completeUntil?(model: string, version: string, at: number): number;
 }
 
-export interface VersionEstimates extends TrackAnswer {
+export interface VersionWindow extends WindowEstimates {
+  /** The newest nowcast whose window has all its labels by now. */
+  readonly nowcastErrors: readonly EstimateError[];
+}
+
+export interface VersionEstimates extends Pick<TrackAnswer, "labels"> {
   readonly model: string;
   readonly version: string;
+  readonly windows: readonly VersionWindow[];
 }
 
 export interface EstimatesCounters {
@@ -50,15 +74,22 @@ export interface Estimates {
   at(nowMs: number): readonly VersionEstimates[];
   /** Forgets the model and reads its rows again: after its task was resolved or changed, and at the start. */
   rebuild(model: string): void;
+  /** Nowcasts that wait for their labels: what `load` goes on with after a restart. */
+  unsaved(): Unsaved;
+  load(states: Iterable<readonly [key: string, value: string]>): void;
   counters(): EstimatesCounters;
   /** Like that of the measure. */
   archive(io: Archive): void;
   clear(): void;
 }
 
+/** Keys of the store. */
+export const NOWCAST_STATES = "nowcast:";
+
 const VERSIONS_MAX = 64;
 const BUCKETS_MAX = 4_000_000;
 const REFRESH_MS = 30_000;
+const REFRESH_AT_ONCE = 2;
 
 function trackOf(setup: TrackSetup): EstimateTrack | null {
   const { task } = setup.spec;
@@ -78,23 +109,31 @@ function trackOf(setup: TrackSetup): EstimateTrack | null {
   }
 }
 
+interface Of {
+  readonly model: string;
+  readonly version: string;
+}
+
 interface Followed {
   readonly track: EstimateTrack;
   readonly spec: ModelSpec;
-  answered: { readonly at: number; readonly answer: TrackAnswer } | null;
+  answered: { readonly at: number; readonly answer: Pick<VersionEstimates, "labels" | "windows"> } | null;
 }
 
 class RunningEstimates implements Estimates {
   readonly #needs: EstimatesNeeds;
-  readonly #refreshMs: number;
+  readonly #options: EstimatesOptions;
   readonly #bucketsMax: number;
   readonly #purse: { left: number };
   readonly #book: VersionBook<Followed>;
+  /** By version; they outlive a rebuild. */
+  readonly #past = new Map<string, PastNowcasts>();
+  readonly #states = new StateBook();
   #unusable = 0;
 
   constructor(options: EstimatesOptions, needs: EstimatesNeeds) {
     this.#needs = needs;
-    this.#refreshMs = options.refreshMs ?? REFRESH_MS;
+    this.#options = options;
     this.#bucketsMax = options.bucketsMax ?? BUCKETS_MAX;
     this.#purse = { left: this.#bucketsMax };
     this.#book = new VersionBook<Followed>({
@@ -118,17 +157,25 @@ class RunningEstimates implements Estimates {
 
   at(nowMs: number): readonly VersionEstimates[] {
     const at = Math.floor(nowMs);
-    return this.#book.tracks().map(({ model, version, track: followed }) => {
-      const { answered } = followed;
-      const age = answered === null ? Number.POSITIVE_INFINITY : Math.abs(at - answered.at);
-      if (answered !== null && age < this.#refreshMs) return { model, version, ...answered.answer };
-      const horizonAgo = at - followed.spec.labelHorizonMs;
-      const matured = wholeHour(this.#needs.maturedUntil?.(model, version, at) ?? horizonAgo, at);
-      const complete = wholeHour(this.#needs.completeUntil?.(model, version, at) ?? horizonAgo, at);
-      const answer = followed.track.answer({ at, matured, complete: Math.min(matured, complete) });
-      followed.answered = { at, answer };
-      return { model, version, ...answer };
-    });
+    const tracks = this.#book.tracks();
+    const ageOf = ({ answered }: Followed): number =>
+      answered === null ? Number.POSITIVE_INFINITY : Math.abs(at - answered.at);
+    const due = tracks
+      .filter(({ track }) => ageOf(track) >= (this.#options.refreshMs ?? REFRESH_MS))
+      .toSorted((a, b) => ageOf(b.track) - ageOf(a.track))
+      .slice(0, this.#options.refreshAtOnce ?? REFRESH_AT_ONCE);
+    for (const each of due) this.#refresh(each, at);
+    return tracks.flatMap(({ model, version, track: { answered } }) =>
+      answered === null ? [] : [{ model, version, ...answered.answer }],
+    );
+  }
+
+  #refresh({ model, version, track: followed }: Of & { readonly track: Followed }, at: number): void {
+    const horizonAgo = at - followed.spec.labelHorizonMs;
+    const matured = wholeHour(this.#needs.maturedUntil?.(model, version, at) ?? horizonAgo, at);
+    const complete = wholeHour(this.#needs.completeUntil?.(model, version, at) ?? horizonAgo, at);
+    const moment = { at, matured, complete: Math.min(matured, complete) };
+    followed.answered = { at, answer: this.#answer({ model, version }, followed.track, moment) };
   }
 
   rebuild(model: string): void {
@@ -143,11 +190,50 @@ class RunningEstimates implements Estimates {
     }
   }
 
+  unsaved(): Unsaved {
+    const versions = new Set(this.#book.tracks().map(stateKey));
+    for (const key of this.#past.keys()) if (!versions.has(key)) this.#past.delete(key);
+    return this.#states.unsaved(
+      [...this.#past].map(([key, past]) => ({
+        key,
+        token: past.changes,
+        text: () => JSON.stringify(past.all()),
+      })),
+    );
+  }
+
+  load(states: Iterable<readonly [key: string, value: string]>): void {
+    for (const [key, text] of states) {
+      const past = new PastNowcasts();
+      past.load(parseNotes(text));
+      this.#states.found(key, past.changes);
+      if (this.#past.size < VERSIONS_MAX) this.#past.set(key, past);
+    }
+  }
+
   counters(): EstimatesCounters {
     return {
       refusedVersions: this.#book.refused,
       unusableRows: this.#unusable,
       bucketsLeft: this.#purse.left,
+    };
+  }
+
+  #answer(of: Of, track: EstimateTrack, moment: Moment): Pick<VersionEstimates, "labels" | "windows"> {
+    const past = this.#past.get(stateKey(of)) ?? new PastNowcasts();
+    this.#past.set(stateKey(of), past);
+    const due = past.due(moment.at);
+    if (due !== null) {
+      const then = track.answer({ ...moment, at: due });
+      for (const { window, nowcast } of then.windows) past.note(window, due, nowcast.metrics);
+    }
+    const { labels, windows } = track.answer(moment);
+    return {
+      labels,
+      windows: windows.map((each) => ({
+        ...each,
+        nowcastErrors: settledError(past.settled(each.window, moment.complete), track),
+      })),
     };
   }
 
@@ -180,6 +266,18 @@ class RunningEstimates implements Estimates {
     const track = spec === null ? null : trackOf({ spec, purse: this.#purse });
     return spec === null || track === null ? null : { track, spec, answered: null };
   }
+}
+
+const stateKey = ({ model, version }: Of): string => `${NOWCAST_STATES}${JSON.stringify([model, version])}`;
+
+function settledError(note: Note | null, track: EstimateTrack): EstimateError[] {
+  if (note === null) return [];
+  const { lengthMs } = parseWindow(note.window);
+  const realised = lengthMs === null ? null : track.realised(spanTo(note.end, lengthMs));
+  return Object.entries(note.said).flatMap(([metric, estimated]) => {
+    const value = realised?.get(metric);
+    return value === undefined ? [] : [{ metric, estimated, realised: value }];
+  });
 }
 
 const wholeHour = (until: number, at: number): number => Math.floor(Math.min(until, at) / HOUR_MS) * HOUR_MS;

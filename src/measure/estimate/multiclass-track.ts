@@ -2,7 +2,7 @@
 
 import type { Archive } from "../../kernel/archive.ts";
 import { canonicalClass } from "../../kernel/classes.ts";
-import { answerClass, type ClassAnswer } from "./binary-track.ts";
+import { answerClass, type ClassAnswer, realisedIn } from "./binary-track.ts";
 import { Decisions } from "./decisions.ts";
 import {
   coarseKeepMs,
@@ -14,6 +14,7 @@ import {
   type MetricEstimate,
   type Moment,
   type Nowcast,
+  type Span,
   type TimedWindow,
   type TrackAnswer,
   type TrackSetup,
@@ -80,6 +81,16 @@ class MulticlassTrack implements EstimateTrack {
     };
   }
 
+  realised(span: Span): ReadonlyMap<string, number> {
+    const each = [...this.#classes.values()].map((decisions) => realisedIn(decisions, span));
+    return new Map(
+      METRICS.flatMap((metric) => {
+        const values = figuresOf(each, (of) => of.get(MACRO.get(metric) ?? metric));
+        return values === null ? [] : [[metric, combined(metric, values)]];
+      }),
+    );
+  }
+
   archive(io: Archive): void {
     for (const decisions of this.#classes.values()) decisions.archive(io);
   }
@@ -103,11 +114,11 @@ function accuracyOf(accuracies: readonly number[]): number {
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
+const combined = (metric: string, values: readonly number[]): number =>
+  metric === "accuracy" ? accuracyOf(values) : mean(values);
+
 /** The classes' own figures of one metric; null unless every class has one. */
-function figures<T>(
-  each: readonly WindowEstimates[],
-  pick: (window: WindowEstimates) => T | undefined,
-): T[] | null {
+function figuresOf<C, T>(each: readonly C[], pick: (of: C) => T | undefined): T[] | null {
   const found = each.map(pick).filter((figure) => figure !== undefined);
   return found.length === each.length && found.length > 0 ? found : null;
 }
@@ -128,14 +139,22 @@ function together(
   const reasons: Record<string, string> = {};
   for (const metric of METRICS) {
     const of = MACRO.get(metric) ?? metric;
-    const combine = metric === "accuracy" ? accuracyOf : mean;
-    const values = figures(each, ({ metrics: own }) => own.find((one) => one.metric === of)?.value);
-    if (values !== null) metrics.push({ metric, value: combine(values), bounds: null });
+    const values = figuresOf(each, ({ metrics: own }) => own.find((one) => one.metric === of)?.value);
+    if (values !== null) metrics.push({ metric, value: combined(metric, values), bounds: null });
     else reasons[metric] = calibrated ? "class_absent" : "calibration";
-    const past = figures(each, ({ errors: own }) => own.find((one) => one.metric === of));
+    const past = figuresOf(each, ({ errors: own }) => own.find((one) => one.metric === of));
     if (past === null) continue;
-    const estimated = combine(past.map((one) => one.estimated));
-    errors.push({ metric, estimated, realised: combine(past.map((one) => one.realised)) });
+    errors.push({
+      metric,
+      estimated: combined(
+        metric,
+        past.map((one) => one.estimated),
+      ),
+      realised: combined(
+        metric,
+        past.map((one) => one.realised),
+      ),
+    });
   }
   return { window, predictions, metrics, gaps: [], errors, nowcast: nowcastOf(each), undefined: reasons };
 }
@@ -147,9 +166,8 @@ function nowcastOf(each: readonly WindowEstimates[]): Nowcast {
   const uncalibrated = each.some(({ nowcast }) => nowcast.undefined["accuracy"] === "calibration");
   for (const metric of METRICS) {
     const of = MACRO.get(metric) ?? metric;
-    const values = figures(each, ({ nowcast }) => nowcast.metrics.find((one) => one.metric === of)?.value);
-    const combine = metric === "accuracy" ? accuracyOf : mean;
-    if (values !== null) metrics.push({ metric, value: combine(values), bounds: null });
+    const values = figuresOf(each, ({ nowcast }) => nowcast.metrics.find((one) => one.metric === of)?.value);
+    if (values !== null) metrics.push({ metric, value: combined(metric, values), bounds: null });
     else reasons[metric] = uncalibrated ? "calibration" : "class_absent";
   }
   const expected = mean(each.map(({ nowcast }) => nowcast.expected));

@@ -113,7 +113,8 @@ class WindowNowcast {
   readonly #labelled: LabelledRows;
   readonly #basis: NowcastBasis;
   readonly #size: number;
-  readonly #waiting: readonly [Waiting[], Waiting[]];
+  /** By decision and bucket; undefined where no row waits. */
+  readonly #waiting: readonly [(Waiting | undefined)[], (Waiting | undefined)[]];
   readonly #readings: Reading[];
   readonly #bands: number[];
 
@@ -121,8 +122,8 @@ class WindowNowcast {
     this.#labelled = labelled;
     this.#basis = basis;
     this.#size = labelled.scores.length;
-    const fresh = (): Waiting[] => Array.from({ length: this.#size }, () => new Waiting());
-    this.#waiting = [fresh(), fresh()];
+    const nobody = (): undefined[] => Array.from({ length: this.#size }, () => undefined);
+    this.#waiting = [nobody(), nobody()];
     this.#readings = Array.from(labelled.scores, (score) => {
       const reading: Reading = { chance: 0, lower: 0, upper: 0, share: 0 };
       basis.calibration.read(score, reading);
@@ -148,8 +149,15 @@ class WindowNowcast {
       const chance = this.#readings[at]?.chance ?? 0;
       if (known === undefined) continue;
       const chances = chancesOf(chance, coverage[band] ?? 1, known.arrived);
-      for (const side of DECISIONS) this.#waiting[side][at]?.add(decided[side], chances, known.errors);
+      for (const side of DECISIONS)
+        if (decided[side] > 0) this.#of(side, at).add(decided[side], chances, known.errors);
     }
+  }
+
+  #of(decided: 0 | 1, at: number): Waiting {
+    const waiting = this.#waiting[decided][at] ?? new Waiting();
+    this.#waiting[decided][at] = waiting;
+    return waiting;
   }
 
   /** Rows of a bucket that are, or will be, positive and negative. */
@@ -163,7 +171,8 @@ class WindowNowcast {
 
   get expected(): number {
     let sum = 0;
-    for (const side of this.#waiting) for (const { positive, negative } of side) sum += positive + negative;
+    for (const side of this.#waiting)
+      for (const waiting of side) if (waiting !== undefined) sum += waiting.positive + waiting.negative;
     return sum;
   }
 

@@ -66,7 +66,7 @@ export class Panes<P> {
 
   /**
    * Panes that begin in [from, to), both cut to whole panes: a window's edges are those of the panes. A window that ends
-   * within a pane has all of that pane, and so begins up to a step later. In any order.
+   * within a pane has all of that pane, and so begins up to a step later. In order of time.
    */
   *between(from: number, to: number): Iterable<P> {
     for (const { pane } of this.timed(from, to)) yield pane;
@@ -80,8 +80,10 @@ export class Panes<P> {
     const { stepMs } = this.#shape;
     const first = Math.ceil(from / stepMs) * stepMs;
     const last = Math.ceil(to / stepMs) * stepMs;
-    for (const [start, pane] of this.#panes) {
-      if (start >= first && start < last) yield { pane, fromTs: start, toTs: start + stepMs };
+    // In order of time: sums of doubles over panes must not depend on which row came first.
+    for (const start of this.starts()) {
+      const pane = start >= first && start < last ? this.#panes.get(start) : undefined;
+      if (pane !== undefined) yield { pane, fromTs: start, toTs: start + stepMs };
     }
   }
 

@@ -75,7 +75,8 @@ class RegressionTrack implements EstimateTrack {
       drop: (pane) => pane.values.release(),
     });
     const keepMs = coarseKeepMs(setup.spec);
-    this.#delays = new DelayPanes({ probability: false, keepMs });
+    // There are no scores to tell apart.
+    this.#delays = new DelayPanes({ probability: false, keepMs, purse: { left: 0 } });
     this.#coarse = new Panes({
       stepMs: HOUR_MS,
       keepMs,
@@ -134,6 +135,19 @@ class RegressionTrack implements EstimateTrack {
     };
   }
 
+  realised(span: Span): ReadonlyMap<string, number> {
+    const buckets = this.#labelled(span).buckets();
+    const rows = buckets.reduce((sum, bucket) => sum + bucket.rows, 0);
+    if (rows === 0) return new Map();
+    const mae = buckets.reduce((sum, { absolute }) => sum + absolute, 0) / rows;
+    const mse = buckets.reduce((sum, { squared }) => sum + squared, 0) / rows;
+    return new Map([
+      ["mae", mae],
+      ["mse", mse],
+      ["rmse", Math.sqrt(mse)],
+    ]);
+  }
+
   archive(io: Archive): void {
     this.#fine.archive(io, ({ values, labelled }) => {
       values.archive(io);
@@ -163,7 +177,7 @@ class RegressionTrack implements EstimateTrack {
   #predicted(span: Span, tier: TimedWindow["tier"]): PredictedValues {
     const purse = { left: MERGED_BUCKETS };
     const merged = new Sketch({ sides: 2, mirrored: false, buckets: MERGED_BUCKETS, purse });
-    for (const { pane } of this.#panes(span, tier)) merged.merge(pane.values);
+    merged.mergeAll([...this.#panes(span, tier)].map(({ pane }) => pane.values));
     return valuesOf(merged, [OPEN, LABELLED]);
   }
 
@@ -215,16 +229,17 @@ class RegressionTrack implements EstimateTrack {
 
   #errors(span: Span, then: ErrorModel): EstimateError[] {
     const verdict = estimateErrors(this.#predicted(span, "coarse"), then);
-    const buckets = this.#labelled(span).buckets();
-    const rows = buckets.reduce((sum, bucket) => sum + bucket.rows, 0);
-    if (!verdict.ok || rows === 0) return [];
-    const mae = buckets.reduce((sum, { absolute }) => sum + absolute, 0) / rows;
-    const mse = buckets.reduce((sum, { squared }) => sum + squared, 0) / rows;
-    return [
-      { metric: "mae", estimated: verdict.estimates.mae, realised: mae },
-      { metric: "mse", estimated: verdict.estimates.mse, realised: mse },
-      { metric: "rmse", estimated: Math.sqrt(verdict.estimates.mse), realised: Math.sqrt(mse) },
-    ];
+    if (!verdict.ok) return [];
+    const { mae, mse } = verdict.estimates;
+    const estimates = new Map([
+      ["mae", mae],
+      ["mse", mse],
+      ["rmse", Math.sqrt(mse)],
+    ]);
+    return [...this.realised(span)].flatMap(([metric, realised]) => {
+      const estimated = estimates.get(metric);
+      return estimated === undefined ? [] : [{ metric, estimated, realised }];
+    });
   }
 }
 

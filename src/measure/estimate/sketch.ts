@@ -85,7 +85,7 @@ export class Sketch {
   merge(other: Sketch): void {
     if (other.#size === 0) return;
     if (this.#size === 0) this.#bits = other.#bits;
-    while (this.#bits > other.#bits) this.#coarsen();
+    if (this.#bits > other.#bits) this.#coarsen(other.#bits);
     const keys = this.#bits === other.#bits ? other.#keys : other.#keysAt(this.#bits);
     const missing = this.#missing(keys, other.#size);
     if (missing > 0) this.#weave(keys, other.#size, missing);
@@ -99,6 +99,24 @@ export class Sketch {
       }
     }
     this.#fit();
+  }
+
+  /** The same as `merge` of each, in less time: neighbours first, so that no sketch is walked through as often as there are others. */
+  mergeAll(others: Iterable<Sketch>): void {
+    const shape = { ...this.#shape, purse: { left: Number.POSITIVE_INFINITY } };
+    let layer = [...others].filter(({ size }) => size > 0);
+    while (layer.length > 1) {
+      const next: Sketch[] = [];
+      for (let at = 0; at < layer.length; at += 2) {
+        const pair = layer.slice(at, at + 2);
+        const merged = new Sketch(shape);
+        for (const one of pair) merged.merge(one);
+        next.push(merged);
+      }
+      layer = next;
+    }
+    const [last] = layer;
+    if (last !== undefined) this.merge(last);
   }
 
   /** The keys as they are with fewer bits; equal ones stand side by side. */
@@ -147,7 +165,7 @@ export class Sketch {
 
   /** Gives up precision until no more than `bits` are told apart: numbers of two sketches are then under the same keys. */
   coarsenTo(bits: number): void {
-    while (this.#bits > bits) this.#coarsen();
+    if (this.#bits > bits) this.#coarsen(bits);
     this.#borrow();
   }
 
@@ -212,8 +230,31 @@ export class Sketch {
   }
 
   #fit(): void {
-    while (this.#size > this.#shape.buckets && this.#bits > 0) this.#coarsen();
-    while (!this.#borrow() && this.#bits > 0) this.#coarsen();
+    if (this.#size > this.#shape.buckets && this.#bits > 0) this.#coarsen(this.#bitsFor(this.#shape.buckets));
+    while (!this.#borrow() && this.#bits > 0) this.#coarsen(this.#bits - 1);
+  }
+
+  /** The most bits, fewer than now, under which no more than `buckets` keys differ; 0 if there are none. */
+  #bitsFor(buckets: number): number {
+    let [fits, least] = [0, this.#bits];
+    while (least - fits > 1) {
+      const middle = (fits + least) >> 1;
+      if (this.#differentAt(middle) <= buckets) fits = middle;
+      else least = middle;
+    }
+    return fits;
+  }
+
+  #differentAt(bits: number): number {
+    const { mirrored } = this.#shape;
+    let different = 0;
+    let last = Number.NaN;
+    for (let at = 0; at < this.#size; at++) {
+      const key = floatKey(this.key(at), bits, mirrored);
+      if (key !== last) different++;
+      last = key;
+    }
+    return different;
   }
 
   /** Takes from the purse what is held beyond the free buckets; false when it has not as much. */
@@ -225,9 +266,9 @@ export class Sketch {
     return true;
   }
 
-  #coarsen(): void {
+  #coarsen(bits: number): void {
     const { sides, mirrored } = this.#shape;
-    this.#bits--;
+    this.#bits = bits;
     let size = 0;
     for (let at = 0; at < this.#size; at++) {
       const key = floatKey(this.#keys[at] ?? 0, this.#bits, mirrored);

@@ -84,7 +84,7 @@ export interface CalibrationGap {
   readonly noise: number;
 }
 
-/** For the window of the same length that ended at the matured instant. */
+/** What was said of a window that is over, and what its labels say. */
 export interface EstimateError {
   readonly metric: string;
   readonly estimated: number;
@@ -105,6 +105,7 @@ export interface WindowEstimates {
   readonly predictions: number;
   readonly metrics: readonly MetricEstimate[];
   readonly gaps: readonly CalibrationGap[];
+  /** Of the window of the same length that ended at the matured instant. */
   readonly errors: readonly EstimateError[];
   readonly nowcast: Nowcast;
   /** Metric -> why it has no estimate. */
@@ -132,6 +133,8 @@ export interface EstimateTrack {
   /** Counts the row as it is, or takes it back. False: the task cannot use it. */
   count(row: CountedRow, sign: 1 | -1): boolean;
   answer(moment: Moment): TrackAnswer;
+  /** The metrics of the labelled rows of a span of whole hours, as they turned out. */
+  realised(span: Span): ReadonlyMap<string, number>;
   /** To a checkpoint, or, newly made, from one. */
   archive(io: Archive): void;
   release(): void;

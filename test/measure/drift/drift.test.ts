@@ -3,10 +3,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createDrift, type DriftOptions, type VersionDrift } from "../../../src/measure/drift/drift.ts";
+import {
+  createDrift,
+  type Drift,
+  type DriftOptions,
+  type VersionDrift,
+} from "../../../src/measure/drift/drift.ts";
+import type { ReferenceRule } from "../../../src/measure/drift/stream.ts";
 import { createAdwin } from "../../../src/measure/drift/adwin.ts";
 import { createPageHinkley } from "../../../src/measure/drift/page-hinkley.ts";
-import { parseReferences } from "../../../src/measure/drift/parse-references.ts";
+import { parseSpread } from "../../../src/measure/drift/parse-spreads.ts";
 import type { Change } from "../../../src/facts/pair.ts";
 import type { ModelSpec } from "../../../src/facts/model.ts";
 import { binarySpec, predictionOf, specFor } from "../../support/models.ts";
@@ -23,6 +29,10 @@ function setUp(spec: ModelSpec, options: DriftOptions = {}) {
   world.listen((change) => drift.apply(change));
   return { ...world, drift };
 }
+
+/** What a store would hold. */
+const statesOf = (drift: Drift): (readonly [string, string])[] =>
+  drift.unsaved().states.flatMap(([key, value]) => (value === null ? [] : [[key, value] as const]));
 
 function windowOf(answer: VersionDrift | undefined, stream: string, name: string) {
   const found = answer?.streams.find((each) => each.stream === stream);
@@ -78,7 +88,7 @@ test("a reference outlives its rows, a rebuild and a restart", () => {
   drift.rebuild("m");
   assert.deepEqual(drift.at(NOW)[0]?.streams, before[0]?.streams);
   const restarted = createDrift(FRESH, needs);
-  restarted.load(drift.save());
+  restarted.load(statesOf(drift), true);
   restarted.rebuild("m");
   const [found] = restarted.at(NOW);
   assert.equal(found?.streams[0]?.referenceRows, 1500);
@@ -86,14 +96,14 @@ test("a reference outlives its rows, a rebuild and a restart", () => {
   assert.equal(windowOf(found, "prediction", "24h").distances?.psi, psi);
 });
 
-test("saved references that are no such thing are left out", () => {
-  assert.deepEqual(parseReferences("{"), []);
-  assert.deepEqual(parseReferences("null"), []);
+test("what was saved and is no spread is left out", () => {
   const fine = {
     model: "m",
     version: "1",
     stream: "s",
     kind: "number",
+    role: "first",
+    from: 0,
     through: 1,
     bits: 52,
     values: [1],
@@ -102,13 +112,87 @@ test("saved references that are no such thing are left out", () => {
   const wrong = [
     null,
     1,
+    [],
     { ...fine, kind: "x" },
+    { ...fine, role: "x" },
+    { ...fine, from: "0" },
     { ...fine, counts: [] },
     { ...fine, counts: [-1] },
     { ...fine, values: ["a"] },
   ];
-  assert.deepEqual(parseReferences(JSON.stringify([fine, ...wrong])), [fine]);
+  assert.deepEqual(parseSpread(JSON.stringify(fine)), fine);
+  for (const text of ["{", ...wrong.map((each) => JSON.stringify(each))])
+    assert.equal(parseSpread(text), null);
 });
+
+/** Inputs of two days, told to a drift that has just begun, or that goes on. */
+function tellInputs(drift: Drift, days: number): void {
+  const random = randomFrom(31 + days);
+  for (let i = 0; i < 400; i++) {
+    const ts = NOW - days * DAY + 1 + i * 10_000;
+    drift.input({ model: "m", version: "1", ts }, "age", Math.floor(60 * random()));
+    drift.input({ model: "m", version: "1", ts }, "city", i % 3 === 0 ? "Bern" : "Genf");
+  }
+}
+
+const inputsIn = (answer: VersionDrift | undefined) =>
+  answer?.streams
+    .filter(({ stream }) => stream.startsWith("input:"))
+    .toSorted((a, b) => (a.stream < b.stream ? -1 : 1));
+
+for (const [name, rule] of Object.entries({
+  "its first rows": { kind: "first", rows: 300 },
+  "a configured span": { kind: "span", from: NOW - 6 * DAY, to: NOW - 4 * DAY },
+  "a registered baseline": {
+    kind: "baseline",
+    reference: { kind: "bins", edges: [0, 20, 40, 60], counts: [100, 100, 100] },
+  },
+} satisfies Record<string, ReferenceRule>)) {
+  test(`windows and reference of an input outlive restarts and rebuilds: compared with ${name}`, () => {
+    const options = { ...FRESH, referenceOf: () => rule };
+    const { needs, predict, drift, rows } = setUp(specFor("m"), options);
+    predict({ ts: NOW - 5 * DAY, value: 1 });
+    tellInputs(drift, 5);
+    // The reference is taken from these hours when they are over, and outlives them.
+    drift.at(NOW - 4 * DAY);
+    tellInputs(drift, 1);
+    const before = inputsIn(drift.at(NOW)[0]);
+    assert.deepEqual(
+      before?.map(({ stream, windows }) => [stream, windows.map(({ rows: held }) => held)]),
+      [
+        ["input:age", [400, rule.kind === "first" ? 440 : 800]],
+        ["input:city", [400, rule.kind === "first" ? 440 : 800]],
+      ],
+    );
+    assert.ok(before[0]?.windows.every(({ distances }) => distances !== null));
+    drift.rebuild("m");
+    assert.deepEqual(inputsIn(drift.at(NOW)[0]), before);
+    const disk = statesOf(drift);
+    let last = drift;
+    for (let restart = 0; restart < 3; restart++) {
+      last = createDrift(options, needs);
+      last.load(disk, true);
+      for (const [row, { prediction }] of rows.entries())
+        last.restore({ kind: "predicted", row, prediction });
+      assert.deepEqual(inputsIn(last.at(NOW)[0]), before);
+      assert.deepEqual(last.unsaved().states, [], "nothing has changed");
+    }
+    // Older than the longest window: dropped, the reference is not.
+    const later = inputsIn(last.at(NOW + 8 * DAY)[0]);
+    assert.deepEqual(
+      later?.map(({ referenceRows, windows }) => [referenceRows, windows[1]?.rows]),
+      before.map(({ referenceRows }) => [referenceRows, 0]),
+    );
+    const left = last.unsaved().states.filter(([, value]) => value === null);
+    assert.ok(left.length >= 4, "hours are dropped from the store too");
+    const without = createDrift(options, needs);
+    without.load(disk, false);
+    for (const [row, { prediction }] of rows.entries())
+      without.restore({ kind: "predicted", row, prediction });
+    const hours = without.unsaved().states.filter(([key, value]) => value === null && key.includes('"hour"'));
+    assert.equal(hours.length, disk.filter(([key]) => key.includes('"hour"')).length);
+  });
+}
 
 test("a configured span or a registered baseline can be the reference, and inputs are streams like any other", () => {
   const random = randomFrom(12);
