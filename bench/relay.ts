@@ -36,7 +36,7 @@ export interface RelayRow {
 }
 
 /** The process and all its descendants. */
-function tree(pid: number): number[] {
+export function tree(pid: number): number[] {
   const parents = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
@@ -53,7 +53,7 @@ function tree(pid: number): number[] {
 }
 
 /** User and system time of one process, all threads, in clock ticks of 10 ms; and finer from schedstat where the kernel has it. */
-function cpuMicros(pid: number): number {
+export function cpuMicros(pid: number): number {
   let nanos = 0;
   try {
     for (const task of readdirSync(`/proc/${pid}/task`)) {
@@ -68,7 +68,7 @@ function cpuMicros(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
-function runLoad(
+export function runLoad(
   port: number,
   options: { seconds: number; rate: number; connections: number; path?: string },
 ): Promise<LoadResult> {

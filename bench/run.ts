@@ -5,6 +5,7 @@ import { benchLedger, ledgerLine } from "./ledger.ts";
 import { benchLabels } from "./labels.ts";
 import { benchRetained } from "./retained.ts";
 import { RATE, benchRelay, type RelayRow } from "./relay.ts";
+import { benchThreads } from "./threads.ts";
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -50,6 +51,20 @@ async function relay(): Promise<void> {
   tellRelay(await benchRelay(say));
 }
 
+async function threads(): Promise<void> {
+  say(
+    "\nTraffic workers: the same requests over 32 connections, one and two (load and model share the cores)",
+  );
+  const rows = await benchThreads();
+  for (const { threads: count, perSecond, cpuMicros, errors } of rows)
+    say(
+      `  ${count} thread(s)  ${Math.round(median(perSecond))} requests/s   CPU of all processes ${median(cpuMicros).toFixed(1)} us/request   errors ${errors}`,
+    );
+  const [one, two] = rows;
+  if (one !== undefined && two !== undefined)
+    say(`  two / one, requests a second                         ${ratio(two.perSecond, one.perSecond)}`);
+}
+
 async function ledger(): Promise<void> {
   say("\nLabels: HTTP NDJSON into the ledger, against a bare node:sqlite insert loop of the same rows");
   for (const line of await benchLabels()) say(`  ${line}`);
@@ -76,6 +91,7 @@ async function retained(): Promise<void> {
 
 const PARTS = new Map([
   ["relay", relay],
+  ["threads", threads],
   ["ledger", ledger],
   ["retained", retained],
   ["compare", compare],

@@ -133,11 +133,12 @@ export class Stage {
     return this.#listen(ports.listen, this.spawn(process.execPath, args));
   }
 
-  outrider(ports: Ports): Promise<ChildProcess> {
+  /** Several of one stage need a `store` each. */
+  outrider(ports: Ports, { threads = 1, store = "store" } = {}): Promise<ChildProcess> {
     const args = [join(repository, "src", "main.ts"), "run"];
     args.push("--upstream", `http://127.0.0.1:${ports.upstream}`, "--listen", `127.0.0.1:${ports.listen}`);
     args.push("--telemetry-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0");
-    args.push("--store", join(this.folder, "store"));
+    args.push("--store", join(this.folder, store), "--set", `proxy.threads=${threads}`);
     return this.#listen(ports.listen, this.spawn(process.execPath, args));
   }
 
