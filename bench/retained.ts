@@ -234,7 +234,7 @@ function swept(folder: string): void {
 }
 
 export async function benchRetained(rows: number, seconds: number): Promise<void> {
-  const folder = mkdtempSync(join(process.env["OUTRIDER_BENCH_DIR"] ?? tmpdir(), "outrider-bench-retained-"));
+  const folder = mkdtempSync(join(tmpdir(), "outrider-bench-retained-"));
   try {
     const filled = await killed(folder, rows, seconds);
     const size = statSync(join(folder, "store", "ledger.db")).size;

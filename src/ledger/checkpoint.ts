@@ -24,6 +24,8 @@ const PIECE_BYTES = 512 * 1024;
 const PIECES_MAX = 1 << 20;
 /** More is not written: a start then reads the rows. */
 const BYTES_MAX = 256 * 1024 * 1024;
+/** Notes of one transaction of retention each, at most 4,096 rows. */
+const NOTES_TOGETHER = 2;
 /** After a failure nothing is tried for so long. */
 const AGAIN_MS = 60_000;
 
@@ -42,11 +44,14 @@ interface Writing {
   readonly generation: number;
   readonly changes: number;
   pieces: number;
+  /** It is the one that is read. */
+  holds: boolean;
 }
 
 /*
- * States: idle -> (due) -> writing pieces -> writing sealed segments that have changed -> (last step) -> idle.
- * A step that fails, or a process that dies, leaves the checkpoint before and pieces that nobody refers to.
+ * States: idle -> (due) -> writing pieces -> writing segments that have changed -> (it holds) -> deleting old notes -> idle.
+ * A step that fails, or a process that dies, leaves the checkpoint before and pieces that nobody refers to, or old notes,
+ * which are known by their transaction.
  */
 export class Checkpointer {
   readonly #needs: CheckpointNeeds;
@@ -126,17 +131,27 @@ export class Checkpointer {
     }
     this.#lastBytes = writer.finish().length;
     const generation = checkpoint?.generation === 0 ? 1 : 0;
-    return { bytes: writer.finish(), commits, nextRow, nextSeq, generation, changes, pieces: 0 };
+    return {
+      bytes: writer.finish(),
+      commits,
+      nextRow,
+      nextSeq,
+      generation,
+      changes,
+      pieces: 0,
+      holds: false,
+    };
   }
 }
 
 /** True: it was the last one. */
 function writeStep(work: Work, writing: Writing): boolean {
+  if (writing.holds) return forgetNotes(work, writing);
   const { bytes, generation, pieces, commits, nextRow, nextSeq } = writing;
   const first = generation * PIECES_MAX;
   const at = pieces * PIECE_BYTES;
   if (at < bytes.length) {
-    if (pieces === 0) work.sql.dropPieces.run(first, first + PIECES_MAX - 1);
+    // In the place of a piece of the checkpoint before the last: to delete many at once takes long.
     work.sql.setPiece.run(first + pieces, bytes.subarray(at, at + PIECE_BYTES));
     work.after.push(() => writing.pieces++);
     return false;
@@ -154,13 +169,23 @@ function writeStep(work: Work, writing: Writing): boolean {
     return false;
   }
   work.sql.setCheckpoint.run(commits, nextRow, nextSeq, generation, pieces, crc32(bytes));
-  work.sql.dropPieces.run((1 - generation) * PIECES_MAX, (2 - generation) * PIECES_MAX - 1);
-  work.sql.dropForgotten.run();
+  work.sql.dropPieces.run(first + pieces, first + PIECES_MAX - 1);
   work.after.push(() => {
-    work.memory.checkpoint = { nextRow, nextSeq, generation };
+    work.memory.checkpoint = { commits, nextRow, nextSeq, generation };
     work.memory.changesSince -= writing.changes;
+    writing.holds = true;
   });
-  return true;
+  return false;
+}
+
+/** Deletes notes of rows that it does not count any more; true: there was none left. */
+function forgetNotes({ sql }: Work, { commits }: Writing): boolean {
+  for (let notes = 0; notes < NOTES_TOGETHER; notes++) {
+    const cells = one(sql.forgottenUpTo.get(commits));
+    if (cells === null) return true;
+    sql.dropForgottenAt.run(num(cells[0]));
+  }
+  return false;
 }
 
 /** Without one, nothing need be noted of what is forgotten: notes would only add up. */
@@ -182,7 +207,7 @@ export function readCheckpoint(
   const [commits, nextRow, nextSeq, generation, pieces, crc] = cells.map((cell) => num(cell));
   if (nextRow === undefined || nextSeq === undefined || generation === undefined) return "it is damaged";
   // Also when it is not read here: another start may read it, and must know what was forgotten.
-  memory.checkpoint = { nextRow, nextSeq, generation };
+  memory.checkpoint = { commits: commits ?? 0, nextRow, nextSeq, generation };
   if (checkpointed === undefined) return "it is not asked for";
   if (!((commits ?? 0) <= memory.commits)) return "it is younger than the store";
   const bytes = readPieces(sql, generation, pieces ?? 0);

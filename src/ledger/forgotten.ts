@@ -1,6 +1,8 @@
 // Rows that were forgotten after a checkpoint: it counts them, and they are not on disk any more. Kept until the next one.
 
-import { type Archive, archiveFlag, ArchiveReader, ArchiveWriter } from "../kernel/archive.ts";
+import { crc32 } from "node:zlib";
+
+import { type Archive, ArchiveError, archiveFlag, ArchiveReader, ArchiveWriter } from "../kernel/archive.ts";
 import type { Truth } from "../facts/pair.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import type { Revision } from "./codec.ts";
@@ -47,11 +49,21 @@ export function writeForgotten({ sql, memory, forgotten }: Work): void {
   if (forgotten.length === 0) return;
   const writer = new ArchiveWriter(BYTES_MAX);
   archiveForgotten(writer, forgotten);
-  sql.addForgotten.run(memory.commits + 1, writer.finish());
+  const rows = writer.finish();
+  const whole = new ArchiveWriter(BYTES_MAX, rows.length);
+  whole.number(crc32(rows));
+  whole.bytes(rows);
+  sql.addForgotten.run(memory.commits + 1, whole.finish());
 }
 
-export function readForgotten(bytes: Uint8Array): Forgotten[] {
-  return archiveForgotten(new ArchiveReader(bytes), []);
+/** Throws an ArchiveError when they are damaged. */
+export function readForgotten(stored: unknown): Forgotten[] {
+  if (!(stored instanceof Uint8Array)) throw new ArchiveError("notes of forgotten rows are damaged");
+  const whole = new ArchiveReader(stored);
+  const crc = whole.number();
+  const rows = whole.bytes();
+  if (crc32(rows) !== crc) throw new ArchiveError("notes of forgotten rows are damaged");
+  return archiveForgotten(new ArchiveReader(rows), []);
 }
 
 function archiveForgotten(io: Archive, rows: readonly Forgotten[]): Forgotten[] {

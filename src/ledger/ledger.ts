@@ -4,6 +4,7 @@ import { join } from "node:path";
 
 import type { LabelEvent, LabelRevision } from "../facts/label.ts";
 import type { ExchangeRecord } from "../facts/prediction.ts";
+import { ArchiveError } from "../kernel/archive.ts";
 import { messageOf } from "../kernel/problem.ts";
 import { Disk } from "./disk.ts";
 import { FILE_NAME, openFile, quarantine } from "./file.ts";
@@ -17,6 +18,7 @@ import { findPredictions, findRevisions, scanRows } from "./read.ts";
 import type { ScanRange } from "./read.ts";
 import { RESIDENT_SEGMENTS, SEGMENT_ROWS } from "./row-book.ts";
 import { sealDue, sealStep } from "./seal.ts";
+import type { Sql } from "./sql.ts";
 import { savedStates, setStates, STATE_LENGTH_MAX } from "./states.ts";
 import { ClockGuard, sweepStep } from "./sweep.ts";
 import { sqliteCodeOf, troubleOf } from "./trouble.ts";
@@ -138,8 +140,14 @@ class FileLedger implements Ledger {
       this.#loaded(load({ sql, memory }, { onChanges: (changes) => disk.tell(changes), checkpointed }));
     } catch (thrown) {
       checkpointed?.clear();
+      const isDamaged = thrown instanceof ArchiveError && dropCheckpoint(opened.file.sql);
       disk.close();
-      return troubleOf(thrown);
+      if (!isDamaged) return troubleOf(thrown);
+      log.warn(
+        { error: messageOf(thrown) },
+        "ledger: what came after the checkpoint is damaged: all rows are read",
+      );
+      return this.#tryOpen();
     }
     const { groupCommitMs, queueItemsMax = QUEUE_ITEMS_MAX, queueBytesMax = QUEUE_BYTES_MAX } = this.#options;
     const limits = { groupCommitMs, itemsMax: queueItemsMax, bytesMax: queueBytesMax };
@@ -316,6 +324,13 @@ class FileLedger implements Ledger {
     running.disk.close();
     return Promise.resolve();
   }
+}
+
+/** Without it nothing of it is read again. Gives true. */
+function dropCheckpoint(sql: Sql): true {
+  sql.dropCheckpoint.run();
+  sql.dropForgotten.run();
+  return true;
 }
 
 function newestTs(memory: Memory): number | null {

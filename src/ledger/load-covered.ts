@@ -146,8 +146,8 @@ export function loadLater(shelf: Shelf, covered: Covered, tell: Tell): void {
     if (change !== null) changes.push(change);
     if (changes.length >= CHUNK_ROWS) flush();
   }
-  for (const cells of many(sql.allForgotten.all())) {
-    for (const { row, prediction, truth } of cells[0] instanceof Uint8Array ? readForgotten(cells[0]) : []) {
+  for (const cells of many(sql.forgottenAfter.all(covered.commits))) {
+    for (const { row, prediction, truth } of readForgotten(cells[0])) {
       memory.rows.forget(row);
       if (prediction !== null) changes.push({ kind: "forgotten", row, prediction, before: truth });
     }

@@ -152,7 +152,9 @@ const TEXTS = {
   piece: "SELECT bytes FROM piece WHERE key = ?",
   setPiece: "INSERT OR REPLACE INTO piece VALUES (?, ?)",
   dropPieces: "DELETE FROM piece WHERE key BETWEEN ? AND ?",
-  allForgotten: "SELECT rows FROM forgotten ORDER BY commits",
+  forgottenAfter: "SELECT rows FROM forgotten WHERE commits > ? ORDER BY commits",
+  forgottenUpTo: "SELECT commits FROM forgotten WHERE commits <= ? ORDER BY commits LIMIT 1",
+  dropForgottenAt: "DELETE FROM forgotten WHERE commits = ?",
   addForgotten: "INSERT INTO forgotten VALUES (?, ?)",
   dropForgotten: "DELETE FROM forgotten",
 
@@ -208,7 +210,9 @@ type CheckpointStatement =
   | "piece"
   | "setPiece"
   | "dropPieces"
-  | "allForgotten"
+  | "forgottenAfter"
+  | "forgottenUpTo"
+  | "dropForgottenAt"
   | "addForgotten"
   | "dropForgotten";
 
@@ -304,7 +308,9 @@ function prepareCheckpoints(prepare: Prepare): Pick<Sql, CheckpointStatement> {
     piece: prepare(TEXTS.piece),
     setPiece: prepare(TEXTS.setPiece),
     dropPieces: prepare(TEXTS.dropPieces),
-    allForgotten: prepare(TEXTS.allForgotten),
+    forgottenAfter: prepare(TEXTS.forgottenAfter),
+    forgottenUpTo: prepare(TEXTS.forgottenUpTo),
+    dropForgottenAt: prepare(TEXTS.dropForgottenAt),
     addForgotten: prepare(TEXTS.addForgotten),
     dropForgotten: prepare(TEXTS.dropForgotten),
   };

@@ -16,8 +16,9 @@ import type { LedgerNeeds } from "./types.ts";
 import { WaitingBook } from "./waiting-book.ts";
 import { Words } from "./words.ts";
 
-/** Rows and revisions before these keys, and in which generation of pieces. */
+/** Rows and revisions before these keys, after so many transactions, and in which generation of pieces. */
 export interface Covered {
+  readonly commits: number;
   readonly nextRow: number;
   readonly nextSeq: number;
   readonly generation: number;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 
+import { handClock } from "../support/hand-clock.ts";
 import type { BenchOptions } from "./support.ts";
 import { DAY_MS, NOW, exchange, label, openBench, tempFolder } from "./support.ts";
 import type { Bench } from "./support.ts";
@@ -65,9 +66,8 @@ test("labels of sealed rows that came after the checkpoint are told, each once a
   await bench.ledger.close();
 });
 
-test("rows forgotten after the checkpoint are told as it knew them, whatever was labelled in between", async (t) => {
-  const path = tempFolder(t);
-  const late: BenchOptions = { ...SMALL, checkpointChanges: 1e6, retentionMs: 2 * DAY_MS };
+/** A checkpoint; then labels, and then the labelled rows are forgotten. Gives the truths that are left. */
+async function forgetLate(path: string, late: BenchOptions): Promise<Record<string, unknown>> {
   let bench = openBench(path, { ...SMALL, retentionMs: 2 * DAY_MS });
   await bench.record(...singles(0, 20).map((one) => ({ ...one, ts: NOW - DAY_MS })), exchange("young"));
   await bench.label(label("e1", 1), label("e2", 2));
@@ -76,7 +76,7 @@ test("rows forgotten after the checkpoint are told as it knew them, whatever was
   bench = openBench(path, late);
   bench.ledger.sweep(NOW);
   await bench.label(label("e2", 5, { ts: NOW + 1 }), label("e3", 6), label("e1", null, { ts: NOW + 1 }));
-  for (let hours = 0; hours < 48; hours++) {
+  for (let hours = 0; hours < 47; hours++) {
     bench.clock.advance(3_600_000);
     bench.ledger.sweep(bench.clock.wallMs());
   }
@@ -84,11 +84,32 @@ test("rows forgotten after the checkpoint are told as it knew them, whatever was
   const truths = bench.listener.truths();
   assert.ok(!("m/1/e1" in truths), "they are forgotten");
   await bench.ledger.close();
-  bench = openBench(path, late, bench.clock);
+  return truths;
+}
+
+test("rows forgotten after the checkpoint are told as it knew them, whatever was labelled in between", async (t) => {
+  const path = tempFolder(t);
+  const late: BenchOptions = { ...SMALL, checkpointChanges: 1e6, retentionMs: 2 * DAY_MS };
+  const truths = await forgetLate(path, late);
+  const bench = openBench(path, late, handClock(NOW + 2 * DAY_MS));
   assert.equal(bench.unchecked, null);
   assert.ok(bench.told > 0);
   assert.deepEqual(bench.listener.truths(), truths);
   assert.equal(bench.ledger.stats().rows, Object.keys(truths).length);
+  await bench.ledger.close();
+});
+
+test("when the notes of rows forgotten since are damaged, all rows are read", async (t) => {
+  const path = tempFolder(t);
+  const late: BenchOptions = { ...SMALL, checkpointChanges: 1e6, retentionMs: 2 * DAY_MS };
+  const truths = await forgetLate(path, late);
+  edit(path, "UPDATE forgotten SET rows = zeroblob(length(rows))");
+  let bench = openBench(path, late, handClock(NOW + 2 * DAY_MS));
+  assert.match(bench.unchecked ?? "used", /none/);
+  assert.deepEqual(bench.listener.truths(), truths);
+  await bench.ledger.close();
+  bench = openBench(path, late, handClock(NOW + 2 * DAY_MS));
+  assert.deepEqual(bench.listener.truths(), truths);
   await bench.ledger.close();
 });
 

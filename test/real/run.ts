@@ -14,7 +14,8 @@ const crashes = join(here, "..", "flow", "faults.test.ts");
 const files = globSync("**/*.test.ts", { cwd: here }).map((file) => join(here, file));
 const { status } = spawnSync(
   process.execPath,
-  ["--test", "--test-concurrency=1", "--test-reporter=spec", ...files, crashes],
+  // A file that hangs fails, after more than any may take.
+  ["--test", "--test-concurrency=1", "--test-timeout=2400000", "--test-reporter=spec", ...files, crashes],
   { stdio: "inherit", env: { ...process.env, FLOW_KILLS: "20" } },
 );
 process.exitCode = status ?? 1;

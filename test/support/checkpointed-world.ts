@@ -80,7 +80,7 @@ export class World {
         this.ledger.scan(range, visit),
     };
     this.measure = createMeasure({ asOf: clock.wallMs() }, rows);
-    this.#estimates = createEstimates({ refreshMs: 0 }, rows);
+    this.#estimates = createEstimates({ refreshMs: 0, refreshAtOnce: 100 }, rows);
     this.#drift = createDrift({ refreshMs: 0, windows: ["6h"], referenceOf: () => REFERENCE }, rows);
     this.ledger = this.#createLedger();
   }
