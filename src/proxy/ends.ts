@@ -51,8 +51,12 @@ export abstract class Ends implements Underway {
   /** The upstream is left, and the client told why. */
   giveUp(failure: Failure): void {
     if (this.state === "over") return;
-    this.#leaveUpstream();
-    this.fail(failure);
+    try {
+      this.#leaveUpstream();
+      this.fail(failure);
+    } catch (thrown) {
+      this.bug(thrown);
+    }
   }
 
   /** Ends the exchange by our own error: an answer while that is possible, a visible break after the head. */

@@ -143,6 +143,33 @@ test("how many streams there may be at once is told to the client", async (t) =>
   await eventually(() => session.remoteSettings?.maxConcurrentStreams === 7);
 });
 
+test("a head that is too long and reset in the same breath harms nobody", async (t) => {
+  const running = await rig(t, { headBytesMax: 1024 });
+  const raw = await rawStreams(t, running.port);
+  const fields: [string, string][] = [
+    [":method", "GET"],
+    [":scheme", "http"],
+    [":path", "/"],
+    [":authority", "m"],
+    ["x-long", "v".repeat(1500)],
+  ];
+  const cancel = Buffer.from([0, 0, 0, 8]);
+  raw.socket.write(
+    Buffer.concat([
+      PREFACE,
+      frame(TYPE.settings, 0, { stream: 0 }),
+      ...Array.from({ length: 20 }, (_, i) =>
+        Buffer.concat([
+          frame(TYPE.headers, i % 2 === 0 ? 5 : 4, { stream: 1 + i * 2, payload: literals(fields) }),
+          frame(TYPE.rst, 0, { stream: 1 + i * 2, payload: cancel }),
+        ]),
+      ),
+    ]),
+  );
+  await eventually(() => limitedBy(running, "head_size") === 20);
+  assert.equal((await ask(await connectStreams(t, running.port))).status, 200);
+});
+
 const REQUEST = literals([
   [":method", "POST"],
   [":scheme", "http"],

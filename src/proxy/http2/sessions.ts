@@ -206,6 +206,8 @@ function refusalOf(raw: RawHeaders, limits: StreamLimits): Failure | null {
 /** Answers, and takes nothing more of the request. */
 function refuse(stream: ServerHttp2Stream, failure: Failure): void {
   stream.on("error", () => {});
+  // Reset before it was looked at.
+  if (stream.destroyed || stream.closed) return;
   const status = failure.status ?? 400;
   const body = problemBody(failure, status);
   stream.respond(responseFields(status, problemHeaders(failure, null, body)));
