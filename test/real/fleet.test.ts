@@ -5,7 +5,6 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { isDeepStrictEqual } from "node:util";
 import { startModelServer } from "../support/model-server.ts";
 import { getJson, postJson, startSidecar, type Sidecar } from "../support/sidecar.ts";
 import { seeded } from "./support/labelled.ts";
@@ -153,13 +152,17 @@ interface Group {
   readonly extra: Readonly<Record<string, unknown>>;
 }
 
+/** By arrival, increases are extrapolated over the scrapes: they come to rest only about. */
+const AT_REST = 0.01;
+
 /** Every rule has seen every replica's last scrape: several evaluations on, the numbers are the same. */
-async function settled(prometheus: Prometheus): Promise<Numbers> {
+async function settled(prometheus: Prometheus, records: readonly string[], within = 0): Promise<Numbers> {
   let before: Numbers = new Map();
   for (let tries = 0; tries < 40; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 2500));
-    const now = await numbersOf(prometheus, RECORDS);
-    if (now.size > 0 && isDeepStrictEqual(now, before)) return now;
+    const now = await numbersOf(prometheus, records);
+    const same = now.size === before.size && [...now.keys()].every((key) => before.has(key));
+    if (now.size > 0 && same && farthest(now, before).off <= within) return now;
     before = now;
   }
   throw new Error("the numbers do not come to rest");
@@ -190,11 +193,11 @@ async function runFleet(size: number, rows: readonly Row[], upstream: string): P
     const labelled = rows.filter(({ label }) => label !== null).length;
     const pairs = `sum(${LEVEL}:outrider_pairs:sum{window="24h",basis="all"})`;
     await prometheus.queryUntil(pairs, (samples) => total(samples) === labelled, 180_000);
-    const window = await settled(prometheus);
+    const window = await settled(prometheus, RECORDS);
     const quality = await getJson(`${sidecars[0]?.api ?? ""}/v1/quality?window=24h`);
     return {
       window,
-      arrival: await numbersOf(prometheus, ARRIVAL),
+      arrival: await settled(prometheus, ARRIVAL, AT_REST),
       groups: quality.body["groups"] as Group[],
     };
   } finally {
