@@ -53,7 +53,7 @@ test("a head that is longer than allowed, in bytes or in lines, is answered with
 });
 
 test("a body that stands still or trickles is answered with 408 and never looks whole; other streams go on", async (t) => {
-  const running = await rig(t, { bodyMs: 1500 });
+  const running = await rig(t, { bodyMs: 600 });
   const session = await connectStreams(t, running.port);
   const still = session.request({ ":method": "POST", ":path": "/" });
   const trickle = session.request({ ":method": "POST", ":path": "/" });
