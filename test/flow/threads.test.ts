@@ -55,6 +55,13 @@ function socketsOf(pid: number): number {
   }).length;
 }
 
+/** Never a number that stands for a whole group of processes. */
+function first(pids: readonly number[]): number {
+  const [pid] = pids;
+  assert.ok(pid !== undefined, "no such process runs");
+  return pid;
+}
+
 const gone = (pid: number): boolean => commandOf(pid) === "";
 const BODY = '{"x":1}';
 const POST = `POST /invocations HTTP/1.1\r\nHost: m\r\nContent-Type: application/json\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`;
@@ -68,8 +75,7 @@ test("both workers take connections, and with the observer killed under load no 
   const load = startLoad(sidecar.traffic, 24);
   await until(() => workers.every((pid, i) => socketsOf(pid) >= (before[i] ?? 0) + 4));
   for (let round = 1; round <= 2; round++) {
-    const [observer = -1] = pids("observer");
-    process.kill(observer, "SIGKILL");
+    process.kill(first(pids("observer")), "SIGKILL");
     await until(
       async () =>
         (await sidecar.metric("outrider_observer_restarts_total")) === round &&
@@ -85,7 +91,7 @@ test("both workers take connections, and with the observer killed under load no 
 test("while the observer is away the traffic process's own page sums over the workers", async (t) => {
   const { sidecar, pids, port } = await start(t);
   await until(async () => (await sidecar.metric("outrider_observer_up")) === 1);
-  const [observer = -1] = pids("observer");
+  const observer = first(pids("observer"));
   process.kill(observer, "SIGSTOP");
   const clients = await Promise.all(Array.from({ length: 16 }, () => rawClient(t, port)));
   for (const client of clients) client.send(POST);
@@ -110,8 +116,10 @@ test("a worker that is killed takes its own connections with it and no others, i
   for (const client of clients) client.send(POST);
   for (const client of clients) await client.until(ANSWER);
   await settled(sidecar, 24);
-  const [victim = -1, other = -1] = pids("traffic-worker");
+  const [victim, other] = [first(pids("traffic-worker")), first(pids("traffic-worker").slice(1))];
   process.kill(victim, "SIGKILL");
+  // Its end has been seen: each of its connections is closed by now.
+  await until(async () => (await sidecar.metric("outrider_proxy_worker_restarts_total")) === 1);
   await until(() => clients.some((client) => client.state.ended));
   const fresh = await Promise.all(Array.from({ length: 24 }, () => rawClient(t, port)));
   for (const client of fresh) client.send(POST);
@@ -128,13 +136,15 @@ test("a worker that is killed takes its own connections with it and no others, i
       (await sidecar.metric("outrider_proxy_workers")) === 2,
   );
   assert.ok(pids("traffic-worker").includes(other), "the other one is still the same process");
-  assert.match(sidecar.log(), /traffic worker \d ended; the others take its connections, starting it again/);
+  await until(() =>
+    /traffic worker \d ended; the others take its connections, starting it again/.test(sidecar.log()),
+  );
   await settled(sidecar, 24 + 24 + left.length);
 });
 
 test("a worker that hangs keeps no new connection waiting for good: another one takes them", async (t) => {
   const { sidecar, pids, port } = await start(t);
-  const [hung = -1] = pids("traffic-worker");
+  const hung = first(pids("traffic-worker"));
   process.kill(hung, "SIGSTOP");
   const clients = await Promise.all(Array.from({ length: 16 }, () => rawClient(t, port)));
   for (const client of clients) client.send(POST);
@@ -161,7 +171,8 @@ test("told to stop, all workers finish what is under way, hand over their last f
   for (const call of release) call();
   for (const client of clients) await client.until(ANSWER);
   assert.equal(await sidecar.stop(), 0);
-  assert.ok(workers.length === 2 && workers.every(gone));
+  assert.equal(workers.length, 2);
+  await until(() => workers.every(gone));
 });
 
 test("an address that another sidecar listens at is refused with a clear error, also with several workers on both sides", async (t) => {

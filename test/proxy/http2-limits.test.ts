@@ -53,7 +53,7 @@ test("a head that is longer than allowed, in bytes or in lines, is answered with
 });
 
 test("a body that stands still or trickles is answered with 408 and never looks whole; other streams go on", async (t) => {
-  const running = await rig(t, { bodyMs: 200 });
+  const running = await rig(t, { bodyMs: 600 });
   const session = await connectStreams(t, running.port);
   const still = session.request({ ":method": "POST", ":path": "/" });
   const trickle = session.request({ ":method": "POST", ":path": "/" });
@@ -103,7 +103,7 @@ test("an exchange that takes longer than allowed is answered with 504, or broken
   const origin = await httpOrigin(t, (request, response) => {
     if (request.url === "/stream") response.write("some");
   });
-  const running = await startProxy(t, origin.url, { limits: { ...LIMITS, totalMs: 300 } });
+  const running = await startProxy(t, origin.url, { limits: { ...LIMITS, totalMs: 2000 } });
   const session = await connectStreams(t, running.port);
   const [silent, begun] = await Promise.all([ask(session), ask(session, { path: "/stream" })]);
   assert.equal(silent.status, 504);
@@ -114,7 +114,7 @@ test("an exchange that takes longer than allowed is answered with 504, or broken
 
 test("a connection without streams is closed after its time, whatever else it sends; one with a stream is not", async (t) => {
   const origin = await httpOrigin(t, () => {});
-  const running = await startProxy(t, origin.url, { limits: { ...LIMITS, idleMs: 300 } });
+  const running = await startProxy(t, origin.url, { limits: { ...LIMITS, idleMs: 1500 } });
   const busy = await connectStreams(t, running.port);
   const held = busy.request({ ":path": "/" });
   held.on("error", () => {});
