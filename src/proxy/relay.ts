@@ -5,6 +5,7 @@
 //   Every state goes to `over` when the client leaves, the upstream fails, or the drain deadline cuts.
 
 import { STATUS_CODES } from "node:http";
+import { CollectedBody } from "./collected.ts";
 import type { RawHeaders } from "../facts/exchange.ts";
 import { answerLines } from "./answer-head.ts";
 import { Ends } from "./ends.ts";
@@ -19,9 +20,6 @@ import type { Road, Way } from "./road.ts";
 import type { Route, Rules } from "./rules.ts";
 import { SHORT_BYTES_MAX, type UpstreamHandler } from "./upstream.ts";
 
-/** Bytes of a request body gathered within one turn before it is streamed after all. */
-const COLLECT_BYTES_MAX = 256 * 1024;
-
 const NO_PATH = "The request target is not a path behind this one model server, so it cannot be forwarded.";
 
 export class Relay extends Ends implements ClientSide, UpstreamHandler {
@@ -31,8 +29,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   readonly #route: Route | null;
   readonly #head: RequestHead;
   readonly #way: Way;
-  #collected: Buffer[] = [];
-  #collectedBytes = 0;
+  readonly #collected = new CollectedBody();
   #waitingHead: WaitingHead | null = null;
   #firstChunk: Buffer | null = null;
   /** The answer's end can be told from its framing alone, without the connection's. */
@@ -102,9 +99,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
       if (this.state === "over") return true;
       this.draft.requestBytes(chunk);
       if (this.state !== "collecting") return this.call === null || this.call.write(chunk);
-      this.#collected.push(chunk);
-      this.#collectedBytes += chunk.length;
-      if (this.#collectedBytes > COLLECT_BYTES_MAX) this.stream();
+      if (this.#collected.add(chunk)) this.stream();
       return true;
     } catch (thrown) {
       this.bug(thrown);
@@ -123,10 +118,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
         this.call?.end(trailers);
         return;
       }
-      const [first] = this.#collected;
-      const alone = this.#collected.length === 1 ? first : undefined;
-      const body = alone ?? Buffer.concat(this.#collected);
-      this.#send(upstreamTarget(this.request.url) ?? "/", body);
+      this.#send(upstreamTarget(this.request.url) ?? "/", this.#collected.whole());
     } catch (thrown) {
       this.bug(thrown);
     }
@@ -136,7 +128,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   stream(): void {
     if (this.state !== "collecting") return;
     try {
-      const chunks = this.#collected;
+      const chunks = this.#collected.take();
       this.#send(upstreamTarget(this.request.url) ?? "/", "streamed");
       for (const chunk of chunks) this.call?.write(chunk);
     } catch (thrown) {
@@ -146,7 +138,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
 
   #send(target: string, body: Buffer | null | "streamed"): void {
     this.state = "asked";
-    this.#collected = [];
+    this.#collected.take();
     const { lines, framing, acceptsTrailers } = this.#head;
     this.call = this.#way.upstream.send(
       { method: this.request.method, target, headers: lines, framing, body, acceptsTrailers },
@@ -269,7 +261,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   }
 
   protected override answerFailure(failure: Failure): void {
-    this.#collected = [];
+    this.#collected.take();
     const status = failure.status ?? statusOf(failure.code);
     this.draft.status = status;
     const body = problemBody(failure, status);

@@ -5,6 +5,7 @@
 //   Every state goes to `over` when the client resets the stream, the upstream fails, or the drain deadline cuts.
 
 import type { ServerHttp2Stream } from "node:http2";
+import { CollectedBody } from "../collected.ts";
 import type { RawHeaders } from "../../facts/exchange.ts";
 import type { ConnectionLimits, Late } from "../client-connection.ts";
 import { Ends } from "../ends.ts";
@@ -30,16 +31,13 @@ import { RESET } from "./codes.ts";
 import { StreamTimes } from "./times.ts";
 import { joinCookies, readRequestFields, type ReadRequest } from "./fields.ts";
 
-/** Bytes of a request body gathered within one turn before it is streamed after all. */
-const COLLECT_BYTES_MAX = 256 * 1024;
 const NO_LINES: RawHeaders = Object.freeze([]);
 
 export class StreamExchange extends Ends implements UpstreamHandler {
   readonly #stream: ServerHttp2Stream;
   readonly #request: ReadRequest;
   readonly #opened: Opened;
-  #collected: Buffer[] = [];
-  #collectedBytes = 0;
+  readonly #collected = new CollectedBody();
   #requestEnded = false;
   #requestTrailers: RawHeaders = NO_LINES;
   readonly #answer: StreamAnswer;
@@ -130,9 +128,7 @@ export class StreamExchange extends Ends implements UpstreamHandler {
         if (this.call?.write(chunk) === false) this.#pause();
         return;
       }
-      this.#collected.push(chunk);
-      this.#collectedBytes += chunk.length;
-      if (this.#collectedBytes > COLLECT_BYTES_MAX) this.stream();
+      if (this.#collected.add(chunk)) this.stream();
     } catch (thrown) {
       this.bug(thrown);
     }
@@ -152,7 +148,7 @@ export class StreamExchange extends Ends implements UpstreamHandler {
         this.call?.end(this.#requestTrailers);
         return;
       }
-      this.#send(Buffer.concat(this.#collected, this.#collectedBytes));
+      this.#send(this.#collected.whole());
     } catch (thrown) {
       this.bug(thrown);
     }
@@ -162,7 +158,7 @@ export class StreamExchange extends Ends implements UpstreamHandler {
   stream(): void {
     if (this.state !== "collecting") return;
     try {
-      const chunks = this.#collected;
+      const chunks = this.#collected.take();
       this.#send("streamed");
       for (const chunk of chunks) this.call?.write(chunk);
     } catch (thrown) {
@@ -172,7 +168,7 @@ export class StreamExchange extends Ends implements UpstreamHandler {
 
   #send(body: Buffer | null | "streamed"): void {
     this.state = "asked";
-    this.#collected = [];
+    this.#collected.take();
     const { way, head } = this.#opened;
     const { method, target } = this.#request;
     this.call = way.upstream.send(
@@ -303,7 +299,7 @@ export class StreamExchange extends Ends implements UpstreamHandler {
   }
 
   protected override answerFailure(failure: Failure): void {
-    this.#collected = [];
+    this.#collected.take();
     const { id } = this.draft;
     const { grpc } = this.#opened;
     const status = grpc ? 200 : (failure.status ?? statusOf(failure.code));
