@@ -10,8 +10,11 @@ import { plainLines } from "../response-head.ts";
 import type { Channel } from "./channel.ts";
 import { RESET, nameOfCode } from "./codes.ts";
 import { fieldMap, readResponseFields, requestFields } from "./fields.ts";
+import { StreamReading } from "./reading.ts";
 
 const END_STREAM = 1;
+/** Of a request, waiting to leave while more of it is taken from the client. */
+const AHEAD_BYTES = 16 * 1024;
 const NO_LINES: RawHeaders = Object.freeze([]);
 
 /** How a call ended without an answer, or within it. */
@@ -36,9 +39,11 @@ export class StreamCarrier implements Carrier {
   readonly #owner: CarrierOwner;
   readonly #channel: Channel;
   #stream: ClientHttp2Stream | null = null;
+  #reading: StreamReading | null = null;
   #call: Call | null = null;
   #timer: Timer | null = null;
   #headSeen = false;
+  #full = false;
   #timedOut = false;
   #error: Error | null = null;
   #sending: RawHeaders = NO_LINES;
@@ -63,6 +68,7 @@ export class StreamCarrier implements Carrier {
       waitForTrailers: streamed,
     });
     this.#stream = stream;
+    this.#reading = new StreamReading(stream);
     this.#channel.streams++;
     this.#listen(stream, call);
     if (streamed) return;
@@ -81,9 +87,6 @@ export class StreamCarrier implements Carrier {
       call.trailers = raw;
     });
     stream.on("end", () => this.#onEnd());
-    stream.on("drain", () => {
-      if (!call.over) call.handler.onDrain();
-    });
     stream.on("wantTrailers", () => {
       if (!stream.closed) stream.sendTrailers(fieldMap(plainLines(this.#sending)));
     });
@@ -169,7 +172,25 @@ export class StreamCarrier implements Carrier {
 
   write(_call: Call, chunk: Buffer): boolean {
     const stream = this.#stream;
-    return stream === null || stream.closed || stream.write(chunk);
+    if (stream === null || stream.closed) return true;
+    stream.write(chunk, this.#onSent);
+    this.#full = stream.writableLength > AHEAD_BYTES;
+    return !this.#full;
+  }
+
+  readonly #onSent = (error?: Error | null): void => {
+    if (!this.#full || error != null || this.unsentBytes > AHEAD_BYTES) return;
+    this.#full = false;
+    const call = this.#call;
+    if (call?.over === false) call.handler.onDrain();
+  };
+
+  get unreadBytes(): number {
+    return this.#stream?.readableLength ?? 0;
+  }
+
+  get unsentBytes(): number {
+    return this.#stream?.writableLength ?? 0;
   }
 
   finish(_call: Call, trailers: RawHeaders): void {
@@ -181,17 +202,18 @@ export class StreamCarrier implements Carrier {
   }
 
   pause(): void {
-    this.#stream?.pause();
+    this.#reading?.stop();
   }
 
   resume(): void {
-    this.#stream?.resume();
+    this.#reading?.goOn();
   }
 
   /** The model is told that nobody waits any more; its connection stays for the others. */
   destroy(): void {
     this.#timer?.cancel();
     this.#stream?.close(RESET.cancel);
+    this.#reading?.goOn();
     this.#stream?.resume();
   }
 }

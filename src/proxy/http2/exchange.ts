@@ -25,28 +25,42 @@ import { upstreamTarget } from "../request-head.ts";
 import { answerLines } from "../answer-head.ts";
 import { plainLines, readResponseHead } from "../response-head.ts";
 import type { Road } from "../road.ts";
-import type { UpstreamHandler } from "../upstream.ts";
+import type { Upstream, UpstreamHandler } from "../upstream.ts";
 import { StreamAnswer } from "./answer.ts";
+import { StreamReading } from "./reading.ts";
+import type { Upload, Uploads } from "./uploads.ts";
 import { RESET } from "./codes.ts";
+import type { Piece } from "./pieces.ts";
 import { StreamTimes } from "./times.ts";
 import { joinCookies, readRequestFields, type ReadRequest } from "./fields.ts";
 
 const NO_LINES: RawHeaders = Object.freeze([]);
 
-export class StreamExchange extends Ends implements UpstreamHandler {
+/** What its connection gives a stream. */
+export interface StreamPlace {
+  readonly piece: Piece;
+  readonly uploads: Uploads;
+}
+
+export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   readonly #stream: ServerHttp2Stream;
   readonly #request: ReadRequest;
   readonly #opened: Opened;
+  readonly #upstream: Upstream;
   readonly #collected = new CollectedBody();
   #requestEnded = false;
   #requestTrailers: RawHeaders = NO_LINES;
   readonly #answer: StreamAnswer;
   #answered = false;
-  #paused = false;
+  readonly #reading: StreamReading;
+  readonly #uploads: Uploads;
+  /** Of a whole body, until it is answered. */
+  #keptBytes = 0;
   readonly #times: StreamTimes;
 
-  constructor(road: Road, stream: ServerHttp2Stream, fields: RawHeaders) {
-    const request = readRequestFields(fields);
+  constructor(road: Road, stream: ServerHttp2Stream, what: { fields: RawHeaders; place: StreamPlace }) {
+    const request = readRequestFields(what.fields);
+    const { piece, uploads } = what.place;
     const { method, target, lines } = request;
     const opened = openIncoming(road, {
       method,
@@ -58,7 +72,14 @@ export class StreamExchange extends Ends implements UpstreamHandler {
     });
     super(road, opened);
     this.#stream = stream;
-    this.#answer = new StreamAnswer(stream, road.clock);
+    this.#upstream = opened.way.byPiece.get(piece) ?? opened.way.upstream;
+    this.#answer = new StreamAnswer(stream, {
+      clock: road.clock,
+      piece,
+      onTaken: () => this.call?.resume(),
+    });
+    this.#reading = new StreamReading(stream);
+    this.#uploads = uploads;
     this.#request = request;
     this.#opened = opened;
     this.#times = new StreamTimes(road.clock.monotonicMs());
@@ -85,7 +106,6 @@ export class StreamExchange extends Ends implements UpstreamHandler {
     });
     stream.on("data", (chunk: Buffer) => this.#onRequestData(chunk));
     stream.on("end", () => this.#onRequestEnd());
-    stream.on("drain", () => this.call?.resume());
     stream.on("wantTrailers", () => this.#onWantTrailers());
     stream.once("close", () => this.#onClosed());
   }
@@ -106,8 +126,26 @@ export class StreamExchange extends Ends implements UpstreamHandler {
       this.#send(null);
     } else {
       if (head.expectsContinue) this.#answer.inform(100, NO_LINES);
+      this.#uploads.add(this);
       this.road.afterTurn.streamUnlessWhole(this);
     }
+  }
+
+  get heldBytes(): number {
+    return this.#collected.bytes + (this.call?.unsentBytes ?? 0) + this.#stream.readableLength;
+  }
+
+  /** The same of its answer, that the client does not take. */
+  get heldAnswerBytes(): number {
+    return this.#answer.unsentBytes + (this.call?.unreadBytes ?? 0);
+  }
+
+  get stopped(): boolean {
+    return this.#reading.stopped;
+  }
+
+  released(): void {
+    this.#times.moved(this.road.clock.monotonicMs());
   }
 
   #refusal(): string | null {
@@ -125,10 +163,9 @@ export class StreamExchange extends Ends implements UpstreamHandler {
       this.draft.requestBytes(chunk);
       this.#times.bodyCame(chunk.length, this.road.clock.monotonicMs());
       if (this.state !== "collecting") {
-        if (this.call?.write(chunk) === false) this.#pause();
-        return;
-      }
-      if (this.#collected.add(chunk)) this.stream();
+        if (this.call?.write(chunk) === false) this.#reading.stop();
+      } else if (this.#collected.add(chunk)) this.stream();
+      this.#uploads.came(chunk.length);
     } catch (thrown) {
       this.bug(thrown);
     }
@@ -142,8 +179,11 @@ export class StreamExchange extends Ends implements UpstreamHandler {
       if (this.state === "over" || this.#requestEnded || reset) return;
       this.#requestEnded = true;
       this.draft.requestEnded();
-      // Trailers need a streamed body.
-      if (this.#requestTrailers.length > 0) this.stream();
+      // Trailers need a streamed body, and what is not kept cannot be sent twice.
+      const { bytes } = this.#collected;
+      const keeps = this.state === "collecting" && this.#uploads.keep(bytes);
+      if (keeps) this.#keptBytes = bytes;
+      if (this.#requestTrailers.length > 0 || !keeps) this.stream();
       if (this.state !== "collecting") {
         this.call?.end(this.#requestTrailers);
         return;
@@ -160,7 +200,9 @@ export class StreamExchange extends Ends implements UpstreamHandler {
     try {
       const chunks = this.#collected.take();
       this.#send("streamed");
-      for (const chunk of chunks) this.call?.write(chunk);
+      for (const chunk of chunks) {
+        if (this.call?.write(chunk) === false) this.#reading.stop();
+      }
     } catch (thrown) {
       this.bug(thrown);
     }
@@ -171,7 +213,7 @@ export class StreamExchange extends Ends implements UpstreamHandler {
     this.#collected.take();
     const { way, head } = this.#opened;
     const { method, target } = this.#request;
-    this.call = way.upstream.send(
+    this.call = this.#upstream.send(
       {
         method,
         target: upstreamTarget(target) ?? "/",
@@ -184,15 +226,9 @@ export class StreamExchange extends Ends implements UpstreamHandler {
     );
   }
 
-  #pause(): void {
-    this.#paused = true;
-    this.#stream.pause();
-  }
-
   onDrain(): void {
-    this.#paused = false;
     this.#times.moved(this.road.clock.monotonicMs());
-    this.#stream.resume();
+    this.#reading.goOn();
   }
 
   /** Ends what has run out of time by `limits`, and says what it was. */
@@ -204,7 +240,7 @@ export class StreamExchange extends Ends implements UpstreamHandler {
       {
         nowMs,
         unsentBytes: stream.writableLength,
-        awaitsBody: underway && !this.#requestEnded && !this.#paused && !stream.headersSent,
+        awaitsBody: underway && this.#awaitsBody && !stream.headersSent,
         underway,
       },
       limits,
@@ -212,6 +248,10 @@ export class StreamExchange extends Ends implements UpstreamHandler {
     if (late === "send") stream.close(RESET.cancel);
     else if (late !== null) this.giveUp(late === "body" ? SLOW_BODY : OVERDUE);
     return late;
+  }
+
+  get #awaitsBody(): boolean {
+    return !this.#requestEnded && !this.#reading.stopped && this.#uploads.free;
   }
 
   onInformation(status: number, headers: RawHeaders): void {
@@ -325,6 +365,9 @@ export class StreamExchange extends Ends implements UpstreamHandler {
 
   #onClosed(): void {
     try {
+      this.#uploads.remove(this);
+      this.#uploads.release(this.#keptBytes);
+      this.#keptBytes = 0;
       const { rstCode, writableFinished } = this.#stream;
       this.clientOver(
         writableFinished && (rstCode === undefined || rstCode === RESET.none) && this.#answered,
