@@ -77,9 +77,7 @@ function madeWorld(spec: ModelSpec, rows: number): ReturnType<typeof worldOf> {
     const ts = Math.floor(FROM + (i / rows) * 6 * DAY);
     const worse = ts > FROM + 3 * DAY && ts < FROM + 5 * DAY;
     const label =
-      spec.task === "binary"
-        ? Number(random() > (worse ? 0.4 : 0.1))
-        : 1 + normal(random) * (worse ? 3 : 1);
+      spec.task === "binary" ? Number(random() > (worse ? 0.4 : 0.1)) : 1 + normal(random) * (worse ? 3 : 1);
     world.label(world.predict({ ts, value: 1 }), label);
   }
   return world;
@@ -101,7 +99,7 @@ for (const spec of specs) {
     assert.ok(expected?.alarms.some(({ direction, alarms }) => direction === "up" && alarms > 0));
     const step = fc.record({
       minutes: fc.integer({ min: 1, max: 1500 }),
-      then: fc.constantFrom("save", "kill", "ask", "rebuild"),
+      act: fc.constantFrom("save", "kill", "ask", "rebuild"),
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
@@ -109,11 +107,11 @@ for (const spec of specs) {
         let now = first;
         life.at(now);
         life.save();
-        for (const { minutes, then } of steps) {
+        for (const { minutes, act } of steps) {
           now = Math.min(NOW, now + minutes * 60_000);
-          if (then === "ask") life.at(now);
-          else if (then === "save") life.save();
-          else if (then === "kill") life.kill();
+          if (act === "ask") life.at(now);
+          else if (act === "save") life.save();
+          else if (act === "kill") life.kill();
           else life.drift.rebuild("m");
         }
         assert.deepEqual(life.at(NOW), expected);
