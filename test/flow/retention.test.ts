@@ -2,16 +2,13 @@
 // those of the rows that are left.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { startModelServer } from "../support/model-server.ts";
+import { outrider } from "../support/program.ts";
 import { getJson, postJson, sampleSum, startSidecar, until, type Sidecar } from "../support/sidecar.ts";
-
-const main = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "src", "main.ts");
 
 const EXCHANGES = 120;
 const ROWS = 200;
@@ -88,18 +85,6 @@ async function send(sidecar: Sidecar): Promise<void> {
   }
 }
 
-async function verify(store: string, config: string): Promise<{ code: number | null; out: string }> {
-  const child = spawn(process.execPath, [main, "verify", "--config", config, "--store", store], {
-    cwd: tmpdir(),
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let out = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream.on("data", (chunk: Buffer) => (out += chunk.toString()));
-  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
-  return { code, out };
-}
-
 test(
   "above store.maxSize the oldest exchanges go, whole and counted; the numbers are those of the rest, after kill -9 too",
   { timeout: 400_000 },
@@ -174,8 +159,8 @@ models:
     sidecar = await start();
     await check();
     assert.equal(await sidecar.stop(), 0);
-    const { code, out } = await verify(store, config);
-    assert.equal(code, 0, out);
+    const { code, out, err } = await outrider(["verify", "--config", config, "--store", store]);
+    assert.equal(code, 0, `${out}${err}`);
     assert.match(out, new RegExp(`^ok: ${left.length * ROWS} rows`));
   },
 );
