@@ -1,6 +1,7 @@
 // A pool of connections to the model: HTTP/1.1, one call at a time on each.
 
 import type { OwnError } from "../facts/exchange.ts";
+import type { HeaderFilter } from "../facts/header-filter.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
 import { Call, type CallOwner } from "./call.ts";
@@ -39,6 +40,7 @@ const PROVEN_SHARE = 0.7;
 class Pool implements Upstream, ConnectionOwner, CallOwner {
   readonly clock: Clock;
   readonly responseTimeoutMs: number;
+  readonly observed: HeaderFilter | null;
   readonly #connectTimeoutMs: number;
   readonly #dial: Dial;
   readonly #all = new Set<Connection>();
@@ -55,6 +57,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.clock = clock;
     this.responseTimeoutMs = options.responseTimeoutMs;
+    this.observed = options.observed ?? null;
     this.#dial = createDial(options);
   }
 
