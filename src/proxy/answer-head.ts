@@ -29,7 +29,11 @@ export function answerLines(head: ResponseHead, draft: Draft, clues: AnswerClues
 }
 
 /** The same for a plain head: in it the model says neither an id nor a version. */
-export function plainAnswerLines(head: PlainAnswer, draft: Draft, clues: AnswerClues): PlainLines {
+export function plainAnswerLines(
+  head: PlainAnswer,
+  draft: Pick<Draft, "id" | "announcedVersion">,
+  clues: AnswerClues,
+): PlainLines {
   const { rules, route, target } = clues;
   const version = versionOf(rules, { route, target, headerVersion: null });
   draft.announcedVersion = version;
