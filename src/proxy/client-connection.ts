@@ -38,6 +38,8 @@ export interface ConnectionOwner {
   /** Which header lines are told to the observer; null: all. */
   readonly observed: HeaderFilter | null;
   readonly draining: boolean;
+  /** What a head says to a client whose connection is kept: until when. "": nothing, there is no limit. */
+  readonly keepAliveLines: string;
   /** Milliseconds, of the last sweep or later. */
   nowMs(): number;
   /** As it stands in a `Date` line. */
@@ -60,7 +62,6 @@ export const PROGRESS_BYTES = 64;
 /** Of a request that was answered before it was whole: what is still read, and for how long, so that its connection may be kept. */
 const REST_BYTES_MAX = 64 * 1024 * 1024;
 const REST_MS = 30_000;
-const KEEP_ALIVE_MARGIN_MS = 5000;
 
 export class ClientConnection implements RequestSink {
   /** Kept by `Connections`. */
@@ -120,8 +121,7 @@ export class ClientConnection implements RequestSink {
 
   /** What a head says to a client whose connection is kept: when it closes, and, to an old one, that it is. */
   get keepAliveLines(): string {
-    const seconds = Math.floor((this.#owner.limits.idleMs - KEEP_ALIVE_MARGIN_MS) / 1000);
-    if (seconds > 0) return `Keep-Alive: timeout=${seconds}\r\nConnection: keep-alive\r\n`;
+    if (this.#owner.keepAliveLines !== "") return this.#owner.keepAliveLines;
     return this.#wantsKeepAlive ? "Connection: keep-alive\r\n" : "";
   }
 
@@ -194,6 +194,8 @@ export class ClientConnection implements RequestSink {
       }
     }
     this.#reading = false;
+    const request = this.#request;
+    if (request !== null && !request.complete) request.receiver?.onRequestLull();
     this.#next();
   }
 

@@ -50,6 +50,7 @@ export class ClientConnections implements ConnectionOwner {
   /** Messages that were no HTTP. */
   defects = 0;
   draining = false;
+  readonly keepAliveLines: string;
   #sweeper: Timer | null = null;
   #nowMs = 0;
   #date = "";
@@ -59,6 +60,7 @@ export class ClientConnections implements ConnectionOwner {
     this.#needs = needs;
     this.limits = needs.limits;
     this.observed = needs.observed;
+    this.keepAliveLines = keepAliveLines(needs.limits.idleMs);
   }
 
   accept(socket: Socket, first: Buffer | null): void {
@@ -130,6 +132,14 @@ export class ClientConnections implements ConnectionOwner {
     this.#sweeper?.cancel();
     this.#sweeper = null;
   }
+}
+
+/** A client is to leave an idle connection before we do: by so much. */
+const KEEP_ALIVE_MARGIN_MS = 5000;
+
+function keepAliveLines(idleMs: number): string {
+  const seconds = Math.floor((idleMs - KEEP_ALIVE_MARGIN_MS) / 1000);
+  return seconds > 0 ? `Keep-Alive: timeout=${seconds}\r\nConnection: keep-alive\r\n` : "";
 }
 
 /** How often to look: often enough for the shortest limit. */

@@ -68,11 +68,12 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   }
 
   #serve(): void {
+    const now = this.clock.monotonicMs();
     for (const call of this.#line.takeAll()) {
       if (call.over) continue;
       if (this.#closed) this.#line.fail(call, "draining", null);
       else {
-        const connection = call.needsFresh ? null : this.#takeIdle();
+        const connection = call.needsFresh ? null : this.#takeIdle(now);
         if (connection === null) this.#line.putBack(call);
         else call.begin(connection);
       }
@@ -80,8 +81,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     while (this.#dialling.size < this.#line.length) this.#open();
   }
 
-  #takeIdle(): Connection | null {
-    const now = this.clock.monotonicMs();
+  #takeIdle(now: number): Connection | null {
     this.#observe(this.#idle[0], now);
     // The last in is the youngest: where it has been idle too long, all have. They stay, to be observed, until they are swept.
     for (let one = this.#idle.at(-1); one !== undefined; one = this.#idle.at(-1)) {

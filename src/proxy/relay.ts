@@ -86,7 +86,6 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     }
     this.request.attach(this, head.framing === "length" ? head.bodyBytes : null);
     if (head.expectsContinue) this.#response.writeContinue();
-    this.road.afterTurn.streamUnlessWhole(this);
   }
 
   /** `Max-Forwards` is used up: we are whom the request was for. */
@@ -113,6 +112,10 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
       this.bug(thrown);
       return true;
     }
+  }
+
+  onRequestLull(): void {
+    if (this.state === "collecting") this.road.afterTurn.streamUnlessWhole(this);
   }
 
   onRequestEnd(came: RawHeaders): void {
