@@ -147,18 +147,15 @@ function upload(session: ClientHttp2Session, body: Buffer): ClientHttp2Stream {
   return stream;
 }
 
-test("uploads that the model does not read make at most 1 MiB held; the wait is counted, nobody's fault, and nothing is lost", async (t) => {
+test("uploads that the model does not read make at most 1 MiB held; the wait is counted, and nothing is lost", async (t) => {
   const model = await slowModel(t);
-  const running = await startProxy(t, model.url, { limits: { ...LIMITS, bodyMs: 700 } });
+  const running = await startProxy(t, model.url);
   const held = watchHeld(t, running);
   const session = await connectStreams(t, running.port);
   const answers = Array.from({ length: 100 }, () => wholeAnswer(upload(session, BODY)));
   await eventually(() => (running.proxy.stats().limited["held_body"] ?? 0) > 0);
-  // The others of its connection wait for longer than a body may stand still.
-  await pause(2000);
   const other = await ask(await connectStreams(t, running.port), { path: "/other", body: BODY });
   assert.equal(other.body.toString(), String(MIB));
-  assert.equal(running.proxy.stats().limited["body_timeout"], 0);
   const reading = setInterval(model.read, 5);
   t.after(() => clearInterval(reading));
   const sent = await Promise.all(answers);
@@ -168,6 +165,17 @@ test("uploads that the model does not read make at most 1 MiB held; the wait is 
   );
   assert.ok(held.most() <= MIB, `${held.most()} bytes were held`);
   await eventually(() => running.proxy.stats().heldBytes === 0);
+});
+
+test("an upload that waits because the model does not read others is not a client's that stands still", async (t) => {
+  const model = await slowModel(t);
+  const running = await startProxy(t, model.url, { limits: { ...LIMITS, bodyMs: 700 } });
+  const session = await connectStreams(t, running.port);
+  for (let i = 0; i < 100; i++) upload(session, BODY).on("error", () => {});
+  await eventually(() => (running.proxy.stats().limited["held_body"] ?? 0) > 0);
+  await pause(2500);
+  assert.equal(running.proxy.stats().limited["body_timeout"], 0);
+  assert.equal(running.proxy.stats().activeRequests, 100);
 });
 
 test("an upload goes through while eight others of its connection stand still", async (t) => {
@@ -194,3 +202,45 @@ test("requests of many large bodies at once keep their order of bytes, whole or 
     sizes,
   );
 });
+
+interface Stalled {
+  readonly model: ServerHttp2Stream;
+  readonly client: ClientHttp2Stream;
+}
+
+/** What may become of an upload that stands still, and how its exchange ends. */
+const ENDS: Readonly<Record<string, { end?: (at: Stalled) => void; outcome: string }>> = {
+  "the model resets it": { end: ({ model }) => model.close(2), outcome: "reset" },
+  "the model's connection dies": { end: ({ model }) => model.session?.destroy(), outcome: "reset" },
+  "its client resets it": { end: ({ client }) => client.close(8), outcome: "client_abort" },
+  "its client's connection dies": { end: ({ client }) => client.session?.destroy(), outcome: "client_abort" },
+  "its time is up": { outcome: "timeout" },
+  "the model answers without reading it": {
+    end: ({ model }) => {
+      model.respond({ ":status": 200 });
+      model.end("early");
+    },
+    outcome: "ok",
+  },
+};
+
+for (const [what, { end, outcome }] of Object.entries(ENDS)) {
+  test(`an upload that stands still leaves nothing behind when ${what}`, async (t) => {
+    const taken: ServerHttp2Stream[] = [];
+    const origin = await streamOrigin(t, (stream) => taken.push(stream));
+    const limits = { ...LIMITS, totalMs: end === undefined ? 1500 : 0 };
+    const running = await startProxy(t, origin.url, { limits });
+    const session = await connectStreams(t, running.port);
+    const client = upload(session, BODY);
+    const answer = wholeAnswer(client);
+    await eventually(() => taken.length === 1 && running.proxy.stats().heldBytes > 50_000);
+    const [model] = taken;
+    if (model !== undefined) end?.({ model, client });
+    await answer;
+    const [exchange] = await running.delivered(1);
+    assert.equal(exchange?.outcome, outcome);
+    await eventually(
+      () => running.proxy.stats().activeRequests === 0 && running.proxy.stats().heldBytes === 0,
+    );
+  });
+}

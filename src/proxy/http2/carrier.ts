@@ -7,6 +7,7 @@ import { codeOf, messageOf } from "../../kernel/problem.ts";
 import type { Call, Carrier } from "../call.ts";
 import { ownErrorOfCode } from "../failures.ts";
 import { plainLines } from "../response-head.ts";
+import { HEAD_BYTES_MAX } from "../answer-reader.ts";
 import type { Channel } from "./channel.ts";
 import { RESET, nameOfCode } from "./codes.ts";
 import { fieldMap, readResponseFields, requestFields } from "./fields.ts";
@@ -44,7 +45,9 @@ export class StreamCarrier implements Carrier {
   #timer: Timer | null = null;
   #headSeen = false;
   #full = false;
-  #timedOut = false;
+  /** Why we ended it. */
+  #own: { readonly code: OwnError; readonly why: string } | null = null;
+  #interimBytes = 0;
   #error: Error | null = null;
   #sending: RawHeaders = NO_LINES;
   /** Bytes that the answer's Content-Length still promises; null: it promises nothing. */
@@ -78,10 +81,7 @@ export class StreamCarrier implements Carrier {
 
   #listen(stream: ClientHttp2Stream, call: Call): void {
     stream.on("response", (_headers, flags, raw: RawHeaders) => this.#onHead(flags, raw));
-    stream.on("headers", (_headers, _flags, raw: RawHeaders) => {
-      const { status, lines } = readResponseFields(raw);
-      if (!call.over && status !== 100) call.handler.onInformation(status, lines);
-    });
+    stream.on("headers", (_headers, _flags, raw: RawHeaders) => this.#onInterim(call, raw));
     stream.on("data", (chunk: Buffer) => this.#onData(chunk));
     stream.on("trailers", (_headers, _flags, raw: RawHeaders) => {
       call.trailers = raw;
@@ -94,6 +94,23 @@ export class StreamCarrier implements Carrier {
       this.#error ??= error;
     });
     stream.once("close", () => this.#onClose(stream));
+  }
+
+  /** No window holds them back, and a client may take none: as over HTTP/1.1, all heads of one answer have a bound. */
+  #onInterim(call: Call, raw: RawHeaders): void {
+    if (call.over || this.#own !== null) return;
+    for (const text of raw) this.#interimBytes += text.length + 2;
+    const { status, lines } = readResponseFields(raw);
+    if (this.#interimBytes > HEAD_BYTES_MAX) {
+      this.#end("invalid_response", `interim answers of more than ${HEAD_BYTES_MAX} bytes`);
+      // They may go on: the next request does not meet them.
+      this.#channel.retire();
+    } else if (status !== 100) call.handler.onInformation(status, lines);
+  }
+
+  #end(code: OwnError, why: string): void {
+    this.#own = { code, why };
+    this.#stream?.close(RESET.cancel);
   }
 
   #onHead(flags: number, raw: RawHeaders): void {
@@ -148,15 +165,15 @@ export class StreamCarrier implements Carrier {
     const beyond = lastStreamId !== null && stream.id !== undefined && stream.id > lastStreamId;
     const refused = code === RESET.refused;
     const low = this.#error;
-    const own = this.#timedOut ? "response_timeout" : (ownErrorOfCode(codeOf(low)) ?? "connection_reset");
+    const own = this.#own;
     return {
-      code: own,
+      code: own?.code ?? ownErrorOfCode(codeOf(low)) ?? "connection_reset",
       cause: new Error(
-        this.#timedOut
-          ? "no head within the limit"
+        own !== null
+          ? own.why
           : `the stream ended with ${nameOfCode(code)}${leaving ? ", the connection is going away" : ""}${low === null ? "" : `; ${messageOf(low)}`}`,
       ),
-      unprocessed: !this.#headSeen && !this.#timedOut && (unsent || beyond || refused),
+      unprocessed: !this.#headSeen && own === null && (unsent || beyond || refused),
       resetCode: code === RESET.none ? null : code,
     };
   }
@@ -164,10 +181,8 @@ export class StreamCarrier implements Carrier {
   #awaitHead(): void {
     const { clock, responseTimeoutMs } = this.#owner;
     if (responseTimeoutMs <= 0 || this.#headSeen) return;
-    this.#timer = clock.after(responseTimeoutMs, () => {
-      this.#timedOut = true;
-      this.#stream?.close(RESET.cancel);
-    });
+    const late = (): void => this.#end("response_timeout", "no head within the limit");
+    this.#timer = clock.after(responseTimeoutMs, late);
   }
 
   write(_call: Call, chunk: Buffer): boolean {

@@ -182,9 +182,9 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       this.draft.requestEnded();
       // Trailers need a streamed body, and what is not kept cannot be sent twice.
       const { bytes } = this.#collected;
-      const keeps = this.state === "collecting" && this.#uploads.keep(bytes);
-      if (keeps) this.#keptBytes = bytes;
-      if (this.#requestTrailers.length > 0 || !keeps) this.stream();
+      const plain = this.state === "collecting" && this.#requestTrailers.length === 0;
+      if (plain && this.#uploads.keep(bytes)) this.#keptBytes = bytes;
+      else this.stream();
       if (this.state !== "collecting") {
         this.call?.end(this.#requestTrailers);
         return;
@@ -246,8 +246,10 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       },
       limits,
     );
-    if (late === "send") stream.close(RESET.cancel);
-    else if (late !== null) this.giveUp(late === "body" ? SLOW_BODY : OVERDUE);
+    if (late === "send") {
+      stream.close(RESET.cancel);
+      this.#reading.goOn();
+    } else if (late !== null) this.giveUp(late === "body" ? SLOW_BODY : OVERDUE);
     return late;
   }
 
@@ -340,11 +342,14 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   }
 
   protected override breakOff(failure: Failure): void {
+    this.#reading.goOn();
     this.#answer.breakOff(failure.resetCode ?? RESET.internal);
   }
 
   protected override answerFailure(failure: Failure): void {
     this.#collected.take();
+    // A stream that is not read to its end does not close.
+    this.#reading.goOn();
     const { id } = this.draft;
     const { grpc } = this.#opened;
     const status = grpc ? 200 : (failure.status ?? statusOf(failure.code));
@@ -364,6 +369,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
 
   protected override drop(): void {
     this.#stream.close(RESET.internal);
+    this.#reading.goOn();
   }
 
   protected override release(): void {}

@@ -98,6 +98,7 @@ export class Uploads {
   }
 
   #look(): void {
+    if (this.#needs.session.destroyed) return;
     const held = this.#count();
     const nowMs = this.#needs.clock.monotonicMs();
     if (this.#state === "free" && held > TIGHT_FROM) {
