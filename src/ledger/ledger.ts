@@ -13,6 +13,7 @@ import { Checkpointer } from "./checkpoint.ts";
 import { load } from "./load.ts";
 import type { Loaded } from "./load.ts";
 import type { Shelf } from "./lookup.ts";
+import { Pace } from "./pace.ts";
 import { CommitQueue } from "./queue.ts";
 import { findPredictions, findRevisions, scanRows } from "./read.ts";
 import type { ScanRange } from "./read.ts";
@@ -46,6 +47,8 @@ const QUEUE_ITEMS_MAX = 262_144;
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 /** Steps of sealing before a batch of predictions when it lags behind. */
 const SEAL_STEPS_OVERDUE = 3;
+/** A step of retention before its commit, at most. */
+const SWEEP_WORK_MS = 4;
 
 const CLOSED: Refused = Object.freeze({
   kind: "refused",
@@ -84,6 +87,7 @@ interface Running {
   readonly queue: CommitQueue;
   readonly guard: ClockGuard;
   readonly checkpointer: Checkpointer;
+  readonly pace: Pace;
 }
 
 class FileLedger implements Ledger {
@@ -152,9 +156,16 @@ class FileLedger implements Ledger {
     const { groupCommitMs, queueItemsMax = QUEUE_ITEMS_MAX, queueBytesMax = QUEUE_BYTES_MAX } = this.#options;
     const limits = { groupCommitMs, itemsMax: queueItemsMax, bytesMax: queueBytesMax };
     const queue = new CommitQueue(disk, clock, limits);
-    const changes = this.#options.checkpointChanges;
-    const checkpointer = new Checkpointer({ clock, log, checkpointed, changes }, memory, disk);
-    this.#running = { memory, disk, queue, guard: new ClockGuard(), checkpointer };
+    const { checkpointChanges: changes, checkpointBytes: pieceBytes } = this.#options;
+    const checkpointer = new Checkpointer({ clock, log, checkpointed, changes, pieceBytes }, memory, disk);
+    this.#running = {
+      memory,
+      disk,
+      queue,
+      guard: new ClockGuard(),
+      checkpointer,
+      pace: new Pace(SWEEP_WORK_MS),
+    };
     return null;
   }
 
@@ -259,7 +270,7 @@ class FileLedger implements Ledger {
     const nothing = { forgotten: 0, expired: 0, more: false, held: false, tookMs: 0, trouble: null };
     const running = this.#running;
     if (running === null) return nothing;
-    const { memory, disk, guard, checkpointer } = running;
+    const { memory, disk, guard, checkpointer, pace } = running;
     if (this.#sealsNow(running)) {
       const trouble = this.#seal(running)?.message ?? null;
       return { ...nothing, more: trouble === null, tookMs: clock.monotonicMs() - startedAt, trouble };
@@ -277,8 +288,10 @@ class FileLedger implements Ledger {
     const more = sealDue({ memory });
     if (!isOverfull && !hasOld(memory, cutoffTs))
       return { ...nothing, more, tookMs: clock.monotonicMs() - startedAt };
-    const step = disk.transact((work) => sweepStep(work, { cutoffTs, waitingCutoffMs, clock }));
+    const { workMs } = pace;
+    const step = disk.transact((work) => sweepStep(work, { cutoffTs, waitingCutoffMs, clock, workMs }));
     const tookMs = clock.monotonicMs() - startedAt;
+    pace.took(tookMs);
     if (step.kind === "failed") return { ...nothing, tookMs, trouble: step.trouble.message };
     if (isOverfull) memory.forgottenBySize += step.value.forgotten;
     else memory.forgottenByAge += step.value.forgotten;

@@ -31,6 +31,7 @@ export function load(shelf: Shelf, told: Told): Loaded {
   for (const [id, word] of many(sql.allWords.all())) memory.words.add(num(id), text(word));
   for (const [session, batch] of many(sql.allMarks.all())) memory.marks.set(text(session), num(batch));
   loadWaiting(shelf);
+  memory.places.begin(sql);
   const unchecked = readCheckpoint(shelf, told.checkpointed);
   const covered = unchecked === null ? memory.checkpoint : null;
   const resident = loadSealed(shelf, covered !== null);

@@ -26,6 +26,8 @@ export interface LedgerOptions {
   readonly residentSegments?: number;
   /** A checkpoint is written after so many changes, and at a close after a sixty-fourth of them. Default: 131,072. */
   readonly checkpointChanges?: number;
+  /** So many bytes of a checkpoint are written in one step. */
+  readonly checkpointBytes?: number;
   /** What may wait to be written; beyond it calls are refused as `busy`. Defaults: 262,144 items, 64 MiB. */
   readonly queueItemsMax?: number;
   readonly queueBytesMax?: number;

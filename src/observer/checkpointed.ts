@@ -6,7 +6,7 @@ import type { Measuring } from "./measuring.ts";
 import type { Served } from "./served.ts";
 
 /** Goes up with every change of what an `archive` method writes, or of what it means, within one version of the program. */
-const LAYOUT = 1;
+const LAYOUT = 2;
 
 /** `measuring` is asked for when it is needed: it is put together after the ledger. */
 export function checkpointedOf(served: Served, measuring: () => Measuring): Checkpointed {

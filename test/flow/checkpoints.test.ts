@@ -35,6 +35,8 @@ function edit(folder: string, statement: string): void {
 const DAMAGE = {
   none: () => undefined,
   "a byte of a piece": (folder: string) => edit(folder, "UPDATE piece SET bytes = zeroblob(length(bytes))"),
+  "a byte of a part": (folder: string) =>
+    edit(folder, "UPDATE piece SET bytes = zeroblob(length(bytes)) WHERE key >= 2097152 AND key % 5 = 0"),
   "a piece": (folder: string) => edit(folder, "DELETE FROM piece"),
   "the checkpoint": (folder: string) => edit(folder, "DELETE FROM checkpoint"),
   "a filter": (folder: string) => edit(folder, "UPDATE filter SET crc = crc + 1"),
@@ -169,7 +171,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constant("sweep" as const), steps: fc.constantFrom(1, 2, 3, 5, 1000) }),
+    arbitrary: fc.record({
+      kind: fc.constant("sweep" as const),
+      steps: fc.constantFrom(1, 2, 3, 5, 20, 1000),
+    }),
   },
   { weight: 2, arbitrary: fc.constant<Step>({ kind: "ask" }) },
   { weight: 2, arbitrary: fc.constant<Step>({ kind: "stop" }) },
@@ -182,6 +187,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         "none",
         "none",
         "a byte of a piece",
+        "a byte of a part",
         "a piece",
         "the checkpoint",
         "a filter",
@@ -234,6 +240,7 @@ test(
   async () => {
     const options = fc.record({
       checkpointChanges: fc.constantFrom(1, 10, 60, 300),
+      checkpointBytes: fc.constantFrom(1500, 10_000, 262_144),
       segmentRows: fc.constantFrom(16, 64),
       residentSegments: fc.constantFrom(0, 1),
     });
