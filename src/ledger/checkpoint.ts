@@ -7,6 +7,7 @@ import { ArchiveError } from "../kernel/archive.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import { messageOf } from "../kernel/problem.ts";
+import type { CheckpointTally, Refusal } from "./checkpoint-tally.ts";
 import type { Disk } from "./disk.ts";
 import type { Shelf } from "./lookup.ts";
 import { StateReader, StateWriter } from "./parts.ts";
@@ -34,6 +35,7 @@ export interface CheckpointNeeds {
   readonly checkpointed: Checkpointed | undefined;
   readonly changes: number | undefined;
   readonly pieceBytes: number | undefined;
+  readonly tally: CheckpointTally;
 }
 
 interface Writing {
@@ -98,11 +100,14 @@ export class Checkpointer {
       return null;
     }
     const writing = this.#writing;
+    const held = writing.holds;
     const step = this.#disk.transact((work) => writeStep(work, writing));
     if (step.kind === "failed") {
+      if (!writing.holds) this.#needs.tally.add("not_written", "disk");
       this.#giveUp();
       return step.trouble;
     }
+    if (!held && writing.holds) this.#needs.tally.add("written");
     if (step.value) this.#writing = null;
     return null;
   }
@@ -138,6 +143,7 @@ export class Checkpointer {
     } catch (thrown) {
       log.warn({ error: messageOf(thrown) }, "ledger: no checkpoint could be taken; a start reads all rows");
       state.abandon();
+      this.#needs.tally.add("not_written", "state");
       this.#giveUp();
       if (checkpoint !== null) this.#disk.transact(dropCheckpoint);
       return null;
@@ -240,24 +246,32 @@ function dropCheckpoint(work: Work): void {
   });
 }
 
+const NONE: Refusal = { reason: "none", message: "there is none" };
+const DAMAGED: Refusal = { reason: "damaged", message: "it is damaged" };
+const ANOTHER: Refusal = {
+  reason: "another",
+  message: "it was written by another version, or by other rules",
+};
+
 /** Fills counts and listeners from the checkpoint; else says why not, and they are as they were. */
 export function readCheckpoint(
   { sql, memory }: Shelf,
   checkpointed: Checkpointed | undefined,
-): string | null {
+): Refusal | null {
   const cells = one(sql.checkpoint.get());
-  if (cells === null) return "there is none";
+  if (cells === null) return NONE;
   const [commits, nextRow, nextSeq, generation, pieces, crc] = cells.map((cell) => num(cell));
-  if (nextRow === undefined || nextSeq === undefined || generation === undefined) return "it is damaged";
+  if (nextRow === undefined || nextSeq === undefined || generation === undefined) return DAMAGED;
   // Also when it is not read here: another start may read it, and must know what was forgotten.
   memory.checkpoint = { commits: commits ?? 0, nextRow, nextSeq, generation };
-  if (checkpointed === undefined) return "it is not asked for";
-  if (!((commits ?? 0) <= memory.commits)) return "it is younger than the store";
+  if (checkpointed === undefined) return { reason: "none", message: "it is not asked for" };
+  if (!((commits ?? 0) <= memory.commits))
+    return { reason: "younger", message: "it is younger than the store" };
   const bytes = readPieces(sql, generation, pieces ?? 0);
-  if (bytes === null || crc32(bytes) !== crc) return "it is damaged";
+  if (bytes === null || crc32(bytes) !== crc) return DAMAGED;
   try {
     const reader = StateReader.of(sql, bytes);
-    if (reader.text() !== checkpointed.name) return "it was written by another version, or by other rules";
+    if (reader.text() !== checkpointed.name) return ANOTHER;
     memory.archive(reader);
     checkpointed.archive(reader);
     reader.end();
@@ -265,8 +279,9 @@ export function readCheckpoint(
   } catch (thrown) {
     memory.clearCounts();
     checkpointed.clear();
-    if (thrown instanceof ArchiveError) return thrown.message;
-    return `it could not be read (${messageOf(thrown)})`;
+    const isKnown = thrown instanceof ArchiveError;
+    const message = isKnown ? thrown.message : `it could not be read (${messageOf(thrown)})`;
+    return { reason: "unreadable", message };
   }
 }
 

@@ -10,6 +10,7 @@ import { Disk } from "./disk.ts";
 import { FILE_NAME, openFile, quarantine } from "./file.ts";
 import { LabelJob, RecordJob } from "./jobs.ts";
 import { Checkpointer } from "./checkpoint.ts";
+import { CheckpointTally } from "./checkpoint-tally.ts";
 import { load } from "./load.ts";
 import type { Loaded } from "./load.ts";
 import type { Shelf } from "./lookup.ts";
@@ -72,6 +73,7 @@ const NO_STATS: LedgerStats = Object.freeze({
   busy: 0,
   damaged: 0,
   trouble: "the ledger is not open",
+  checkpoints: [],
   series: [],
 });
 
@@ -96,6 +98,7 @@ class FileLedger implements Ledger {
   #running: Running | null = null;
   #sealed = false;
   #unchecked: string | null = null;
+  readonly #tally = new CheckpointTally();
 
   constructor(options: LedgerOptions, needs: LedgerNeeds) {
     this.#options = options;
@@ -147,6 +150,7 @@ class FileLedger implements Ledger {
       const isDamaged = thrown instanceof ArchiveError && dropCheckpoint(opened.file.sql);
       disk.close();
       if (!isDamaged) return troubleOf(thrown);
+      this.#tally.add("not_used", "damaged");
       log.warn(
         { error: messageOf(thrown) },
         "ledger: what came after the checkpoint is damaged: all rows are read",
@@ -157,7 +161,8 @@ class FileLedger implements Ledger {
     const limits = { groupCommitMs, itemsMax: queueItemsMax, bytesMax: queueBytesMax };
     const queue = new CommitQueue(disk, clock, limits);
     const { checkpointChanges: changes, checkpointBytes: pieceBytes } = this.#options;
-    const checkpointer = new Checkpointer({ clock, log, checkpointed, changes, pieceBytes }, memory, disk);
+    const writes = { clock, log, checkpointed, changes, pieceBytes, tally: this.#tally };
+    const checkpointer = new Checkpointer(writes, memory, disk);
     this.#running = {
       memory,
       disk,
@@ -171,10 +176,14 @@ class FileLedger implements Ledger {
 
   /** A start that had to read more than it should says so. */
   #loaded({ unchecked, reread }: Loaded): void {
-    this.#unchecked = unchecked;
+    this.#unchecked = unchecked?.message ?? null;
     if (this.#needs.checkpointed === undefined) return;
-    if (unchecked !== null)
-      this.#needs.log.info({ why: unchecked }, "ledger: no checkpoint is used: all rows are read");
+    if (unchecked === null) this.#tally.add("used");
+    else {
+      this.#tally.add("not_used", unchecked.reason);
+      const why = unchecked.message;
+      this.#needs.log.info({ why }, "ledger: no checkpoint is used: all rows are read");
+    }
     if (reread > 0)
       this.#needs.log.warn({ segments: reread }, "ledger: filters are missing or damaged: rows are read");
   }
@@ -320,6 +329,7 @@ class FileLedger implements Ledger {
       busy: queue.busy,
       damaged: memory.damaged,
       trouble: disk.trouble?.message ?? null,
+      checkpoints: this.#tally.all(),
       series,
     };
   }

@@ -6,6 +6,7 @@ import { truthOf } from "./join.ts";
 import { headsOnDisk } from "./lookup.ts";
 import type { Shelf } from "./lookup.ts";
 import { readCheckpoint } from "./checkpoint.ts";
+import type { Refusal } from "./checkpoint-tally.ts";
 import { CHUNK_ROWS, loadLater, loadNames, nameRow, packsFrom } from "./load-covered.ts";
 import { VOID } from "./row-book.ts";
 import { bucketKey } from "./segment.ts";
@@ -51,7 +52,7 @@ export interface Told {
 
 export interface Loaded {
   /** Why no checkpoint was used; null: one was. */
-  readonly unchecked: string | null;
+  readonly unchecked: Refusal | null;
   /** Sealed segments whose rows had to be read all the same. */
   readonly reread: number;
 }

@@ -1,5 +1,6 @@
 // What the ledger takes, needs and gives: the words in which the rest of the program speaks with record and join.
 
+import type { CheckpointCount } from "./checkpoint-tally.ts";
 import type { LabelEvent, LabelOutcome, LabelRevision } from "../facts/label.ts";
 import type { Change, Truth } from "../facts/pair.ts";
 import type { ExchangeRecord, Prediction, Value } from "../facts/prediction.ts";
@@ -200,6 +201,8 @@ export interface LedgerStats {
   readonly damaged: number;
   /** Why the last write failed; null when it succeeded. */
   readonly trouble: string | null;
+  /** Since start. */
+  readonly checkpoints: readonly CheckpointCount[];
   readonly series: readonly SeriesStats[];
 }
 

@@ -253,3 +253,21 @@ test(
     );
   },
 );
+
+test("what changes while a checkpoint is being written is in none of its parts, whenever it is written", async () => {
+  const drip = Array.from({ length: 60 }, (_, i): Step[] => [
+    { kind: "sweep", steps: 1 },
+    i % 3 === 0 ? { kind: "record", rows: 1, seed: i } : { kind: "label", labels: 2, seed: i },
+    // Windows take in what was gathered for them.
+    ...(i % 2 === 0 ? [{ kind: "ask" as const }] : []),
+  ]).flat();
+  for (const checkpointBytes of [600, 20_000]) {
+    const rounds = [0, 1].flatMap((round): Step[] => [
+      { kind: "record", rows: 60, seed: round },
+      { kind: "label", labels: 60, seed: round },
+      ...drip.slice(0, 150 - round * 75),
+      { kind: "kill", damage: "none" },
+    ]);
+    await run(rounds, { ...SMALL, checkpointChanges: 130, checkpointBytes, segmentRows: 64 });
+  }
+});
