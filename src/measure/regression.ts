@@ -7,7 +7,8 @@ import { invariant } from "../kernel/problem.ts";
 import { CountedRows } from "./counted-rows.ts";
 import { spreadOf } from "./order-statistics.ts";
 import { evaluateRegression } from "./regression-metrics.ts";
-import { createErrorPair, type ErrorPair, readErrorPair, RegressionSums } from "./regression-sums.ts";
+import { createErrorPairs, ERROR_PAIRS_MAX, type ErrorPairs } from "./error-columns.ts";
+import { RegressionSums } from "./regression-sums.ts";
 import { ScoreHistogram } from "./score-histogram.ts";
 import type { ArrivalTotals, Components, Evaluation, Sign, Totals, TotalsKind, Yardstick } from "./totals.ts";
 
@@ -25,21 +26,35 @@ interface Spreads {
   readonly labels: ScoreHistogram;
 }
 
+/** The pair that was read last. */
+interface Pair {
+  label: number;
+  /** label - prediction. */
+  error: number;
+}
+
+/** One pair at a time, for totals that rarely get one alone. */
+const single = createErrorPairs(1);
+
 class RegressionTotals implements Totals {
   readonly mergeable = true;
-  readonly #pair: ErrorPair;
+  readonly #pair: Pair;
   readonly #sums: RegressionSums;
   readonly #centre: number;
   /** |error| and label of each row. */
   readonly #errors: ScoreHistogram;
   readonly #labels: ScoreHistogram;
+  /** Pairs that are not in the sums yet; null: none is kept back. */
+  readonly #waiting: ErrorPairs | null;
+  #waits = 0;
 
-  constructor(pair: ErrorPair, centre: number, of: Spreads) {
+  constructor(pair: Pair, centre: number, of: Spreads & { readonly waiting?: ErrorPairs }) {
     this.#pair = pair;
     this.#centre = centre;
     this.#sums = new RegressionSums(centre);
     this.#errors = of.errors;
     this.#labels = of.labels;
+    this.#waiting = of.waiting ?? null;
   }
 
   get exact(): boolean {
@@ -47,15 +62,29 @@ class RegressionTotals implements Totals {
   }
 
   add(sign: Sign): void {
-    const pair = this.#pair;
-    this.#sums.add(pair, sign);
-    if (pair.absolute !== Infinity) this.#errors.add(pair.absolute, 0, sign);
-    this.#labels.add(pair.label, 0, sign);
+    const { label, error } = this.#pair;
+    const waiting = this.#waiting ?? single;
+    const at = this.#waits++;
+    waiting.labels[at] = label;
+    waiting.errors[at] = error;
+    waiting.signs[at] = sign;
+    if (this.#waits === waiting.signs.length) this.#settle();
+    const absolute = Math.abs(error);
+    if (absolute !== Infinity) this.#errors.add(absolute, 0, sign);
+    this.#labels.add(label, 0, sign);
+  }
+
+  /** Before the sums are asked. */
+  #settle(): void {
+    if (this.#waits === 0) return;
+    this.#sums.add(this.#waiting ?? single, this.#waits);
+    this.#waits = 0;
   }
 
   merge(other: Totals, sign: Sign): void {
     if (other instanceof CountedRows && other.mergeable) return;
     invariant(other instanceof RegressionTotals, "totals of one task");
+    other.#settle();
     this.#sums.merge(other.#sums, sign);
     this.#errors.merge(other.#errors, sign);
     this.#labels.merge(other.#labels, sign);
@@ -66,6 +95,7 @@ class RegressionTotals implements Totals {
     return new RegressionTotals(this.#pair, this.#centre, {
       errors: ScoreHistogram.gathering(ours.map((peer) => peer.#errors)),
       labels: ScoreHistogram.gathering(ours.map((peer) => peer.#labels)),
+      waiting: createErrorPairs(ERROR_PAIRS_MAX),
     });
   }
 
@@ -101,7 +131,7 @@ class RegressionTotals implements Totals {
 
 class RegressionYardstick implements Yardstick {
   readonly #offset: number;
-  readonly #pair = createErrorPair();
+  readonly #pair: Pair = { label: 0, error: 0 };
 
   constructor(spec: ModelSpec) {
     this.#offset = spec.labelOffset;
@@ -111,7 +141,8 @@ class RegressionYardstick implements Yardstick {
     const value = prediction.value;
     if (typeof value !== "number" || typeof truth !== "number") return false;
     if (!Number.isFinite(value) || !Number.isFinite(truth)) return false;
-    readErrorPair(this.#pair, { prediction: value, label: truth, centre: this.#offset });
+    this.#pair.label = truth;
+    this.#pair.error = truth - value;
     return true;
   }
 
@@ -126,14 +157,15 @@ class RegressionYardstick implements Yardstick {
   }
 
   arrive(arrival: ArrivalTotals): void {
-    const pair = this.#pair;
-    const deviation = pair.label - this.#offset;
+    const { label, error } = this.#pair;
+    const squared = error * error;
+    const deviation = label - this.#offset;
     // An infinite addend would poison a counter for good.
-    if (!Number.isFinite(pair.squared) || !Number.isFinite(deviation * deviation)) return;
+    if (!Number.isFinite(squared) || !Number.isFinite(deviation * deviation)) return;
     arrival.pairs++;
-    arrival.squaredError += pair.squared;
-    if (pair.over) arrival.absoluteErrorOver += pair.absolute;
-    else arrival.absoluteErrorUnder += pair.absolute;
+    arrival.squaredError += squared;
+    if (error < 0) arrival.absoluteErrorOver += Math.abs(error);
+    else arrival.absoluteErrorUnder += error;
     if (deviation >= 0) arrival.labelDeviationPositive += deviation;
     else arrival.labelDeviationNegative -= deviation;
     arrival.labelSquaredDeviation += deviation * deviation;

@@ -32,6 +32,11 @@ export class RowsAhead {
     this.#read = read;
   }
 
+  /** What is read ahead covers from < ts <= to; nothing while equal. */
+  get span(): { readonly from: number; readonly to: number } {
+    return { from: this.#fromTs, to: this.#toTs };
+  }
+
   /** A row of this time changed: what was read may be stale. */
   touched(ts: number): void {
     if (ts > this.#fromTs && ts <= this.#toTs) this.#toTs = this.#fromTs;

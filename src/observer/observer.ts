@@ -265,10 +265,8 @@ class Rooms implements Observer {
     if (change.kind === "predicted") this.#inputs.predicted(change.prediction);
     this.#telemetry.change(change);
     // Ground truth also goes to the trace of its prediction, where a registry wants it.
-    const note =
-      change.kind === "truth"
-        ? this.#traced.noteOf(change.prediction, change.after, this.#needs.clock.wallMs())
-        : null;
+    if (change.kind !== "truth" || this.#traced.isEmpty) return;
+    const note = this.#traced.noteOf(change.prediction, change.after, this.#needs.clock.wallMs());
     if (note !== null) this.#versions.registries.label(model, note);
   }
 

@@ -28,6 +28,8 @@ export class Sketch {
   #keys = new Float64Array(FIRST);
   #counts: Int32Array;
   #size = 0;
+  /** Where the last row was counted: one that gets its label leaves a side of a bucket for another. */
+  #last = 0;
   #bits = ALL_BITS;
   #borrowed = 0;
 
@@ -192,6 +194,12 @@ export class Sketch {
   }
 
   #place(key: number): number {
+    if (this.#last < this.#size && this.#keys[this.#last] === key) return this.#last;
+    this.#last = this.#search(key);
+    return this.#last;
+  }
+
+  #search(key: number): number {
     let low = 0;
     let high = this.#size;
     while (low < high) {
