@@ -79,6 +79,8 @@ class ObserverSupervisor implements Supervisor {
   readonly #outbox: Outbox;
   readonly #child: KeptChild;
   readonly #questions = new Map<number, (answer: Answer | null) => void>();
+  /** Answers on their way, by what was asked. */
+  readonly #asked = new Map<string, Promise<Answer | null>>();
   #beat: Timer | null = null;
   #question = 0;
   #beatDueAtMs = 0;
@@ -179,7 +181,22 @@ class ObserverSupervisor implements Supervisor {
     settle?.({ status, contentType, contentEncoding, body: from.bytes() });
   }
 
-  askMetrics(accept: string, acceptEncoding: string, timeoutMs: number): Promise<Answer | null> {
+  /** Who asks the same while the answer is on its way gets that one; when it does not come in time, it is asked for anew. */
+  async askMetrics(accept: string, acceptEncoding: string, timeoutMs: number): Promise<Answer | null> {
+    const key = JSON.stringify([accept, acceptEncoding]);
+    const asked = this.#asked.get(key);
+    if (asked !== undefined) {
+      const since = this.#needs.clock.monotonicMs();
+      const answer = await asked;
+      const leftMs = timeoutMs - (this.#needs.clock.monotonicMs() - since);
+      return answer ?? (leftMs > 0 ? this.askMetrics(accept, acceptEncoding, leftMs) : null);
+    }
+    const asking = this.#ask(accept, acceptEncoding, timeoutMs).finally(() => this.#asked.delete(key));
+    this.#asked.set(key, asking);
+    return asking;
+  }
+
+  #ask(accept: string, acceptEncoding: string, timeoutMs: number): Promise<Answer | null> {
     if (!this.#child.ready || this.#questions.size >= QUESTIONS_MAX) return Promise.resolve(null);
     const id = ++this.#question;
     return new Promise((resolve) => {

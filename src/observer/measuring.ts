@@ -53,6 +53,8 @@ export interface Measuring {
   saveTotals(): void;
 }
 
+/** Rows of matured windows that a question reads: the rest has been caught up with before, so that no scrape holds labels up. */
+const QUESTION_ROWS = 2_000;
 /** Comparisons are saved less often than what changes little: their sums are read again from where they were. */
 const COMPARISONS_MS = 5 * 60_000;
 
@@ -76,7 +78,7 @@ class AllMeasuring implements Measuring {
         ledger.stats().series.flatMap((series) => (series.model === model ? [series.version] : [])),
       scan: ledger.scan.bind(ledger),
     };
-    this.measure = createMeasure({ asOf: clock.wallMs() }, rows);
+    this.measure = createMeasure({ asOf: clock.wallMs(), questionRows: QUESTION_ROWS }, rows);
     const needs = { ...rows, maturedUntil: this.#maturedUntil.bind(this) };
     this.estimates = createEstimates({}, { ...needs, completeUntil: this.#completeUntil.bind(this) });
     this.drift = createDrift({ referenceOf: this.#referenceOf.bind(this) }, needs);

@@ -55,7 +55,9 @@ export interface Observer extends Part {
 /** The windows move on with each question; a long silence would have to be caught up with at the next scrape. */
 const KEEP_WARM_MS = 30_000;
 const SAVE_MS = 30_000;
-const CATCH_UP_MS = 50;
+/** Matured windows follow the clock by themselves, so that a question has little to read; a step while they are behind. */
+const FOLLOW_MS = 1_000;
+const CATCH_UP_MS = 25;
 
 class Rooms implements Observer {
   readonly #config: Config;
@@ -333,10 +335,9 @@ class Rooms implements Observer {
       this.#undo.push("watch", (ms) => part.stop(ms));
       await part.start();
     }
-    const warm = clock.every(KEEP_WARM_MS, () => {
-      this.#measure.groups(clock.wallMs());
-      this.#catchUp();
-    });
+    const warm = clock.every(KEEP_WARM_MS, () => void this.#measure.groups(clock.wallMs()));
+    const following = clock.every(FOLLOW_MS, () => this.#catchUp());
+    this.#undo.push("following", () => following.cancel());
     this.#undo.push("catching up", () => this.#catching?.cancel());
     this.#undo.push("windows", () => warm.cancel());
     const saving = clock.every(SAVE_MS, () => this.#measuring.save());
