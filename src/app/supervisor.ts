@@ -11,6 +11,7 @@ import { KeptChild } from "./kept-child.ts";
 import { addLosses, createLossBook, type LossBook } from "./loss.ts";
 import { Outbox } from "./outbox.ts";
 import { parseObserverState, parseReady } from "./parse-state.ts";
+import { SharedScrapes } from "./shared-scrapes.ts";
 
 const BEAT_MS = 1000;
 /** A large store may take long to open. */
@@ -79,8 +80,7 @@ class ObserverSupervisor implements Supervisor {
   readonly #outbox: Outbox;
   readonly #child: KeptChild;
   readonly #questions = new Map<number, (answer: Answer | null) => void>();
-  /** Answers on their way, by what was asked. */
-  readonly #asked = new Map<string, Promise<Answer | null>>();
+  readonly #scrapes: SharedScrapes<Answer>;
   #beat: Timer | null = null;
   #question = 0;
   #beatDueAtMs = 0;
@@ -89,6 +89,7 @@ class ObserverSupervisor implements Supervisor {
   constructor(options: SupervisorOptions, needs: SupervisorNeeds) {
     this.#needs = needs;
     const { clock, log } = needs;
+    this.#scrapes = new SharedScrapes(clock, (...asked) => this.#ask(...asked));
     this.#batches = new Batches(this.#loss, {
       extraHeaders: options.extraHeaders,
       queueBytesMax: QUEUE_BYTES_MAX,
@@ -181,19 +182,8 @@ class ObserverSupervisor implements Supervisor {
     settle?.({ status, contentType, contentEncoding, body: from.bytes() });
   }
 
-  /** Who asks the same while the answer is on its way gets that one; when it does not come in time, it is asked for anew. */
-  async askMetrics(accept: string, acceptEncoding: string, timeoutMs: number): Promise<Answer | null> {
-    const key = JSON.stringify([accept, acceptEncoding]);
-    const asked = this.#asked.get(key);
-    if (asked !== undefined) {
-      const since = this.#needs.clock.monotonicMs();
-      const answer = await asked;
-      const leftMs = timeoutMs - (this.#needs.clock.monotonicMs() - since);
-      return answer ?? (leftMs > 0 ? this.askMetrics(accept, acceptEncoding, leftMs) : null);
-    }
-    const asking = this.#ask(accept, acceptEncoding, timeoutMs).finally(() => this.#asked.delete(key));
-    this.#asked.set(key, asking);
-    return asking;
+  askMetrics(accept: string, acceptEncoding: string, timeoutMs: number): Promise<Answer | null> {
+    return this.#scrapes.get(accept, acceptEncoding, timeoutMs);
   }
 
   #ask(accept: string, acceptEncoding: string, timeoutMs: number): Promise<Answer | null> {

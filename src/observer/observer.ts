@@ -346,11 +346,11 @@ class Rooms implements Observer {
     this.#tell();
   }
 
-  /** Matured windows that are far behind come nearer in small steps, so that labels and facts get their turn. */
+  /** Matured windows come nearer and estimates are worked out in small steps, so that labels and facts get their turn. */
   #catchUp(): void {
     const { clock } = this.#needs;
     this.#catching?.cancel();
-    if (this.#measure.catchUp(clock.wallMs())) {
+    if (this.#measuring.work(clock.wallMs())) {
       this.#catching = clock.after(CATCH_UP_MS, () => this.#catchUp());
     }
   }

@@ -20,6 +20,7 @@ import {
   type EstimateTrack,
   FINE,
   HOUR_MS,
+  type InParts,
   LONG_SPAN_MS,
   type MetricEstimate,
   type Moment,
@@ -108,7 +109,7 @@ class RegressionTrack implements EstimateTrack {
     return true;
   }
 
-  answer(moment: Moment): TrackAnswer {
+  *answer(moment: Moment): InParts<TrackAnswer> {
     const { at, matured } = moment;
     this.#fine.advance(at);
     this.#coarse.advance(at);
@@ -123,26 +124,25 @@ class RegressionTrack implements EstimateTrack {
     };
     const complete = spanTo(moment.complete, LONG_SPAN_MS);
     const basis = this.#nowcastBasis(complete, labelledIn(complete));
+    yield;
     const long = learn(labelledIn(spanTo(matured, LONG_SPAN_MS)));
+    yield;
     const short = learn(labelledIn(spanTo(matured, SHORT_SPAN_MS)));
     const then = learn(labelledIn(calibrationThen(moment))).model;
-    return {
-      labels: { long: long.labels, short: short.labels },
-      windows: this.#windows.map((window) => {
-        const judged = spanTo(matured, window.lengthMs);
-        const errors = then === null ? [] : this.#errors(judged, labelledIn(judged), then);
-        const now = this.#predicted(spanTo(at, window.lengthMs), window.tier);
-        const models = { long: long.model, short: short.model };
-        const nowcast = this.#nowcast(spanTo(at, window.lengthMs), window.tier, basis);
-        return {
-          window: window.name,
-          predictions: totalOf(now),
-          ...estimateNow(now, models),
-          errors,
-          nowcast,
-        };
-      }),
-    };
+    const models = { long: long.model, short: short.model };
+    const windows: WindowEstimates[] = [];
+    for (const { name: window, lengthMs, tier } of this.#windows) {
+      yield;
+      const judged = spanTo(matured, lengthMs);
+      const errors = then === null ? [] : this.#errors(judged, labelledIn(judged), then);
+      yield;
+      const span = spanTo(at, lengthMs);
+      const now = this.#predicted(span, tier);
+      yield;
+      const nowcast = this.#nowcast(span, tier, basis);
+      windows.push({ window, predictions: totalOf(now), ...estimateNow(now, models), errors, nowcast });
+    }
+    return { labels: { long: long.labels, short: short.labels }, windows };
   }
 
   realised(span: Span): ReadonlyMap<string, number> {
