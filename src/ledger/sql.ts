@@ -117,6 +117,7 @@ const TEXTS = {
   namesBetween:
     "SELECT row, pos, n, series, id, ts, aliases FROM prediction WHERE row BETWEEN ? AND ? ORDER BY row",
   predictionsBetween: `SELECT ${PREDICTION} FROM prediction WHERE row BETWEEN ? AND ? ORDER BY row`,
+  predictionsWithin: `SELECT ${PREDICTION} FROM prediction WHERE row BETWEEN ? AND ? AND ts > ? AND ts <= ? ORDER BY row`,
   predictionsOf: `SELECT ${PREDICTION} FROM prediction WHERE row IN ${values(ROWS_TOGETHER)}`,
   exchange: "SELECT trace, route, status, duration, ttfb FROM prediction WHERE row = ?",
   // Both at once would read all rows.
@@ -254,6 +255,7 @@ export function prepareSql(db: DatabaseSync): Sql {
     predictionsAfter: prepare(TEXTS.predictionsAfter),
     namesBetween: prepare(TEXTS.namesBetween),
     predictionsBetween: prepare(TEXTS.predictionsBetween),
+    predictionsWithin: prepare(TEXTS.predictionsWithin),
     predictionsOf: prepare(TEXTS.predictionsOf),
     exchange: prepare(TEXTS.exchange),
     rowSpan: prepare(TEXTS.rowSpan),

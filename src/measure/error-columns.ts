@@ -2,8 +2,8 @@
 
 import { type Addends, type Square, squareInto } from "./exact-sum.ts";
 
-/** Pairs that are taken apart at once; a few dozen KB of columns stay in the cache. */
-export const ERROR_PAIRS_MAX = 256;
+/** Pairs that are taken apart at once: their columns stay in the fastest cache. */
+export const ERROR_PAIRS_MAX = 64;
 export const MOMENTS = 5;
 /** A label this close to 0 makes a relative error meaningless. */
 const ZERO_TARGET = 2 ** -52;

@@ -7,7 +7,7 @@ import { invariant } from "../kernel/problem.ts";
 import { CountedRows } from "./counted-rows.ts";
 import { spreadOf } from "./order-statistics.ts";
 import { evaluateRegression } from "./regression-metrics.ts";
-import { createErrorPairs, ERROR_PAIRS_MAX, type ErrorPairs } from "./error-columns.ts";
+import { createErrorPairs, type ErrorPairs } from "./error-columns.ts";
 import { RegressionSums } from "./regression-sums.ts";
 import { ScoreHistogram } from "./score-histogram.ts";
 import type { ArrivalTotals, Components, Evaluation, Sign, Totals, TotalsKind, Yardstick } from "./totals.ts";
@@ -33,8 +33,8 @@ interface Pair {
   error: number;
 }
 
-/** One pair at a time, for totals that rarely get one alone. */
-const single = createErrorPairs(1);
+/** Pairs that wait together for the sums: 1 KB. */
+const WAITING_MAX = 64;
 
 class RegressionTotals implements Totals {
   readonly mergeable = true;
@@ -44,17 +44,16 @@ class RegressionTotals implements Totals {
   /** |error| and label of each row. */
   readonly #errors: ScoreHistogram;
   readonly #labels: ScoreHistogram;
-  /** Pairs that are not in the sums yet; null: none is kept back. */
-  readonly #waiting: ErrorPairs | null;
+  /** Pairs that are not in the sums yet; null: there never were any. */
+  #waiting: ErrorPairs | null = null;
   #waits = 0;
 
-  constructor(pair: Pair, centre: number, of: Spreads & { readonly waiting?: ErrorPairs }) {
+  constructor(pair: Pair, centre: number, of: Spreads) {
     this.#pair = pair;
     this.#centre = centre;
     this.#sums = new RegressionSums(centre);
     this.#errors = of.errors;
     this.#labels = of.labels;
-    this.#waiting = of.waiting ?? null;
   }
 
   get exact(): boolean {
@@ -63,12 +62,12 @@ class RegressionTotals implements Totals {
 
   add(sign: Sign): void {
     const { label, error } = this.#pair;
-    const waiting = this.#waiting ?? single;
+    const waiting = (this.#waiting ??= createErrorPairs(WAITING_MAX));
     const at = this.#waits++;
     waiting.labels[at] = label;
     waiting.errors[at] = error;
     waiting.signs[at] = sign;
-    if (this.#waits === waiting.signs.length) this.#settle();
+    if (this.#waits === WAITING_MAX) this.#settle();
     const absolute = Math.abs(error);
     if (absolute !== Infinity) this.#errors.add(absolute, 0, sign);
     this.#labels.add(label, 0, sign);
@@ -76,8 +75,7 @@ class RegressionTotals implements Totals {
 
   /** Before the sums are asked. */
   #settle(): void {
-    if (this.#waits === 0) return;
-    this.#sums.add(this.#waiting ?? single, this.#waits);
+    if (this.#waiting !== null && this.#waits > 0) this.#sums.add(this.#waiting, this.#waits);
     this.#waits = 0;
   }
 
@@ -95,16 +93,17 @@ class RegressionTotals implements Totals {
     return new RegressionTotals(this.#pair, this.#centre, {
       errors: ScoreHistogram.gathering(ours.map((peer) => peer.#errors)),
       labels: ScoreHistogram.gathering(ours.map((peer) => peer.#labels)),
-      waiting: createErrorPairs(ERROR_PAIRS_MAX),
     });
   }
 
   evaluate(labeled: number): Evaluation {
+    this.#settle();
     const spreads = { errors: spreadOf(this.#errors), labels: spreadOf(this.#labels) };
     return evaluateRegression(labeled, this.#sums, spreads);
   }
 
   components(labeled: number): Components {
+    this.#settle();
     const sums = this.#sums;
     return {
       regression: {
@@ -119,6 +118,7 @@ class RegressionTotals implements Totals {
   }
 
   archive(io: Archive): void {
+    this.#settle();
     this.#sums.archive(io);
     this.#errors.archive(io);
     this.#labels.archive(io);

@@ -25,6 +25,8 @@ export interface ScanRange {
   /** Unix ms: fromTs < ts <= toTs. */
   readonly fromTs: number;
   readonly toTs: number;
+  /** After more rows than this the scan may end, though not all have come. */
+  readonly rowsMax?: number;
 }
 
 export interface MeasureNeeds {

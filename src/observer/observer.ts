@@ -57,7 +57,7 @@ const KEEP_WARM_MS = 30_000;
 const SAVE_MS = 30_000;
 /** Matured windows follow the clock by themselves, so that a question has little to read; a step while they are behind. */
 const FOLLOW_MS = 1_000;
-const CATCH_UP_MS = 25;
+const WORK_MS = 25;
 
 class Rooms implements Observer {
   readonly #config: Config;
@@ -82,7 +82,7 @@ class Rooms implements Observer {
   readonly #traced: TracedPredictions;
   readonly #inputs: InputDesk;
   readonly #status: ObserverStatus;
-  #catching: Timer | null = null;
+  #working: Timer | null = null;
   #live = false;
   #telling = false;
   #apiOpen = false;
@@ -336,9 +336,8 @@ class Rooms implements Observer {
       await part.start();
     }
     const warm = clock.every(KEEP_WARM_MS, () => void this.#measure.groups(clock.wallMs()));
-    const following = clock.every(FOLLOW_MS, () => this.#catchUp());
-    this.#undo.push("following", () => following.cancel());
-    this.#undo.push("catching up", () => this.#catching?.cancel());
+    this.#working = clock.after(FOLLOW_MS, () => this.#workAhead());
+    this.#undo.push("working ahead", () => this.#working?.cancel());
     this.#undo.push("windows", () => warm.cancel());
     const saving = clock.every(SAVE_MS, () => this.#measuring.save());
     this.#undo.push("saving", () => saving.cancel());
@@ -346,13 +345,17 @@ class Rooms implements Observer {
     this.#tell();
   }
 
-  /** Matured windows come nearer and estimates are worked out in small steps, so that labels and facts get their turn. */
-  #catchUp(): void {
+  /**
+   * Matured windows come nearer and estimates are worked out in small steps. Half of the time is left to others between them,
+   * nine tenths while labels or facts wait.
+   */
+  #workAhead(): void {
     const { clock } = this.#needs;
-    this.#catching?.cancel();
-    if (this.#measuring.work(clock.wallMs())) {
-      this.#catching = clock.after(CATCH_UP_MS, () => this.#catchUp());
-    }
+    const startedAt = clock.monotonicMs();
+    const more = this.#measuring.work(clock.wallMs());
+    const tookMs = clock.monotonicMs() - startedAt;
+    const pauseMs = Math.max(WORK_MS, tookMs * (this.#ledger.stats().queuedItems > 0 ? 9 : 1));
+    this.#working = clock.after(more ? pauseMs : Math.max(FOLLOW_MS, pauseMs), () => this.#workAhead());
   }
 
   stop(deadlineMs: number): Promise<void> {
