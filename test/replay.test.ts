@@ -6,10 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { replay, type ReplayNeeds } from "../src/cli/replay.ts";
+import { parseEvent } from "../src/cli/replay-events.ts";
 import { Problem } from "../src/kernel/problem.ts";
 import { silentLog } from "../src/kernel/log.ts";
 import { createLedger } from "../src/ledger/ledger.ts";
 import { compareAnswers, goldenCases } from "./support/golden.ts";
+import { specFor } from "./support/models.ts";
 
 const needs: ReplayNeeds = { createLedger, log: silentLog, models: [] };
 let folder = "";
@@ -92,3 +94,20 @@ function sortKeys(value: unknown): unknown {
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(entries.map(([key, each]) => [key, sortKeys(each)]));
 }
+
+test("slice values are texts as they are live: true is no 1, and what is no plain value is left out", () => {
+  const slice = { a: "eu", b: 7, c: 1.5, d: true, e: false, f: null, g: [1], h: {} };
+  const line = JSON.stringify({
+    kind: "prediction",
+    at: 1,
+    ts: 1,
+    id: "r",
+    model: "m",
+    version: "1",
+    prediction: 1,
+    slice,
+  });
+  const event = parseEvent(line, () => specFor("m"));
+  assert.ok(event.kind === "prediction");
+  assert.deepEqual(event.prediction.slice, { a: "eu", b: "7", c: "1.5", d: "true", e: "false" });
+});

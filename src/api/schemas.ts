@@ -97,6 +97,12 @@ const group = z.looseObject({
   coverage: z.number().nullable(),
   basis: z.string().optional(),
   maturity: z.number().nullable().optional(),
+  approximate: z
+    .boolean()
+    .optional()
+    .describe(
+      "scores, errors or labels are counted in buckets: areas, medians, baselines and intervals follow from those",
+    ),
   metrics: z.record(z.string(), z.number().nullable()),
   undefined: z.record(z.string(), z.string()).describe("why a metric is null"),
   confusion: z.record(z.string(), z.unknown()).optional(),

@@ -114,11 +114,29 @@ function addClients(program: Command, run: Run): void {
   withApiFlags(program.command("quality"), run.io)
     .description("Rolling quality per model version.")
     .option("--model <name>", "Only this model.")
+    .option("--model-version <version>", "Only this version.")
     .option("--window <window>", "Only this window, e.g. 24h.")
+    .option("--slice <name=value>", "Only this slice.")
+    .option("--basis <basis>", "all, or matured: windows that end where nearly all labels are in.")
     .action(async (options: Flags) => {
       const { quality } = await import("./quality.ts");
-      const filter = { model: textOption(options, "model"), window: textOption(options, "window") };
-      run.end(await quality({ ...clientOptions(options), ...filter }, run.io));
+      const [window, slice, basis] = [
+        textOption(options, "window"),
+        textOption(options, "slice"),
+        textOption(options, "basis"),
+      ];
+      const filter = { ...versionOptions(options), window, slice, basis };
+      run.end(await quality({ ...clientOptions(options), filter }, run.io));
+    });
+  withApiFlags(program.command("drift"), run.io)
+    .description(
+      "How far predictions, scores and inputs have moved from their reference; changes of the errors.",
+    )
+    .option("--model <name>", "Only this model.")
+    .option("--model-version <version>", "Only this version.")
+    .action(async (options: Flags) => {
+      const { drift } = await import("./drift.ts");
+      run.end(await drift({ ...clientOptions(options), ...versionOptions(options) }, run.io));
     });
   withApiFlags(program.command("compare"), run.io)
     .description("Is one version better than another? Holds however often it is asked.")
@@ -138,6 +156,10 @@ function addClients(program: Command, run: Run): void {
         await compare({ ...clientOptions(options), model: textOption(options, "model"), ...pair }, run.io),
       );
     });
+}
+
+function versionOptions(options: Flags): { model: string | null; version: string | null } {
+  return { model: textOption(options, "model"), version: textOption(options, "modelVersion") };
 }
 
 function clientOptions(options: Flags): { apis: string[]; tokenFile: string | null; json: boolean } {

@@ -1,9 +1,10 @@
 // `outrider compare`: is one version of a model better than another? From a running sidecar.
 
-import { getText } from "./http.ts";
+import { getText, queryOf } from "./http.ts";
 import { EXIT, type CliIo } from "./io.ts";
 import { parseComparison, type ComparisonAnswer } from "./parse-comparison.ts";
 import { readToken } from "./quality.ts";
+import { table } from "./table.ts";
 
 export interface CompareRequest {
   readonly apis: readonly string[];
@@ -31,25 +32,16 @@ export function comparisonTable(answer: ComparisonAnswer): string {
     metric.paired ? "same requests" : "apart",
     metric.interval === "always-valid" ? metric.verdict : "(describes)",
   ]);
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    `${row
-      .map((text, i) => text.padEnd(widths[i] ?? 0))
-      .join("  ")
-      .trimEnd()}\n`;
   const until = countedUntil === null ? "nothing is counted yet" : `predictions until ${countedUntil}`;
-  return `${model}: ${candidate} against ${baseline}, ${until}\n${line(head)}${rows.map(line).join("")}`;
+  return `${model}: ${candidate} against ${baseline}, ${until}\n${table([head, ...rows])}`;
 }
 
 export async function compare(request: CompareRequest, io: CliIo): Promise<number> {
   const { model, baseline, candidate } = request;
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({ model, baseline, candidate })) {
-    if (value !== null) query.set(name, value);
-  }
+  const query = queryOf({ model, baseline, candidate });
   const token = readToken(request.tokenFile, io.env);
   for (const api of request.apis) {
-    const text = await getText(`${api.replace(/\/$/, "")}/v1/compare?${query.toString()}`, token);
+    const text = await getText(`${api.replace(/\/$/, "")}/v1/compare${query}`, token);
     io.stdout.write(
       request.json ? `${text.trimEnd()}\n` : comparisonTable(parseComparison(JSON.parse(text))),
     );

@@ -45,6 +45,13 @@ async function ask(url: string, token: string | null, { method, body }: Sending)
   }
 }
 
+/** "?a=1&b=2" of what is not null; "" of nothing. */
+export function queryOf(values: Readonly<Record<string, string | null>>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) if (value !== null) query.set(name, value);
+  return query.size === 0 ? "" : `?${query.toString()}`;
+}
+
 /** The body of a 200 answer. Throws Problem `api_unreachable` or `api_refused`. */
 export function getText(url: string, token: string | null): Promise<string> {
   return ask(url, token, { method: "GET" });

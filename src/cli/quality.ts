@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import type { Group } from "../facts/group.ts";
 import { estimatesTable } from "./estimates-table.ts";
-import { getText } from "./http.ts";
+import { getText, queryOf } from "./http.ts";
 import { EXIT, type CliIo } from "./io.ts";
 import { parseQuality } from "./parse-answers.ts";
 import { parseEstimates } from "./parse-estimates.ts";
@@ -13,8 +13,8 @@ export interface QualityRequest {
   readonly apis: readonly string[];
   readonly tokenFile: string | null;
   readonly json: boolean;
-  readonly model: string | null;
-  readonly window: string | null;
+  /** Query parameters of GET /v1/quality; null: not asked for. */
+  readonly filter: Readonly<Record<"model" | "version" | "window" | "slice" | "basis", string | null>>;
 }
 
 export function readToken(file: string | null, env: CliIo["env"]): string | null {
@@ -51,20 +51,17 @@ function block(names: readonly string[], groups: readonly Group[]): string {
 }
 
 export async function quality(request: QualityRequest, io: CliIo): Promise<number> {
-  const query = new URLSearchParams();
-  if (request.model !== null) query.set("model", request.model);
-  if (request.window !== null) query.set("window", request.window);
+  const { slice, basis, ...shared } = request.filter;
+  const query = queryOf({ ...shared, slice, basis });
   const token = readToken(request.tokenFile, io.env);
   for (const api of request.apis) {
     const base = `${api.replace(/\/$/, "")}/v1`;
-    const text = await getText(`${base}/quality?${query.toString()}`, token);
+    const text = await getText(`${base}/quality${query}`, token);
     if (request.json) {
       io.stdout.write(`${text.trimEnd()}\n`);
       continue;
     }
-    const estimates = parseEstimates(
-      JSON.parse(await getText(`${base}/estimates?${query.toString()}`, token)),
-    );
+    const estimates = parseEstimates(JSON.parse(await getText(`${base}/estimates${queryOf(shared)}`, token)));
     const tables = [qualityTable(parseQuality(JSON.parse(text))), estimatesTable(estimates)];
     io.stdout.write(tables.filter((shown) => shown !== "").join("\n"));
   }

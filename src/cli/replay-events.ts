@@ -87,12 +87,13 @@ export function parseCase(text: string): Map<string, ModelSpec> {
   return specs;
 }
 
+/** A value of a slice is a text, as it is live: true stays "true"; only classes have one spelling for it and 1. */
 function parseSlice(slice: unknown): Prediction["slice"] {
   if (!isFields(slice)) return null;
   const values: [string, string][] = [];
   for (const [name, value] of Object.entries(slice)) {
-    const known = scalar(value);
-    if (known !== undefined) values.push([name, String(known)]);
+    if (typeof value === "string" || typeof value === "number" || typeof value === "boolean")
+      values.push([name, String(value)]);
   }
   return values.length === 0 ? null : Object.fromEntries(values);
 }

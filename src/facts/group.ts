@@ -27,6 +27,8 @@ export interface Group {
   readonly coverage: number | null;
   /** Coverage divided by what it is expected to become; null: not known (yet). */
   readonly maturity?: number | null;
+  /** Scores, errors or labels were too many to be told apart: what follows from their order, and intervals, come from buckets. */
+  readonly approximate?: boolean;
   readonly metrics: Readonly<Record<string, number | null>>;
   readonly undefined: Readonly<Record<string, string>>;
   /** binary: tp, fp, fn, tn; multiclass: actual -> predicted -> count. */

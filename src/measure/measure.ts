@@ -130,6 +130,7 @@ class RunningMeasure implements Measure {
         n_labeled: labeled,
         coverage,
         maturity,
+        ...(gap === null && !bin.exact ? { approximate: true } : {}),
         ...(gap === null ? bin.evaluate() : { metrics: {}, undefined: { any: gap }, extra: {} }),
       };
       found.push({ order: window.order, group });

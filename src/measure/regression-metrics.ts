@@ -2,7 +2,7 @@
 
 import type { MetricInterval } from "../facts/group.ts";
 import { ratio, UNIT_BITS } from "./exact-rational.ts";
-import { ANYWHERE, intervalOf, logInterval, normalInterval, NOT_NEGATIVE } from "./intervals.ts";
+import { ANYWHERE, intervalOf, normalInterval, NOT_NEGATIVE } from "./intervals.ts";
 import {
   largestOf,
   meanOver,
@@ -12,6 +12,7 @@ import {
   type Spread,
 } from "./order-statistics.ts";
 import type { RegressionSums } from "./regression-sums.ts";
+import { type Shape, shapeOfSquares, skewedInterval } from "./skewed-interval.ts";
 import type { Baseline, Evaluation, Intervals } from "./totals.ts";
 
 const METRICS = ["mse", "rmse", "mae", "r2"] as const;
@@ -149,11 +150,9 @@ function intervals(whole: Whole, extra: Record<string, unknown>): Intervals {
   const { rows, sums, spreads, r2 } = whole;
   const found: Record<string, MetricInterval | null> = {};
   const { mae_se: ofMae = null, mse_se: ofMse = null } = standardErrors(rows, sums);
+  const shape = shapeOfSquares(spreads.errors, sums.squared.mean(rows));
   if (sums.overflow === 0) {
-    const value = sums.squared.mean(rows);
-    // Squares lean to one side: on the logarithm few or heavy-tailed ones are held more often, many as often as without it.
-    const mse =
-      logInterval(value, ofMse, "normal_log") ?? normalInterval(value, ofMse, { limits: NOT_NEGATIVE });
+    const mse = skewedInterval(sums.squared.mean(rows), { standardError: ofMse, shape }, "hall_t");
     const shown = flagged(mse, rows, sums);
     found["mse"] = shown;
     found["rmse"] =
@@ -181,7 +180,8 @@ function intervals(whole: Whole, extra: Record<string, unknown>): Intervals {
   }
   if (typeof extra["mape"] === "number") found["mape"] = mapeInterval(extra["mape"], rows, sums);
   if (r2 !== null) {
-    found["r2"] = flagged(determinationInterval(r2, rows, { sums, labels: spreads.labels }), rows, sums);
+    const of = { sums, labels: spreads.labels, shape };
+    found["r2"] = flagged(determinationInterval(r2, rows, of), rows, sums);
   }
   return found;
 }
@@ -221,27 +221,27 @@ function wapeInterval(wape: number, rows: number, sums: RegressionSums): MetricI
 }
 
 /**
- * The delta method on 1 - R2 = SSE/SST, on the scale of its logarithm: a row moves it by
+ * The delta method on 1 - R2 = SSE/SST, which leans as the squared errors do: a row moves it by
  * (error^2 - (1 - R2)(label - mean)^2) / SST. Where rounding drowns the sums (labels within a thousandth of their size and
  * `labelOffset` far from them) the part that errors and labels share is left out, which can only widen the interval.
  */
 function determinationInterval(
   r2: number,
   rows: number,
-  of: { readonly sums: RegressionSums; readonly labels: Spread },
+  of: { readonly sums: RegressionSums; readonly labels: Spread; readonly shape: Shape },
 ): MetricInterval | null {
-  const { sums, labels } = of;
+  const { sums, labels, shape } = of;
   const share = 1 - r2;
   if (rows < 3 || sums.momentOverflow > 0 || share <= 0) return null;
   const centre = sums.label.mean(rows);
   let spread = influenceSquares(share, rows, sums);
-  const method = spread === null ? "delta_log_wide" : "delta_log";
+  const method = spread === null ? "delta_hall_t_wide" : "delta_hall_t";
   spread ??=
     (sums.moments[0]?.value() ?? 0) +
     share * share * rows * meanOver(labels, (label) => (label - centre) ** 4);
   if (!(spread > 0) || !Number.isFinite(spread)) return null;
   const deviation = Math.sqrt((spread * rows) / (rows - 1)) / sums.labelM2(rows);
-  const inverted = logInterval(share, deviation, method);
+  const inverted = skewedInterval(share, { standardError: deviation, shape }, method);
   return inverted === null ? null : intervalOf([1 - inverted.upper, 1 - inverted.lower], method);
 }
 

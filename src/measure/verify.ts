@@ -129,15 +129,28 @@ export function compareTracks(
   return { compared, found };
 }
 
-/** A group as it was kept and as it was made again, without what is told of it from outside. */
+/** Without what is told of it from outside, and what differs where only one has buckets. */
+function contentsOf(group: Group | undefined): Sheet {
+  if (group === undefined) return { n_predictions: 0 };
+  const { maturity: _, basis: __, approximate: ___, ...contents } = group;
+  return contents;
+}
+
+/** Groups as they were kept and as they were made again. */
 export function compareGroups(kept: readonly Group[], rebuilt: readonly Group[]): Difference[] {
   const keyOf = ({ model, version, slice, window }: Group): string =>
     JSON.stringify([model, version, slice, window]);
   const fresh = new Map(rebuilt.map((group) => [keyOf(group), group]));
   return kept.flatMap((group) => {
-    const { maturity: _, basis: __, ...one } = group;
-    const { maturity: ___, basis: ____, ...other } = fresh.get(keyOf(group)) ?? { n_predictions: 0 };
+    const again = fresh.get(keyOf(group));
+    const exact = group.approximate !== true && again?.approximate !== true;
     const { model, version, slice, window: part } = group;
-    return compareSheets(one, other).map((each) => ({ model, version, slice, part, ...each }));
+    return compareSheets(contentsOf(group), contentsOf(again), exact).map((each) => ({
+      model,
+      version,
+      slice,
+      part,
+      ...each,
+    }));
   });
 }

@@ -1,31 +1,13 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { request } from "undici";
+import { outrider } from "../support/program.ts";
 import { startModelServer } from "../support/model-server.ts";
 import { isGone, postJson, startSidecar, until } from "../support/sidecar.ts";
-
-const main = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "src", "main.ts");
-
-async function outrider(
-  args: readonly string[],
-  env: Record<string, string> = {},
-): Promise<{ code: number | null; out: string; err: string }> {
-  const child = spawn(process.execPath, [main, ...args], { cwd: tmpdir(), env: { ...process.env, ...env } });
-  let out = "";
-  let err = "";
-  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
-  const timer = setTimeout(() => child.kill("SIGKILL"), 120_000);
-  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
-  clearTimeout(timer);
-  return { code, out, err };
-}
 
 test("bad configuration: every mistake at once, each with its path and the fix, exit code 2, no stack", async () => {
   const folder = mkdtempSync(join(tmpdir(), "outrider-config-"));

@@ -8,6 +8,7 @@ import type { Prediction, Value } from "../../src/facts/prediction.ts";
 import { bucketEnd, truncate } from "../../src/measure/float-bits.ts";
 import { effectiveWilson } from "../../src/measure/intervals.ts";
 import { createMeasure } from "../../src/measure/measure.ts";
+import { shapeOfSquares, skewedInterval } from "../../src/measure/skewed-interval.ts";
 import { binarySpec, predictionOf, specFor } from "../support/models.ts";
 import { createRandom } from "../support/random.ts";
 
@@ -67,13 +68,30 @@ test("regression: the standard errors of all means, of WAPE and of R2 are the ja
     return { prediction: { value }, label: value + (1 + 0.1 * value) * random.gauss() };
   });
   const { whole, deviation } = jackknife(specFor("m"), rows);
-  for (const name of ["mse", "mae", "me", "mape", "wape"]) {
+  for (const name of ["mae", "me", "mape", "wape"]) {
     const { lower, upper } = intervalOf(whole, name);
     assertNear((upper - lower) / 2 / Z95, deviation(name), name);
   }
+  // These lean as the squared errors do.
+  const errors = rows.map(({ prediction, label }) => Math.abs(Number(label) - Number(prediction.value)));
+  const sorted = Float64Array.from(errors).sort();
+  const counts = new Float64Array(ROWS).fill(1);
+  const mse = whole.metrics["mse"] ?? 0;
+  const shape = shapeOfSquares({ rows: ROWS, low: sorted, high: sorted, counts }, mse);
+  const leaning = (value: number, name: string): MetricInterval => {
+    const wanted = skewedInterval(value, { standardError: deviation(name), shape }, name);
+    assert.ok(wanted);
+    return wanted;
+  };
+  const ofMse = intervalOf(whole, "mse");
+  const wantedOfMse = leaning(mse, "mse");
+  assertNear(ofMse.upper - mse, wantedOfMse.upper - mse, "mse");
+  assertNear(mse - ofMse.lower, mse - wantedOfMse.lower, "mse");
   const { lower, upper } = intervalOf(whole, "r2");
   const share = 1 - (whole.metrics["r2"] ?? 0);
-  assertNear((share * Math.log((1 - lower) / (1 - upper))) / 2 / Z95, deviation("r2"), "r2");
+  const wanted = leaning(share, "r2");
+  assertNear(1 - lower - share, wanted.upper - share, "r2");
+  assertNear(share - (1 - upper), share - wanted.lower, "r2");
 });
 
 test("two classes: average precision, AUC, losses and Matthews' coefficient", () => {

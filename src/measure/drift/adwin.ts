@@ -1,6 +1,7 @@
 // ADWIN (Bifet & Gavalda, SDM 2007): a window over a stream that drops its older part as soon as that part's mean differs
 // from the newer part's. Kept as exponential histogram: a few buckets per power of two, so memory is logarithmic in the rows.
 
+import { type Archive, ArchiveError } from "../../kernel/archive.ts";
 import type { Alarm, Detector } from "./detector.ts";
 
 export interface AdwinOptions {
@@ -15,11 +16,20 @@ const BUCKETS = 5;
 /** Either part must have as many rows, and the window more than GRACE. */
 const PART_MIN = 5;
 const GRACE = 10;
+/** Buckets of 2^52 rows: none is ever larger. */
+const LEVELS_MAX = 53;
 
 interface Bucket {
   readonly total: number;
   /** Sum of squared deviations from the bucket's mean. */
   readonly spread: number;
+}
+
+function bucketsOf(flat: Float64Array): Bucket[] {
+  const buckets: Bucket[] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2)
+    buckets.push({ total: flat[i] ?? 0, spread: flat[i + 1] ?? 0 });
+  return buckets;
 }
 
 /** What two parts with these means add to the spread when they become one. */
@@ -29,13 +39,29 @@ function between(n: number, m: number, difference: number): number {
 
 class Window {
   /** Buckets of 2^i rows at place i, oldest first. */
-  readonly #levels: Bucket[][] = [[]];
+  #levels: Bucket[][] = [[]];
   #rows = 0;
   #total = 0;
   #spread = 0;
 
   get rows(): number {
     return this.#rows;
+  }
+
+  archive(io: Archive): void {
+    this.#rows = io.number(this.#rows);
+    this.#total = io.number(this.#total);
+    this.#spread = io.number(this.#spread);
+    const size = io.number(this.#levels.length);
+    if (!(size >= 1 && size <= LEVELS_MAX)) throw new ArchiveError("more levels than there can be");
+    const levels: Bucket[][] = [];
+    for (let level = 0; level < size; level++) {
+      const buckets = this.#levels[level] ?? [];
+      const flat = io.float64s(Float64Array.from(buckets.flatMap(({ total, spread }) => [total, spread])));
+      if (flat.length > 2 * BUCKETS) throw new ArchiveError("more buckets than there can be");
+      levels.push(bucketsOf(flat));
+    }
+    this.#levels = levels;
   }
 
   add(value: number): void {
@@ -123,6 +149,11 @@ class Adwin implements Detector {
       this.#ticks = 0;
     }
     return alarm;
+  }
+
+  archive(io: Archive): void {
+    this.#ticks = io.number(this.#ticks);
+    this.#window.archive(io);
   }
 }
 

@@ -14,6 +14,7 @@ import { type AlarmCount, LossWatch } from "./losses.ts";
 import { StateBook, type Unsaved } from "../saved-states.ts";
 import { parseSpread } from "./parse-spreads.ts";
 import { type KeptSpread, revive, stateOf } from "./saved-spreads.ts";
+import { reviveWatch, WATCH_STATES, watchKey, watchState, watchText, watchTokenOf } from "./saved-watches.ts";
 import { createSpread, MERGED_BUCKETS, type StreamKind, type StreamValue } from "./spread.ts";
 import { type DriftWindow, DriftStream, type ReferenceRule, type WindowDrift } from "./stream.ts";
 
@@ -70,12 +71,12 @@ export interface Drift {
   at(nowMs: number): readonly VersionDrift[];
   /** Forgets the model and reads its rows again: after its task was resolved or changed, and at the start. */
   rebuild(model: string): void;
-  /** References, and the hours of inputs: what `load` goes on with after a restart, before the first row is told. */
+  /** References, hours of inputs, and what the detectors have learnt: what `load` goes on with after a restart, before the first row is told. */
   unsaved(): Unsaved;
   /** `withInputs`: false leaves the hours of inputs behind; with the next `unsaved` they are dropped. */
   load(states: Iterable<readonly [key: string, value: string]>, withInputs: boolean): void;
   counters(): DriftCounters;
-  /** Like that of the measure; without inputs, and without the detectors, which read what they need. */
+  /** Like that of the measure; without inputs and detectors, which have states of their own. */
   archive(io: Archive): void;
   clear(): void;
 }
@@ -150,6 +151,8 @@ class RunningDrift implements Drift {
   readonly #book: VersionBook<Followed>;
   /** Version -> what was kept of its streams: taken up when its first row is told, until it is saved again. */
   readonly #kept = new Map<string, Map<string, StreamBefore>>();
+  /** Key of a version -> what its detectors had learnt; taken up and given up like `#kept`. */
+  readonly #watches = new Map<string, string>();
   readonly #states = new StateBook();
   readonly #tally = { otherValues: 0 };
   #dropped = 0;
@@ -224,19 +227,27 @@ class RunningDrift implements Drift {
   unsaved(): Unsaved {
     // All has begun by now; a start that began twice needed it twice.
     this.#kept.clear();
+    this.#watches.clear();
     const tracks = this.#book.tracks();
     return this.#states.unsaved(
-      tracks.flatMap(({ model, version, track: { streams } }) =>
-        [...streams].flatMap(([stream, of]) =>
+      tracks.flatMap(({ model, version, track: { streams, losses } }) => [
+        watchState({ model, version }, losses),
+        ...[...streams].flatMap(([stream, of]) =>
           [...of.kept()].map((kept) => stateOf({ model, version, stream, kind: of.kind }, kept)),
         ),
-      ),
+      ]),
     );
   }
 
   load(states: Iterable<readonly [key: string, value: string]>, withInputs: boolean): void {
     this.#kept.clear();
+    this.#watches.clear();
     for (const [key, text] of states) {
+      if (key.startsWith(WATCH_STATES)) {
+        this.#states.found(key, watchTokenOf(text));
+        if (this.#watches.size < VERSIONS_MAX) this.#watches.set(key, text);
+        continue;
+      }
       const saved = parseSpread(text);
       const spread = saved === null ? null : revive(saved);
       this.#states.found(key, spread?.rows ?? -1);
@@ -259,6 +270,7 @@ class RunningDrift implements Drift {
   #keep(model: string): void {
     for (const { version, track } of this.#book.tracks().filter((of) => of.model === model)) {
       this.#kept.delete(versionKey({ model, version }));
+      this.#watches.set(watchKey({ model, version }), watchText(track.losses));
       for (const [stream, of] of track.streams) {
         for (const kept of of.kept()) {
           // A copy: the stream gives back its buckets.
@@ -353,7 +365,16 @@ class RunningDrift implements Drift {
     const spec = this.#needs.specOf(model);
     if (spec === null || spec.task === "auto") return null;
     const streams = new Map<string, DriftStream>();
-    const followed = { model, version, spec, streams, losses: new LossWatch(spec), answered: null };
+    const learnt = this.#watches.get(watchKey({ model, version }));
+    const losses = learnt === undefined ? null : reviveWatch(new LossWatch(spec), learnt);
+    const followed = {
+      model,
+      version,
+      spec,
+      streams,
+      losses: losses ?? new LossWatch(spec),
+      answered: null,
+    };
     const key = versionKey(followed);
     // Rows of inputs are not told again: what was kept of them is taken up now.
     for (const [stream, { kind }] of this.#kept.get(key) ?? [])

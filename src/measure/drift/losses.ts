@@ -4,6 +4,7 @@
 import type { ModelSpec } from "../../facts/model.ts";
 import type { Truth } from "../../facts/pair.ts";
 import type { Prediction } from "../../facts/prediction.ts";
+import { type Archive, archiveNullable, archiveSame, ArchiveError } from "../../kernel/archive.ts";
 import { canonicalClass } from "../../kernel/classes.ts";
 import { decidesPositive } from "../estimate/decisions.ts";
 import type { MeasureNeeds } from "../measure.ts";
@@ -63,6 +64,23 @@ interface Loss {
   readonly loss: number;
 }
 
+/** Goes up when what is archived changes, or its meaning. */
+const FORMAT = "losses 1";
+
+/** What a loss follows from: another one, and what was learnt means nothing. */
+function lossRule({ task, classes, positive, threshold, scoreKind }: ModelSpec): string {
+  return JSON.stringify({ task, classes, positive, threshold, scoreKind });
+}
+
+function archiveLosses(io: Archive, losses: readonly Loss[]): Loss[] {
+  const flat = io.float64s(Float64Array.from(losses.flatMap(({ ts, row, loss }) => [ts, row, loss])));
+  if (flat.length % 3 !== 0 || flat.length >= 3 * SCALE_ROWS) throw new ArchiveError("losses of no kind");
+  return Array.from({ length: flat.length / 3 }, (_, i) => {
+    const [ts = 0, row = 0, loss = 0] = flat.subarray(3 * i, 3 * i + 3);
+    return { ts, row, loss };
+  });
+}
+
 export class LossWatch {
   readonly #spec: ModelSpec;
   readonly #detectors = [
@@ -79,6 +97,8 @@ export class LossWatch {
   /** Rows up to here (Unix ms) have been shown. */
   #position: number | null = null;
   #matured = 0;
+  /** Where it was when a row was last read. */
+  #readUpTo = -1;
   #countFrom = Number.NEGATIVE_INFINITY;
   #rows = 0;
   /** What a regression's losses are divided by; null: not known yet, the first ones wait. */
@@ -93,6 +113,29 @@ export class LossWatch {
   /** Rows shown to the detectors. */
   get rows(): number {
     return this.#rows;
+  }
+
+  /** Changes when rows were read: -1 before the first. */
+  get token(): number {
+    return this.#readUpTo;
+  }
+
+  /** What the detectors have learnt, and up to where; what has matured since is read again. */
+  archive(io: Archive): void {
+    archiveSame(io, `${FORMAT} ${lossRule(this.#spec)}`, "what is a loss");
+    this.#position = archiveNullable(io, this.#position);
+    this.#readUpTo = io.number(this.#readUpTo);
+    this.#countFrom = io.number(this.#countFrom);
+    this.#rows = io.number(this.#rows);
+    this.#scale = archiveNullable(io, this.#scale);
+    this.#waiting = archiveLosses(io, this.#waiting);
+    for (const watching of this.#detectors) {
+      watching.up = io.number(watching.up);
+      watching.down = io.number(watching.down);
+      watching.upTs = io.number(watching.upTs);
+      watching.downTs = io.number(watching.downTs);
+      watching.detector.archive(io);
+    }
   }
 
   /** How much of what has matured is still to be shown. */
@@ -116,6 +159,7 @@ export class LossWatch {
       if (this.#position >= matured) return;
       const toTs = Math.min(this.#position + STEP_MS, matured);
       const losses: Loss[] = [];
+      const before = read;
       scan({ ...of, fromTs: this.#position, toTs }, (row, prediction, truth) => {
         read++;
         const loss = truth === null ? null : lossOf(this.#spec, prediction, truth);
@@ -124,6 +168,7 @@ export class LossWatch {
       losses.sort((a, b) => a.ts - b.ts || a.row - b.row);
       for (const loss of losses) this.#take(loss);
       this.#position = toTs;
+      if (read > before) this.#readUpTo = toTs;
     }
   }
 

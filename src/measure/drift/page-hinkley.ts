@@ -1,6 +1,7 @@
 // The Page-Hinkley test (Page, Biometrika 41, 1954): alarm when the sum of deviations from the running mean has moved too
 // far from its extreme. The sums fade, so that very old rows weigh less.
 
+import type { Archive } from "../../kernel/archive.ts";
 import type { Alarm, Detector } from "./detector.ts";
 
 export interface PageHinkleyOptions {
@@ -45,6 +46,15 @@ class PageHinkley implements Detector {
           : null;
     if (alarm !== null) this.#reset();
     return alarm;
+  }
+
+  archive(io: Archive): void {
+    this.#rows = io.number(this.#rows);
+    this.#mean = io.number(this.#mean);
+    this.#rising = io.number(this.#rising);
+    this.#falling = io.number(this.#falling);
+    this.#lowest = io.number(this.#lowest);
+    this.#highest = io.number(this.#highest);
   }
 
   #reset(): void {
