@@ -7,7 +7,7 @@ import type { Exchange } from "../facts/exchange.ts";
 import type { Change } from "../facts/pair.ts";
 import type { ExchangeRecord } from "../facts/prediction.ts";
 import type { ObserverState, TrafficStats } from "../facts/road.ts";
-import type { Clock, Timer } from "../kernel/clock.ts";
+import type { Clock } from "../kernel/clock.ts";
 import { UndoStack, type Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { version } from "../kernel/version.ts";
@@ -37,6 +37,7 @@ import { createObserverTelemetry, type ObserverTelemetry } from "./telemetry.ts"
 import { createObserverVersions, type ObserverVersions } from "./version-desk.ts";
 import { TracedPredictions } from "./traced.ts";
 import { createWatch } from "./watch.ts";
+import { workAhead } from "./work-ahead.ts";
 
 export interface ObserverNeeds {
   readonly clock: Clock;
@@ -55,9 +56,6 @@ export interface Observer extends Part {
 /** The windows move on with each question; a long silence would have to be caught up with at the next scrape. */
 const KEEP_WARM_MS = 30_000;
 const SAVE_MS = 30_000;
-/** Matured windows follow the clock by themselves, so that a question has little to read; a step while they are behind. */
-const FOLLOW_MS = 1_000;
-const WORK_MS = 25;
 
 class Rooms implements Observer {
   readonly #config: Config;
@@ -82,7 +80,6 @@ class Rooms implements Observer {
   readonly #traced: TracedPredictions;
   readonly #inputs: InputDesk;
   readonly #status: ObserverStatus;
-  #working: Timer | null = null;
   #live = false;
   #telling = false;
   #apiOpen = false;
@@ -336,26 +333,13 @@ class Rooms implements Observer {
       await part.start();
     }
     const warm = clock.every(KEEP_WARM_MS, () => void this.#measure.groups(clock.wallMs()));
-    this.#working = clock.after(FOLLOW_MS, () => this.#workAhead());
-    this.#undo.push("working ahead", () => this.#working?.cancel());
+    const busy = (): boolean => this.#ledger.stats().queuedItems > 0;
+    this.#undo.push("ahead", workAhead({ clock, work: (at) => this.#measuring.work(at), busy }));
     this.#undo.push("windows", () => warm.cancel());
     const saving = clock.every(SAVE_MS, () => this.#measuring.save());
     this.#undo.push("saving", () => saving.cancel());
     road.ready(this.#ledger.lastMark(this.#session));
     this.#tell();
-  }
-
-  /**
-   * Matured windows come nearer and estimates are worked out in small steps. Half of the time is left to others between them,
-   * nine tenths while labels or facts wait.
-   */
-  #workAhead(): void {
-    const { clock } = this.#needs;
-    const startedAt = clock.monotonicMs();
-    const more = this.#measuring.work(clock.wallMs());
-    const tookMs = clock.monotonicMs() - startedAt;
-    const pauseMs = Math.max(WORK_MS, tookMs * (this.#ledger.stats().queuedItems > 0 ? 9 : 1));
-    this.#working = clock.after(more ? pauseMs : Math.max(FOLLOW_MS, pauseMs), () => this.#workAhead());
   }
 
   stop(deadlineMs: number): Promise<void> {
