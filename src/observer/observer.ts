@@ -131,7 +131,7 @@ class Rooms implements Observer {
     this.#extractor = createExtractor(extractorOptions(this.#config, this.#book), {
       externalVersion: (model) => this.#external.get(model) ?? null,
     });
-    this.#inputs = new InputDesk(this.#measuring.drift, this.#telemetry.recorder);
+    this.#inputs = new InputDesk(this.#measuring, this.#telemetry.recorder);
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
       clock,
@@ -157,6 +157,7 @@ class Rooms implements Observer {
       },
       onLoading: (saved) => this.#onStoreLoading(saved),
       checkpointed: checkpointedOf(this.#served, () => this.#measuring),
+      beside: (changes) => this.#inputs.beside(changes),
       onChanges: (changes) => {
         for (const change of changes) this.#onChange(change);
       },
