@@ -1,6 +1,7 @@
 // Facts on their way to the observer: encoded at once into the batch that is being filled, kept until acknowledged, bounded in bytes.
 
-import { encodeExchange, type EncodeOptions } from "../facts/exchange-wire.ts";
+import { headerFilter } from "../facts/header-filter.ts";
+import { encodeExchange, type EncodeOptions, type KeepsHeader } from "../facts/exchange-wire.ts";
 import type { Exchange } from "../facts/exchange.ts";
 import { FRAME } from "../facts/road.ts";
 import { ByteWriter, frame, FRAME_HEAD_BYTES } from "../kernel/wire.ts";
@@ -12,8 +13,6 @@ export const BATCH_BYTES_MAX = 512 * 1024;
 export const QUEUE_BYTES_MAX = 32 * 1024 * 1024;
 /** A batch that two observers did not survive may be what killed them: it is dropped, not sent a third time. */
 const SENDS_MAX = 2;
-/** Names as long or longer are told apart by the list alone. */
-const NAME_LENGTH_MAX = 40;
 /** Fixed parts of an encoded exchange, for the estimate that decides before encoding. */
 const FACT_BYTES_ESTIMATE = 1024;
 
@@ -24,39 +23,6 @@ export interface Batch {
   /** Its memory is our writer's, and no one else's. */
   readonly ours: boolean;
   sends: number;
-}
-
-/** Header names the observer needs: identity, version, format. Everything else (Authorization, cookies) stays in the traffic process. */
-const HEADERS_KEPT: ReadonlySet<string> = new Set([
-  "content-type",
-  "content-encoding",
-  "inference-header-content-length",
-  "x-request-id",
-  "x-prediction-id",
-  "x-model-version",
-  "x-bentoml-request-id",
-  "x-litellm-call-id",
-  "x-litellm-model-id",
-  "ce-id",
-  "ce-requestid",
-  "grpc-encoding",
-  "grpc-status",
-]);
-
-/** Tells the names that are kept. Asked for every line of every message: most are told by their length and first letter. */
-function headerFilter(extra: readonly string[]): (name: string) => boolean {
-  const kept = new Set([...HEADERS_KEPT, ...extra.map((name) => name.toLowerCase())]);
-  // Bit n of [length]: a kept name of that length begins with the n-th of 32 characters.
-  const initials = new Int32Array(NAME_LENGTH_MAX + 1);
-  const bitOf = (name: string): number => 1 << (name.charCodeAt(0) & 31);
-  for (const name of kept) {
-    const length = Math.min(name.length, NAME_LENGTH_MAX);
-    initials[length] = (initials[length] ?? 0) | bitOf(name);
-  }
-  return (name) => {
-    const letters = initials[Math.min(name.length, NAME_LENGTH_MAX)] ?? 0;
-    return letters !== 0 && (letters & bitOf(name)) !== 0 && kept.has(name.toLowerCase());
-  };
 }
 
 /**
@@ -80,7 +46,8 @@ export class Batches {
 
   constructor(loss: LossBook, options: { extraHeaders: readonly string[]; queueBytesMax: number }) {
     this.#loss = loss;
-    const keeps = headerFilter(options.extraHeaders);
+    const filter = headerFilter(options.extraHeaders);
+    const keeps: KeepsHeader = (name) => filter.keeps(name);
     this.#whole = { shedBodies: false, keeps };
     this.#bare = { shedBodies: true, keeps };
     this.#queueBytesMax = options.queueBytesMax;

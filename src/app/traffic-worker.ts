@@ -1,5 +1,6 @@
 // A traffic worker: one of several processes that relay behind one listening socket. It ends when the traffic process says so, or is gone.
 
+import { headerFilter } from "../facts/header-filter.ts";
 import { Socket } from "node:net";
 import type { TrafficStats } from "../facts/road.ts";
 import { systemClock, type Timer } from "../kernel/clock.ts";
@@ -85,6 +86,7 @@ class TrafficWorker {
         log: this.#log,
         deliver: (exchange) => this.#outbox.deliver(exchange),
         lendsBodies: true,
+        observed: headerFilter(extraHeaders),
       },
     );
     this.#proxy.setSnapshot(snapshot);

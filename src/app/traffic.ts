@@ -5,6 +5,7 @@ import type { PartState } from "../facts/road.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { UpstreamTls } from "../proxy/dial.ts";
 import { createProxy, type ProxyNeeds, type ProxyOptions, type RelaySnapshot } from "../proxy/proxy.ts";
+import { headerFilter } from "../facts/header-filter.ts";
 import { configuredHeaders, relaySnapshot } from "./relay-snapshot.ts";
 import type { RelayFigures } from "./supervisor.ts";
 import { createWorkers, type WorkersNeeds } from "./workers.ts";
@@ -41,7 +42,8 @@ export function createTraffic(config: Config, needs: TrafficNeeds): Traffic {
   };
   const snapshot = relaySnapshot(config, null);
   if (threads === 1) {
-    const relay = createProxy({ ...proxy, listen }, needs);
+    const observed = headerFilter(configuredHeaders(config));
+    const relay = createProxy({ ...proxy, listen }, { ...needs, observed });
     relay.setSnapshot(snapshot);
     return relay;
   }

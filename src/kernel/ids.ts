@@ -1,6 +1,6 @@
 // Identifiers and chance: UUIDv7 (RFC 9562 §5.7) for predictions, W3C trace context ids.
 
-import { randomFillSync } from "node:crypto";
+import { randomBytes } from "node:crypto";
 
 /** By the character code of a random hex digit: the digit with the variant's two bits (RFC 9562 §4.1) and its own two low ones. */
 const VARIANTS: string[] = [];
@@ -8,21 +8,22 @@ for (let i = 0; i < 16; i++) VARIANTS[i.toString(16).charCodeAt(0)] = (8 + (i & 
 const ZERO_TRACE_ID = "0".repeat(32);
 const ZERO_SPAN_ID = "0".repeat(16);
 const POOL_BYTES = 8192;
-const pool = Buffer.alloc(POOL_BYTES);
-let used = POOL_BYTES;
+/** Random hex digits not given out yet: one system call and one conversion serve hundreds of ids. */
+let pool = "";
+let used = 0;
 /** The time part of the last UUIDv7: many are made within one millisecond. */
 let lastMs = Number.NaN;
 let lastPrefix = "";
 
-/** Hex of `bytes` random bytes; drawn from a pool so that one system call serves hundreds of ids. */
+/** Hex of `bytes` (at most 8192) random bytes. */
 export function randomHex(bytes: number): string {
-  if (used + bytes > POOL_BYTES) {
-    randomFillSync(pool);
+  const digits = 2 * bytes;
+  if (used + digits > pool.length) {
+    pool = randomBytes(POOL_BYTES).toString("hex");
     used = 0;
   }
-  const text = pool.toString("hex", used, used + bytes);
-  used += bytes;
-  return text;
+  used += digits;
+  return pool.slice(used - digits, used);
 }
 
 /** A uniform number in [0, 1). */

@@ -66,7 +66,9 @@ export class ByteWriter {
    * each; the reader cuts the piece up again without looking at its bytes.
    */
   texts(values: readonly string[]): void {
-    const all = values.join("");
+    // Added up: `join` takes four times as long for a dozen short texts.
+    let all = "";
+    for (const value of values) all += value;
     this.u32(values.length);
     if (NOT_LATIN1.test(all)) {
       this.u8(UTF8);

@@ -1,7 +1,8 @@
 // What the relay itself says in an answer's head: the prediction's id, and the version that answers.
 
 import type { Draft } from "./draft.ts";
-import type { ResponseHead } from "./response-head.ts";
+import type { PlainAnswer } from "./plain-answer.ts";
+import type { PlainLines, ResponseHead } from "./response-head.ts";
 import { versionOf, type Route, type Rules } from "./rules.ts";
 
 export interface AnswerClues {
@@ -25,4 +26,21 @@ export function answerLines(head: ResponseHead, draft: Draft, clues: AnswerClues
   lines.push("x-model-version", version);
   draft.announcedVersion = version;
   return lines;
+}
+
+/** The same for a plain head: in it the model says neither an id nor a version. */
+export function plainAnswerLines(
+  head: PlainAnswer,
+  draft: Pick<Draft, "id" | "announcedVersion">,
+  clues: AnswerClues,
+): PlainLines {
+  const { rules, route, target } = clues;
+  const version = versionOf(rules, { route, target, headerVersion: null });
+  draft.announcedVersion = version;
+  const versionLine = version === null ? "" : `x-model-version: ${version}\r\n`;
+  return {
+    text: `${head.kept}Via: 1.1 outrider\r\nx-prediction-id: ${draft.id}\r\n${versionLine}`,
+    hasLength: head.length >= 0,
+    hasDate: head.hasDate,
+  };
 }

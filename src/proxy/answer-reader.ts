@@ -1,15 +1,27 @@
 // The upstream's answer, byte by byte off its connection: heads, interim heads, and the body by its framing. Strict: a doubt is a defect.
 
 import type { RawHeaders } from "../facts/exchange.ts";
+import type { HeaderFilter } from "../facts/header-filter.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { hasStrayBytes, readFieldLines } from "./field-lines.ts";
 import { FIELD, fieldOf } from "./field-names.ts";
 import { HeldBytes } from "./held-bytes.ts";
+import { PlainAnswerReader, timeoutMsOf, type PlainAnswer } from "./plain-answer.ts";
+
+/** The head of a final answer: a plain one, or one read line by line. */
+export type AnswerHead =
+  | PlainAnswer
+  | {
+      readonly plain: false;
+      readonly status: number;
+      readonly reason: string;
+      readonly lines: RawHeaders;
+    };
 
 export interface AnswerSink {
   /** An interim head other than 100. */
   onInterim(status: number, headers: RawHeaders): void;
-  onAnswerHead(status: number, reason: string, headers: RawHeaders): void;
+  onAnswerHead(head: AnswerHead): void;
   /** Body bytes: valid until this returns. */
   onBody(bytes: Buffer, start: number, end: number): void;
 }
@@ -28,6 +40,7 @@ export class AnswerReader {
   #state: Body = "done";
   #headOnly = false;
   readonly #held = new HeldBytes();
+  readonly #plain: PlainAnswerReader;
   #headBytes = 0;
   #left = 0;
   #chunks: ChunkReader | null = null;
@@ -39,8 +52,10 @@ export class AnswerReader {
   /** From the server's `Keep-Alive: timeout`, milliseconds, or null. */
   keepAliveMs: number | null = null;
 
-  constructor(sink: AnswerSink) {
+  /** `filter`: which lines of a plain head are told to the observer; null: all. */
+  constructor(sink: AnswerSink, filter: HeaderFilter | null = null) {
     this.#sink = sink;
+    this.#plain = new PlainAnswerReader(filter);
   }
 
   get done(): boolean {
@@ -128,6 +143,12 @@ export class AnswerReader {
 
   /** Gives where the head ended, -1 when it is not whole yet, or what is wrong with it. */
   #head(bytes: Buffer, at: number, to: number): number | string {
+    const plain = this.#plain.read(bytes, at, to);
+    if (plain !== null && this.#headBytes + plain.size < HEAD_BYTES_MAX) {
+      this.#held.clear();
+      this.#plainHead(plain);
+      return at + plain.size;
+    }
     let text = bytes.toString("latin1", at, Math.min(to, at + FIRST_LOOK_BYTES));
     let blank = text.indexOf("\r\n\r\n");
     if (blank < 0 && to - at > FIRST_LOOK_BYTES) {
@@ -162,15 +183,28 @@ export class AnswerReader {
     return null;
   }
 
+  #plainHead(head: PlainAnswer): void {
+    this.persistent = !head.closes && !this.#headOnly;
+    this.keepAliveMs = head.keepAliveMs;
+    this.#expectBody(head.status, { length: head.length < 0 ? null : head.length, chunked: head.chunked });
+    this.#sink.onAnswerHead(head);
+  }
+
   #finalHead(start: { status: number; minor: number; reason: string }, lines: string[]): string | null {
-    const { status, minor } = start;
+    const { status, minor, reason } = start;
     const framing = readFraming(lines, minor);
     if (framing.defect !== null) return framing.defect;
-    const { length } = framing;
     this.persistent = framing.persistent && !this.#headOnly;
     this.keepAliveMs = framing.keepAliveMs;
+    this.#expectBody(status, framing);
+    this.#sink.onAnswerHead({ plain: false, status, reason, lines });
+    return null;
+  }
+
+  /** RFC 9112 §6.3. */
+  #expectBody(status: number, { length, chunked }: { length: number | null; chunked: boolean }): void {
     if (this.#headOnly || status === 204 || status === 304 || length === 0) this.#state = "done";
-    else if (framing.chunked) this.#state = "chunked";
+    else if (chunked) this.#state = "chunked";
     else if (length !== null) {
       this.#state = "length";
       this.#left = length;
@@ -178,8 +212,6 @@ export class AnswerReader {
       this.#state = "until-close";
       this.persistent = false;
     }
-    this.#sink.onAnswerHead(status, start.reason, lines);
-    return null;
   }
 }
 
@@ -245,12 +277,10 @@ function note(framing: Framing, line: { field: number; name: string; value: stri
       if (hasToken(value, "close")) framing.closing = true;
       if (hasToken(value, "keep-alive")) framing.persistent = true;
       return;
-    case FIELD.hop: {
-      const timeout = /(?:^|[,;\s])timeout\s*=\s*(\d{1,9})/i.exec(value)?.[1];
-      if (timeout !== undefined && line.name.toLowerCase() === "keep-alive")
-        framing.keepAliveMs = Number(timeout) * 1000;
+    case FIELD.hop:
+      if (line.name.toLowerCase() === "keep-alive")
+        framing.keepAliveMs = timeoutMsOf(value) ?? framing.keepAliveMs;
       return;
-    }
     default:
   }
 }

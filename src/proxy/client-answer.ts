@@ -7,6 +7,7 @@ import type { ClientConnection } from "./client-connection.ts";
 import { FIELD, fieldOf } from "./field-names.ts";
 import type { ClientSide } from "./messages.ts";
 import type { RelayRequest } from "./client-request.ts";
+import type { PlainLines } from "./response-head.ts";
 import { STATUS_CODES } from "node:http";
 import { SHORT_BYTES_MAX } from "./upstream.ts";
 
@@ -68,12 +69,10 @@ export class RelayResponse {
   /** `lines` carry no framing but Content-Length, and no `Connection` but `close`. */
   writeHead(status: number, reason: string, lines: readonly string[]): void {
     if (this.headersSent) return;
-    this.headersSent = true;
-    const { method, httpVersion } = this.#request;
     let hasLength = false;
     let hasDate = false;
     let closes = false;
-    let text = statusLine(status, reason);
+    let text = "";
     for (let i = 0; i < lines.length; i += 2) {
       const name = lines[i] ?? "";
       const field = fieldOf(name);
@@ -82,6 +81,24 @@ export class RelayResponse {
       else if (name.length === 4 && name.toLowerCase() === "date") hasDate = true;
       text += `${name}: ${lines[i + 1]}\r\n`;
     }
+    this.#writeHead({ status, reason, closes }, { text, hasLength, hasDate });
+  }
+
+  /** `ends`: the connection ends with this answer, and the client is told so. */
+  writePlainHead(start: { status: number; reason: string; ends: boolean }, lines: PlainLines): void {
+    if (this.headersSent) return;
+    const { status, reason, ends } = start;
+    if (ends) this.keepsConnection = false;
+    this.#writeHead({ status, reason, closes: false }, lines);
+  }
+
+  /** `closes`: the lines say so. */
+  #writeHead(start: { status: number; reason: string; closes: boolean }, lines: PlainLines): void {
+    this.headersSent = true;
+    const { method, httpVersion } = this.#request;
+    const { status, reason, closes } = start;
+    const { hasLength, hasDate } = lines;
+    let text = statusLine(status, reason) + lines.text;
     // RFC 9110 §6.6.1: whoever forwards an answer without one adds it.
     if (!hasDate) text += `Date: ${this.#connection.date()}\r\n`;
     if (method === "HEAD" || status === 204 || status === 304) this.#framing = "none";
@@ -90,7 +107,8 @@ export class RelayResponse {
       this.#framing = "chunked";
       text += "Transfer-Encoding: chunked\r\n";
     } else this.#framing = "until-close";
-    if (closes || this.#framing === "until-close" || !this.#connection.mayPersist) {
+    const ends = closes || this.#framing === "until-close" || !this.#connection.mayPersist;
+    if (ends || !this.keepsConnection) {
       this.keepsConnection = false;
       if (!closes) text += "Connection: close\r\n";
     } else text += this.#connection.keepAliveLines;

@@ -10,6 +10,8 @@ import { FIELD, fieldOf } from "./field-names.ts";
 import { peerOf } from "./messages.ts";
 import { RelayRequest } from "./client-request.ts";
 import { RelayResponse } from "./client-answer.ts";
+import type { HeaderFilter } from "../facts/header-filter.ts";
+import type { PlainRequest } from "./plain-request.ts";
 import type { BadHead, ReadHead } from "./request-line.ts";
 import { RequestReader, type RequestSink } from "./request-reader.ts";
 
@@ -33,7 +35,11 @@ export type Late = "head" | "idle" | "body" | "send" | "total" | "rest";
 
 export interface ConnectionOwner {
   readonly limits: ConnectionLimits;
+  /** Which header lines are told to the observer; null: all. */
+  readonly observed: HeaderFilter | null;
   readonly draining: boolean;
+  /** What a head says to a client whose connection is kept: until when. "": nothing, there is no limit. */
+  readonly keepAliveLines: string;
   /** Milliseconds, of the last sweep or later. */
   nowMs(): number;
   /** As it stands in a `Date` line. */
@@ -56,7 +62,6 @@ export const PROGRESS_BYTES = 64;
 /** Of a request that was answered before it was whole: what is still read, and for how long, so that its connection may be kept. */
 const REST_BYTES_MAX = 64 * 1024 * 1024;
 const REST_MS = 30_000;
-const KEEP_ALIVE_MARGIN_MS = 5000;
 
 export class ClientConnection implements RequestSink {
   /** Kept by `Connections`. */
@@ -83,12 +88,14 @@ export class ClientConnection implements RequestSink {
   /** Since when the rest of an answered request is read and dropped; null: it is not. */
   #restSinceMs: number | null = null;
   #taker: ((glued: Buffer) => void) | null = null;
+  #host = "";
+  #linesForHost = "";
 
   constructor(owner: ConnectionOwner, socket: Socket) {
     this.#owner = owner;
     this.socket = socket;
     this.peer = peerOf(socket.remoteAddress);
-    this.#reader = new RequestReader(this, owner.limits);
+    this.#reader = new RequestReader(this, owner.limits, owner.observed);
     this.#movedMs = owner.nowMs();
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
@@ -114,9 +121,17 @@ export class ClientConnection implements RequestSink {
 
   /** What a head says to a client whose connection is kept: when it closes, and, to an old one, that it is. */
   get keepAliveLines(): string {
-    const seconds = Math.floor((this.#owner.limits.idleMs - KEEP_ALIVE_MARGIN_MS) / 1000);
-    if (seconds > 0) return `Keep-Alive: timeout=${seconds}\r\nConnection: keep-alive\r\n`;
+    if (this.#owner.keepAliveLines !== "") return this.#owner.keepAliveLines;
     return this.#wantsKeepAlive ? "Connection: keep-alive\r\n" : "";
+  }
+
+  /** See `RelayRequest`. */
+  linesForHost(host: string, make: (host: string) => string): string {
+    if (host !== this.#host || this.#linesForHost === "") {
+      this.#host = host;
+      this.#linesForHost = make(host);
+    }
+    return this.#linesForHost;
   }
 
   date(): string {
@@ -168,6 +183,8 @@ export class ClientConnection implements RequestSink {
         this.#defect(end);
         break;
       }
+      // All of it, nearly always: no view of nothing is made.
+      if (end === rest.length && this.#taker === null) break;
       rest = rest.subarray(end);
       if (this.#taker !== null) return this.#give(this.#taker, rest);
       if (this.#closing) break;
@@ -177,6 +194,8 @@ export class ClientConnection implements RequestSink {
       }
     }
     this.#reading = false;
+    const request = this.#request;
+    if (request !== null && !request.complete) request.receiver?.onRequestLull();
     this.#next();
   }
 
@@ -185,14 +204,17 @@ export class ClientConnection implements RequestSink {
     this.#headSinceMs = this.#owner.nowMs();
   }
 
-  onRequestHead(head: ReadHead): void {
+  onRequestHead(head: ReadHead | PlainRequest): void {
     this.#headBegan = false;
     this.#headSinceMs = this.#owner.nowMs();
     const request = new RelayRequest(this, head);
     const response = new RelayResponse(this, request);
     this.#request = request;
     this.#response = response;
-    this.#readConnection(head);
+    if (head.plain) {
+      this.#wantsKeepAlive = false;
+      this.#persists = !head.closes;
+    } else this.#readConnection(head);
     this.#owner.onRequest(request, response);
   }
 

@@ -1,6 +1,7 @@
 // All connections of clients that speak HTTP/1.1: their limits, one sweep a second over them, and what is said to those that break a rule.
 
 import type { Socket } from "node:net";
+import type { HeaderFilter } from "../facts/header-filter.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import type { RelayResponse } from "./client-answer.ts";
 import {
@@ -17,6 +18,8 @@ import { Roll } from "./road.ts";
 export interface ConnectionsNeeds {
   readonly clock: Clock;
   readonly limits: ConnectionLimits;
+  /** Which header lines are told to the observer; null: all. */
+  readonly observed: HeaderFilter | null;
   readonly onRequest: (request: RelayRequest, response: RelayResponse) => void;
   /** The rest of a request that is being relayed is no HTTP. */
   readonly onSpoiled: (request: RelayRequest, failure: Failure) => void;
@@ -28,6 +31,7 @@ const SWEEP_MS = 1000;
 
 export class ClientConnections implements ConnectionOwner {
   readonly limits: ConnectionLimits;
+  readonly observed: HeaderFilter | null;
   readonly #needs: ConnectionsNeeds;
   readonly #roll = new Roll<ClientConnection>();
   /** Ended by a limit, by which one: the values of `limit` in `outrider_proxy_limited_total`. */
@@ -46,6 +50,7 @@ export class ClientConnections implements ConnectionOwner {
   /** Messages that were no HTTP. */
   defects = 0;
   draining = false;
+  readonly keepAliveLines: string;
   #sweeper: Timer | null = null;
   #nowMs = 0;
   #date = "";
@@ -54,6 +59,8 @@ export class ClientConnections implements ConnectionOwner {
   constructor(needs: ConnectionsNeeds) {
     this.#needs = needs;
     this.limits = needs.limits;
+    this.observed = needs.observed;
+    this.keepAliveLines = keepAliveLines(needs.limits.idleMs);
   }
 
   accept(socket: Socket, first: Buffer | null): void {
@@ -125,6 +132,14 @@ export class ClientConnections implements ConnectionOwner {
     this.#sweeper?.cancel();
     this.#sweeper = null;
   }
+}
+
+/** A client is to leave an idle connection before we do: by so much. */
+const KEEP_ALIVE_MARGIN_MS = 5000;
+
+function keepAliveLines(idleMs: number): string {
+  const seconds = Math.floor((idleMs - KEEP_ALIVE_MARGIN_MS) / 1000);
+  return seconds > 0 ? `Keep-Alive: timeout=${seconds}\r\nConnection: keep-alive\r\n` : "";
 }
 
 /** How often to look: often enough for the shortest limit. */

@@ -4,24 +4,39 @@ import type { Socket } from "node:net";
 import type { RawHeaders } from "../facts/exchange.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import type { ClientSide } from "./messages.ts";
+import type { PlainRequest } from "./plain-request.ts";
 import type { ReadHead } from "./request-line.ts";
 
 export class RelayRequest {
   readonly #connection: ClientConnection;
+  #head: ReadHead | PlainRequest | null;
   readonly method: string;
   readonly url: string;
   readonly httpVersion: "1.0" | "1.1";
-  rawHeaders: RawHeaders;
   receiver: ClientSide | null = null;
   /** Head and body have been read to their end. */
   complete = false;
 
-  constructor(connection: ClientConnection, head: ReadHead) {
+  constructor(connection: ClientConnection, head: ReadHead | PlainRequest) {
     this.#connection = connection;
+    this.#head = head;
     this.method = head.method;
     this.url = head.target;
     this.httpVersion = head.httpVersion;
-    this.rawHeaders = head.lines;
+  }
+
+  get rawHeaders(): RawHeaders {
+    return this.#head?.lines ?? NO_LINES;
+  }
+
+  /** The head, when it is a plain one. */
+  get plainHead(): PlainRequest | null {
+    return this.#head?.plain === true ? this.#head : null;
+  }
+
+  /** `make(host)`, which need not be asked again for each request of one client. */
+  linesForHost(host: string, make: (host: string) => string): string {
+    return this.#connection.linesForHost(host, make);
   }
 
   get socket(): Socket {
@@ -56,7 +71,7 @@ export class RelayRequest {
   /** Forgets the receiver and the head once the exchange is sealed. */
   release(): void {
     this.receiver = null;
-    this.rawHeaders = NO_LINES;
+    this.#head = null;
   }
 }
 

@@ -6,8 +6,9 @@
 
 import type { Socket } from "node:net";
 import type { RawHeaders } from "../facts/exchange.ts";
+import type { HeaderFilter } from "../facts/header-filter.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
-import { AnswerReader, type AnswerSink } from "./answer-reader.ts";
+import { AnswerReader, type AnswerHead, type AnswerSink } from "./answer-reader.ts";
 import type { Call, Carrier } from "./call.ts";
 import type { Dial, Reader } from "./dial.ts";
 import type { Reading } from "./read-blocks.ts";
@@ -28,6 +29,8 @@ const GIVEN_UP: End = Object.freeze({ kind: "given-up" });
 export interface ConnectionOwner {
   readonly clock: Clock;
   readonly responseTimeoutMs: number;
+  /** Which header lines are told to the observer; null: all. */
+  readonly observed: HeaderFilter | null;
   onOpen(connection: Connection): void;
   /** The answer of `call` is whole; the connection is idle, or dead. */
   onAnswered(connection: Connection, call: Call): void;
@@ -38,7 +41,7 @@ export interface ConnectionOwner {
 export class Connection implements AnswerSink, Carrier, Reader {
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
-  readonly #reader = new AnswerReader(this);
+  readonly #reader: AnswerReader;
   #call: Call | null = null;
   #requestSent = true;
   #reading: Reading | null = null;
@@ -54,6 +57,7 @@ export class Connection implements AnswerSink, Carrier, Reader {
 
   constructor(owner: ConnectionOwner, dial: Dial) {
     this.#owner = owner;
+    this.#reader = new AnswerReader(this, owner.observed);
     const { socket, openEvent } = dial(this);
     this.#socket = socket;
     socket.once(openEvent, () => {
@@ -146,10 +150,10 @@ export class Connection implements AnswerSink, Carrier, Reader {
     this.#call?.handler.onInformation(status, headers);
   }
 
-  onAnswerHead(status: number, reason: string, headers: RawHeaders): void {
+  onAnswerHead(head: AnswerHead): void {
     this.#deadlineMs = 0;
     this.keepAliveMs = this.#reader.keepAliveMs;
-    this.#call?.handler.onHead(status, reason, headers);
+    this.#call?.handler.onHead(head);
   }
 
   onBody(bytes: Buffer, start: number, end: number): void {
@@ -182,6 +186,7 @@ export class Connection implements AnswerSink, Carrier, Reader {
     const defect = this.#reader.read(bytes, length);
     if (defect !== null) this.#end({ kind: "defect", defect });
     else if (this.#reader.done) this.#answered();
+    else this.#call.handler.onLull();
   }
 
   #onEnd(): void {

@@ -119,7 +119,8 @@ export class Draft {
       endMs: this.#sinceStart(),
       longestGapMs: this.#longestGapMs,
     });
-    return Object.freeze({
+    const { webSocket } = this;
+    const exchange: Exchange = {
       id: this.id,
       idSource: this.idSource,
       trace: opening.trace,
@@ -133,14 +134,14 @@ export class Draft {
       ownError: this.ownError,
       abortedBy: this.abortedBy,
       upgraded: this.upgraded,
-      ...(this.webSocket === null ? {} : { webSocket: this.webSocket }),
       announcedVersion: this.announcedVersion,
       requestHeaders: opening.requestHeaders,
       responseHeaders: this.responseHeaders,
       responseTrailers: this.responseTrailers,
       request: opening.request.seal(),
       response: opening.response.seal(),
-    });
+    };
+    return Object.freeze(webSocket === null ? exchange : { ...exchange, webSocket });
   }
 }
 

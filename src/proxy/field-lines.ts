@@ -1,7 +1,7 @@
 // Header and trailer lines, read strictly (RFC 9112 §5): what is not exactly a field line is refused, never repaired.
 
 /** 1 for each byte that may stand in a field name (RFC 9110 §5.6.2, tchar). */
-const TOKEN = new Uint8Array(256);
+export const TOKEN = new Uint8Array(256);
 for (const char of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") {
   TOKEN[char.charCodeAt(0)] = 1;
 }

@@ -60,6 +60,24 @@ export function fieldOf(name: string): number {
   return FIELD.other;
 }
 
+/** The same for the token that stands in `bytes` from `at` to `end`. */
+export function fieldAt(bytes: Uint8Array, at: number, end: number): number {
+  const length = end - at;
+  const letters = length < 32 ? (INITIALS[length] ?? 0) : 0;
+  if (letters === 0) return FIELD.other;
+  const letter = ((bytes[at] ?? 0) | 0x20) - 97;
+  if (letter < 0 || letter > 25 || (letters & (1 << letter)) === 0) return FIELD.other;
+  for (const known of BY_LENGTH[length] ?? []) if (isSpelledAt(bytes, at, known[0])) return known[1];
+  return FIELD.other;
+}
+
+function isSpelledAt(bytes: Uint8Array, at: number, known: string): boolean {
+  for (let i = 0; i < known.length; i++) {
+    if (((bytes[at + i] ?? 0) | 0x20) !== known.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
 /** Is this token the lower-case `known`, in any case? Of a token's characters only letters change under 0x20. */
 function isSpelling(token: string, known: string): boolean {
   for (let i = 0; i < known.length; i++) {

@@ -6,6 +6,8 @@ import type { RawHeaders } from "../facts/exchange.ts";
 export interface ClientSide {
   /** False: no more until `RelayRequest.readMore`. The bytes are the receiver's own. */
   onRequestData(chunk: Buffer): boolean;
+  /** All that has been read for now has been told, and the request is not whole. */
+  onRequestLull(): void;
   onRequestEnd(trailers: RawHeaders): void;
   onClientDrained(): void;
   /** The response is out, or the connection is gone (`RelayResponse.writableFinished` tells). Called once. */

@@ -4,7 +4,7 @@ import type { RawHeaders } from "../facts/exchange.ts";
 import { Draft } from "./draft.ts";
 import { carriesPredictions, isGrpc } from "./grpc.ts";
 import type { RelayRequest } from "./client-request.ts";
-import { readRequestHead, type RequestHead } from "./request-head.ts";
+import { ownLinesText, plainRequestHead, readRequestHead, type RequestHead } from "./request-head.ts";
 import type { Road, Way } from "./road.ts";
 import { ANY_ROUTE, copyBytesMax, routeOf, type Route } from "./rules.ts";
 import { BodyTap } from "./tap.ts";
@@ -32,45 +32,63 @@ export interface Opened {
 }
 
 export function openExchange(road: Road, request: RelayRequest): Opened {
-  return openIncoming(road, {
-    method: request.method,
-    target: request.url,
-    httpVersion: request.httpVersion,
-    rawHeaders: request.rawHeaders,
-    peer: request.peer,
-    bodyFollows: null,
-  });
+  const { method, url: target, httpVersion, peer, plainHead: plain } = request;
+  // A plain head names no gRPC call.
+  if (plain !== null && road.speaks === "http/1.1" && road.upstreamHost === null) {
+    const { scheme, rules } = road;
+    const ownLines = request.linesForHost(plain.host, (host) => ownLinesText(host, { peer, scheme }));
+    const head = plainRequestHead(plain, { ownLines, traceSampleRatio: rules.snapshot.traceSampleRatio });
+    const start = { method, target, httpVersion, observed: plain.observed };
+    return opened(road, start, { head, way: road, grpc: false });
+  }
+  const { rawHeaders } = request;
+  return openIncoming(road, { method, target, httpVersion, rawHeaders, peer, bodyFollows: null });
 }
 
 export function openIncoming(road: Road, request: Incoming): Opened {
   const { method, target, httpVersion, rawHeaders, peer, bodyFollows } = request;
-  const { snapshot } = road.rules;
   const grpc = isGrpc(rawHeaders);
   const way = grpc ? road.grpc : road;
-  const route = grpc && carriesPredictions(target) ? ANY_ROUTE : routeOf(road.rules, target);
-  const limits = {
-    bodyBytesMax: copyBytesMax(road.rules, route),
-    totalBytesMax: snapshot.capture.totalBytesMax,
-  };
   const head = readRequestHead(rawHeaders, {
     httpVersion,
     peer,
     upstreamHost: way.upstreamHost,
     upstreamAuthority: way.upstreamAuthority,
-    traceSampleRatio: snapshot.traceSampleRatio,
+    traceSampleRatio: road.rules.snapshot.traceSampleRatio,
     scheme: road.scheme,
     bodyFollows,
   });
+  return opened(road, { method, target, httpVersion, observed: rawHeaders }, { head, way, grpc });
+}
+
+interface Start {
+  readonly method: string;
+  readonly target: string;
+  readonly httpVersion: string;
+  /** The lines that are told to the observer, at least. */
+  readonly observed: RawHeaders;
+}
+
+function opened(
+  road: Road,
+  start: Start,
+  { head, way, grpc }: { readonly head: RequestHead; readonly way: Way; readonly grpc: boolean },
+): Opened {
+  const { method, target, httpVersion, observed } = start;
+  const { clock, rules, budget } = road;
+  const route = grpc && carriesPredictions(target) ? ANY_ROUTE : routeOf(rules, target);
+  const bodyBytesMax = copyBytesMax(rules, route);
+  const { totalBytesMax } = rules.snapshot.capture;
   const draft = new Draft({
-    clock: road.clock,
+    clock,
     method,
     target,
     httpVersion,
-    requestHeaders: rawHeaders,
+    requestHeaders: observed,
     predictionId: head.predictionId,
     trace: head.tracing.trace,
-    request: new BodyTap(road.budget, limits),
-    response: new BodyTap(road.budget, { ...limits, tailBytes: TAIL_BYTES }),
+    request: new BodyTap(budget, { bodyBytesMax, totalBytesMax, tailBytes: 0 }),
+    response: new BodyTap(budget, { bodyBytesMax, totalBytesMax, tailBytes: TAIL_BYTES }),
   });
   return { route, head, draft, way, grpc };
 }

@@ -1,6 +1,7 @@
 // A pool of connections to the model: HTTP/1.1, one call at a time on each.
 
 import type { OwnError } from "../facts/exchange.ts";
+import type { HeaderFilter } from "../facts/header-filter.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
 import { Call, type CallOwner } from "./call.ts";
@@ -39,6 +40,7 @@ const PROVEN_SHARE = 0.7;
 class Pool implements Upstream, ConnectionOwner, CallOwner {
   readonly clock: Clock;
   readonly responseTimeoutMs: number;
+  readonly observed: HeaderFilter | null;
   readonly #connectTimeoutMs: number;
   readonly #dial: Dial;
   readonly #all = new Set<Connection>();
@@ -55,6 +57,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.clock = clock;
     this.responseTimeoutMs = options.responseTimeoutMs;
+    this.observed = options.observed ?? null;
     this.#dial = createDial(options);
   }
 
@@ -65,11 +68,12 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   }
 
   #serve(): void {
+    const now = this.clock.monotonicMs();
     for (const call of this.#line.takeAll()) {
       if (call.over) continue;
       if (this.#closed) this.#line.fail(call, "draining", null);
       else {
-        const connection = call.needsFresh ? null : this.#takeIdle();
+        const connection = call.needsFresh ? null : this.#takeIdle(now);
         if (connection === null) this.#line.putBack(call);
         else call.begin(connection);
       }
@@ -77,8 +81,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     while (this.#dialling.size < this.#line.length) this.#open();
   }
 
-  #takeIdle(): Connection | null {
-    const now = this.clock.monotonicMs();
+  #takeIdle(now: number): Connection | null {
     this.#observe(this.#idle[0], now);
     // The last in is the youngest: where it has been idle too long, all have. They stay, to be observed, until they are swept.
     for (let one = this.#idle.at(-1); one !== undefined; one = this.#idle.at(-1)) {

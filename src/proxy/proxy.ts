@@ -2,6 +2,7 @@
 
 import type { ServerHttp2Stream } from "node:http2";
 import type { Exchange, RawHeaders } from "../facts/exchange.ts";
+import type { HeaderFilter } from "../facts/header-filter.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
@@ -66,6 +67,8 @@ export interface ProxyNeeds {
   readonly deliver: (exchange: Exchange) => void;
   /** `deliver` keeps no view of a body beyond its return: the memory is used again at once. Default false. */
   readonly lendsBodies?: boolean;
+  /** Which header lines exchanges need to carry: others may be left out. Default null: all. */
+  readonly observed?: HeaderFilter | null;
 }
 
 export interface Proxy extends Part {
@@ -121,6 +124,7 @@ class HttpProxy implements Proxy, Road {
       tls: () => this.#upstreamTls,
       connectTimeoutMs: options.connectTimeoutMs,
       responseTimeoutMs: options.responseTimeoutMs,
+      observed: needs.observed ?? null,
     };
     const { http, grpc } = waysOf(options, this.#upstreamOptions, needs.clock);
     this.upstream = http.upstream;
@@ -136,6 +140,7 @@ class HttpProxy implements Proxy, Road {
     this.#connections = new ClientConnections({
       clock: needs.clock,
       limits: options.limits,
+      observed: needs.observed ?? null,
       onRequest: (request, response) => this.#onRequest(request, response),
       onSpoiled: (request, failure) => this.#relayOf(request)?.connectionSpoiled(failure),
       onOverdue: (request, failure) => this.#relayOf(request)?.giveUp(failure),

@@ -7,7 +7,8 @@
 import { STATUS_CODES } from "node:http";
 import { CollectedBody } from "./collected.ts";
 import type { RawHeaders } from "../facts/exchange.ts";
-import { answerLines } from "./answer-head.ts";
+import { answerLines, plainAnswerLines, type AnswerClues } from "./answer-head.ts";
+import type { AnswerHead } from "./answer-reader.ts";
 import { Ends } from "./ends.ts";
 import { describeFailure, problemBody, problemHeaders, statusOf, type Failure } from "./failures.ts";
 import type { RelayRequest } from "./client-request.ts";
@@ -15,7 +16,14 @@ import type { RelayResponse } from "./client-answer.ts";
 import type { ClientSide } from "./messages.ts";
 import { openExchange } from "./opening.ts";
 import { hostOfTarget, replaceHost, spendForward, upstreamTarget, type RequestHead } from "./request-head.ts";
-import { plainLines, readResponseHead, reasonPhrase, type WaitingHead } from "./response-head.ts";
+import type { PlainAnswer } from "./plain-answer.ts";
+import {
+  plainLines,
+  readResponseHead,
+  reasonPhrase,
+  type PlainLines,
+  type WaitingHead,
+} from "./response-head.ts";
 import type { Road, Way } from "./road.ts";
 import type { Route, Rules } from "./rules.ts";
 import { SHORT_BYTES_MAX, type UpstreamHandler } from "./upstream.ts";
@@ -78,7 +86,6 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     }
     this.request.attach(this, head.framing === "length" ? head.bodyBytes : null);
     if (head.expectsContinue) this.#response.writeContinue();
-    this.road.afterTurn.streamUnlessWhole(this);
   }
 
   /** `Max-Forwards` is used up: we are whom the request was for. */
@@ -105,6 +112,10 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
       this.bug(thrown);
       return true;
     }
+  }
+
+  onRequestLull(): void {
+    if (this.state === "collecting") this.road.afterTurn.streamUnlessWhole(this);
   }
 
   onRequestEnd(came: RawHeaders): void {
@@ -139,9 +150,9 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   #send(target: string, body: Buffer | null | "streamed"): void {
     this.state = "asked";
     this.#collected.take();
-    const { lines, framing, acceptsTrailers } = this.#head;
+    const { lines, text, framing, acceptsTrailers } = this.#head;
     this.call = this.#way.upstream.send(
-      { method: this.request.method, target, headers: lines, framing, body, acceptsTrailers },
+      { method: this.request.method, target, headers: lines, text, framing, body, acceptsTrailers },
       this,
     );
   }
@@ -160,34 +171,54 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     }
   }
 
-  onHead(status: number, reason: string, headers: RawHeaders): void {
+  onHead(came: AnswerHead): void {
     if (this.state !== "asked") return;
     try {
-      const draft = this.draft;
-      draft.headArrived();
-      const head = readResponseHead(headers, {
-        status,
-        headOnly: this.request.method === "HEAD",
-        httpVersion: this.request.httpVersion,
-        receivedVersion: this.#way.speaks === "h2" ? "2" : "1.1",
-        versionHeader: this.#route?.versionHeader ?? null,
-      });
-      if (head.defect !== null) {
-        this.call?.abort();
-        this.fail(describeFailure("invalid_response", this.#way.upstreamName, new Error(head.defect)));
-        return;
-      }
+      this.draft.headArrived();
+      const { status, reason } = came;
+      const plain = came.plain && this.#route?.versionHeader == null;
+      const lines = plain ? this.#plainLines(came) : this.#linesOf(came);
+      if (lines === null) return;
       this.state = "answering";
-      draft.status = status;
-      draft.responseHeaders = headers;
-      this.#framed = head.hasLength || this.request.httpVersion === "1.1";
-      const clues = { rules: this.#rules, route: this.#route, target: this.request.url };
-      const lines = answerLines(head, draft, clues);
-      this.#waitingHead = { status, reason: reasonPhrase(reason), lines };
-      this.road.afterTurn.flush(this);
+      this.draft.status = status;
+      this.draft.responseHeaders = came.plain ? came.observed : came.lines;
+      this.#waitingHead = { status, reason: came.plain ? reason : reasonPhrase(reason), lines };
+      // Over HTTP/1.1 the connection tells when its read has been worked off.
+      if (this.#way.speaks === "h2") this.road.afterTurn.flush(this);
     } catch (thrown) {
       this.bug(thrown);
     }
+  }
+
+  onLull(): void {
+    this.flush();
+  }
+
+  get #clues(): AnswerClues {
+    return { rules: this.#rules, route: this.#route, target: this.request.url };
+  }
+
+  #plainLines(head: PlainAnswer): PlainLines {
+    this.#framed = head.length >= 0 || this.request.httpVersion === "1.1";
+    return plainAnswerLines(head, this.draft, this.#clues);
+  }
+
+  /** Null: it is no answer that can be passed on, and the exchange is over. */
+  #linesOf({ status, lines }: AnswerHead): string[] | null {
+    const head = readResponseHead(lines, {
+      status,
+      headOnly: this.request.method === "HEAD",
+      httpVersion: this.request.httpVersion,
+      receivedVersion: this.#way.speaks === "h2" ? "2" : "1.1",
+      versionHeader: this.#route?.versionHeader ?? null,
+    });
+    if (head.defect !== null) {
+      this.call?.abort();
+      this.fail(describeFailure("invalid_response", this.#way.upstreamName, new Error(head.defect)));
+      return null;
+    }
+    this.#framed = head.hasLength || this.request.httpVersion === "1.1";
+    return answerLines(head, this.draft, this.#clues);
   }
 
   onData(chunk: Buffer, lent: boolean): boolean {
@@ -256,8 +287,14 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     const head = this.#waitingHead;
     if (head === null) return;
     this.#waitingHead = null;
-    if (this.#lastOnConnection || this.road.draining) head.lines.push("Connection", "close");
-    this.#response.writeHead(head.status, head.reason, head.lines);
+    const { status, reason, lines } = head;
+    const ends = this.#lastOnConnection || this.road.draining;
+    if (!Array.isArray(lines)) {
+      this.#response.writePlainHead({ status, reason, ends }, lines);
+      return;
+    }
+    if (ends) lines.push("Connection", "close");
+    this.#response.writeHead(status, reason, lines);
   }
 
   protected override answerFailure(failure: Failure): void {

@@ -2,6 +2,7 @@
 
 import type { RawHeaders } from "../facts/exchange.ts";
 import { FIELD, addConnectionTokens, fieldOf, removeNamed } from "./field-names.ts";
+import type { PlainRequest } from "./plain-request.ts";
 import { beginTrace, continueTrace, type Tracing } from "./trace.ts";
 
 const VISIBLE_ASCII = /^[\x21-\x7e]{1,256}$/;
@@ -17,6 +18,8 @@ export type Framing = "none" | "length" | "chunked";
 export interface RequestHead {
   /** Flat lines for the upstream, without the relay's own (`addOwnLines`). */
   readonly lines: string[];
+  /** Request line and all lines for the upstream, each with its CRLF; null: `lines` has them. */
+  readonly text: string | null;
   readonly framing: Framing;
   /** The client said `TE: trailers`. */
   readonly acceptsTrailers: boolean;
@@ -79,6 +82,7 @@ export function readRequestHead(raw: RawHeaders, context: HeadContext): RequestH
   if (seen.named !== null) removeNamed(lines, seen.named);
   return {
     lines,
+    text: null,
     framing: framingOf(seen, context.bodyFollows),
     acceptsTrailers: seen.acceptsTrailers,
     bodyBytes: Number(seen.length ?? 0),
@@ -87,6 +91,37 @@ export function readRequestHead(raw: RawHeaders, context: HeadContext): RequestH
     tracing,
     refusal: refusalOf(seen, context.httpVersion),
   };
+}
+
+/** The same for a plain head. The upstream is asked by the host's name that the client used. */
+export function plainRequestHead(head: PlainRequest, context: PlainContext): RequestHead {
+  const tracing =
+    (head.traceparent === null ? null : continueTrace(head.traceparent)) ??
+    beginTrace(context.traceSampleRatio);
+  return {
+    lines: NO_LINES,
+    text: `${head.kept}${context.ownLines}traceparent: ${tracing.traceparent}\r\n`,
+    framing: head.bodyBytes > 0 ? "length" : "none",
+    acceptsTrailers: false,
+    bodyBytes: Math.max(0, head.bodyBytes),
+    expectsContinue: false,
+    predictionId: head.predictionId,
+    tracing,
+    refusal: null,
+  };
+}
+
+export interface PlainContext {
+  /** From `ownLinesText`. */
+  readonly ownLines: string;
+  readonly traceSampleRatio: number;
+}
+
+const NO_LINES: string[] = [];
+
+/** What `addOwnLines` adds where none of them stand yet. */
+export function ownLinesText(host: string, { peer, scheme }: Pick<HeadContext, "peer" | "scheme">): string {
+  return `Via: 1.1 outrider\r\nX-Forwarded-For: ${peer}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Host: ${host}\r\n`;
 }
 
 function framingOf(seen: Gathered, bodyFollows: boolean | null): Framing {
@@ -203,6 +238,16 @@ const DIGITS = /^\d{1,15}$/;
 /** uri-host and port (RFC 9110 §4.2.3): nothing that ends an authority or splits it. */
 const HOST = /^[\w\-.~%!$&'()*+;=:[\]]*$/;
 
+/** What was valid last: one client says the same host again and again. */
+let lastHost = "";
+
+export function isHost(value: string): boolean {
+  if (value === lastHost) return true;
+  if (!HOST.test(value)) return false;
+  lastHost = value;
+  return true;
+}
+
 function isZero(length: string): boolean {
   return length === "0" || /^0+$/.test(length);
 }
@@ -213,7 +258,7 @@ function refusalOf(seen: Gathered, httpVersion: string): string | null {
   if (seen.hosts > 1) return "The request has more than one Host header line. Send exactly one.";
   if (seen.hosts === 0 && httpVersion !== "1.0")
     return "The request has no Host header line. Send exactly one.";
-  if (!HOST.test(seen.host)) return "The request's Host is not a host name with or without a port.";
+  if (!isHost(seen.host)) return "The request's Host is not a host name with or without a port.";
   if (seen.lengths > 1 || (seen.length !== null && !DIGITS.test(seen.length)))
     return "The request's Content-Length is not one number. Send exactly one, in digits.";
   if (seen.encodings === 0) return null;
@@ -231,7 +276,7 @@ export function hostOfTarget(target: string): string | null {
   const authority = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(target)?.[1];
   if (authority === undefined) return null;
   const host = authority.slice(authority.lastIndexOf("@") + 1);
-  return HOST.test(host) ? host : "";
+  return isHost(host) ? host : "";
 }
 
 /** Puts `host` in place of what the Host line says. */

@@ -2,7 +2,9 @@
 
 import { hasStrayBytes, isToken, readFieldLines } from "./field-lines.ts";
 
+/** A head read line by line. */
 export interface ReadHead {
+  readonly plain: false;
   readonly method: string;
   /** As it came: path, absolute form, or whatever else stood there. */
   readonly target: string;
@@ -36,7 +38,8 @@ export function readRequestLine(text: string): ReadHead | BadHead {
   const lines: string[] = [];
   const defect = readFieldLines(text, end + 2, lines);
   if (defect !== null) return bad(defect);
-  return { method: text.slice(0, first), target, httpVersion: version === "HTTP/1.1" ? "1.1" : "1.0", lines };
+  const httpVersion = version === "HTTP/1.1" ? "1.1" : "1.0";
+  return { plain: false, method: text.slice(0, first), target, httpVersion, lines };
 }
 
 function bad(defect: string): BadHead {

@@ -3,13 +3,15 @@
 //   head ──▶ (receiver decides) ──▶ length | chunked ──▶ done ──next()──▶ head
 
 import type { RawHeaders } from "../facts/exchange.ts";
+import type { HeaderFilter } from "../facts/header-filter.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { HeldBytes } from "./held-bytes.ts";
+import { PlainRequestReader, type HeadLimits, type PlainRequest } from "./plain-request.ts";
 import { readRequestLine, type BadHead, type ReadHead } from "./request-line.ts";
 
 export interface RequestSink {
   /** Calls `RequestReader.expectBody` when one follows, before it returns. */
-  onRequestHead(head: ReadHead): void;
+  onRequestHead(head: ReadHead | PlainRequest): void;
   /** Valid until this returns. */
   onRequestBody(bytes: Buffer, start: number, end: number): void;
   onRequestWhole(trailers: RawHeaders): void;
@@ -30,6 +32,7 @@ export class RequestReader {
   readonly #sink: RequestSink;
   readonly #headBytesMax: number;
   readonly #headLinesMax: number;
+  readonly #plain: PlainRequestReader;
   #state: State = "head";
   readonly #held = new HeldBytes();
   #emptyLines = 0;
@@ -38,10 +41,12 @@ export class RequestReader {
   #left = 0;
   #chunks: ChunkReader | null = null;
 
-  constructor(sink: RequestSink, limits: { readonly headBytesMax: number; readonly headLinesMax: number }) {
+  /** `filter`: which lines of a plain head are told to the observer; null: all. */
+  constructor(sink: RequestSink, limits: HeadLimits, filter: HeaderFilter | null = null) {
     this.#sink = sink;
     this.#headBytesMax = limits.headBytesMax;
     this.#headLinesMax = limits.headLinesMax;
+    this.#plain = new PlainRequestReader(limits, filter);
   }
 
   /** Part of a head has come. */
@@ -94,6 +99,11 @@ export class RequestReader {
     const to = bytes.length;
     if (seen > 0 && bytes.indexOf("\r\n\r\n", Math.max(from, seen - 3), "latin1") < 0)
       return this.#hold(bytes, from, seen);
+    const plain = this.#plain.read(bytes, from);
+    if (plain !== null) {
+      if (seen > 0) this.#held.clear();
+      return this.#tell(plain, from + plain.size);
+    }
     let text = bytes.toString("latin1", from, Math.min(to, from + FIRST_LOOK_BYTES));
     let blank = text.indexOf("\r\n\r\n");
     if (blank < 0 && to - from > FIRST_LOOK_BYTES) {
@@ -107,10 +117,14 @@ export class RequestReader {
     if ("status" in head) return head;
     if (head.lines.length > this.#headLinesMax * 2)
       return { status: 431, defect: `more than ${this.#headLinesMax} header lines` };
+    return this.#tell(head, from + blank + 4);
+  }
+
+  #tell(head: ReadHead | PlainRequest, end: number): number {
     this.#state = "done";
     this.#sink.onRequestHead(head);
     if (this.#state === "done") this.#sink.onRequestWhole(NO_LINES);
-    return from + blank + 4;
+    return end;
   }
 
   #hold(bytes: Buffer, from: number, seen: number): number | BadHead {

@@ -4,7 +4,8 @@ import type { RawHeaders } from "../facts/exchange.ts";
 import type { UpstreamRequest } from "./upstream.ts";
 
 export function requestText(request: UpstreamRequest): string {
-  const { headers } = request;
+  const { headers, text: ready } = request;
+  if (ready != null) return `${ready}\r\n`;
   let text = `${request.method} ${request.target} HTTP/1.1\r\n`;
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   if (request.framing !== "chunked") return `${text}\r\n`;

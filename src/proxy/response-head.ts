@@ -148,7 +148,15 @@ export function plainLines(raw: RawHeaders): [string, string][] {
 export interface WaitingHead {
   readonly status: number;
   readonly reason: string;
-  readonly lines: string[];
+  /** Flat lines, or, of a plain head, their text and what stands in it. */
+  readonly lines: string[] | PlainLines;
+}
+
+/** Lines ready to be written: among them no `Connection`. */
+export interface PlainLines {
+  readonly text: string;
+  readonly hasLength: boolean;
+  readonly hasDate: boolean;
 }
 
 /** A reason phrase as it may stand in a status line. */

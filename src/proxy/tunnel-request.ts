@@ -6,6 +6,8 @@ import { FIELD, fieldOf } from "./field-names.ts";
 
 /** Is this a request for a tunnel? h2c is not passed on, and a request with a body is relayed as an ordinary one. */
 export function isTunnelRequest(request: RelayRequest): boolean {
+  // Nothing of the kind is a plain head.
+  if (request.plainHead !== null) return false;
   const { rawHeaders } = request;
   // The everyday request has no such line: one look at the length of its names.
   let upgrade = "";

@@ -1,7 +1,9 @@
 // The way to the model as the relay sees it. Behind it stands a pool of our own connections (pool.ts).
 
 import type { RawHeaders } from "../facts/exchange.ts";
+import type { HeaderFilter } from "../facts/header-filter.ts";
 import type { DialOptions } from "./dial.ts";
+import type { AnswerHead } from "./answer-reader.ts";
 import type { Failure } from "./failures.ts";
 import type { Framing } from "./request-head.ts";
 
@@ -9,6 +11,8 @@ export interface UpstreamOptions extends DialOptions {
   readonly connectTimeoutMs: number;
   /** From the request's last byte to the response's head; 0: no limit. */
   readonly responseTimeoutMs: number;
+  /** Which header lines of a plain head are told to the observer. Default null: all. */
+  readonly observed?: HeaderFilter | null;
 }
 
 export interface UpstreamRequest {
@@ -17,6 +21,8 @@ export interface UpstreamRequest {
   readonly target: string;
   /** Flat lines; with framing "length" they carry the Content-Length, with "chunked" no framing line. */
   readonly headers: readonly string[];
+  /** Request line and lines, each with its CRLF, ready to be written over HTTP/1.1: instead of the three above. */
+  readonly text?: string | null;
   readonly framing: Framing;
   /** The whole body, none, or "streamed": it follows by `write` and `end`. A whole chunked body leaves with its length. */
   readonly body: Buffer | null | "streamed";
@@ -31,7 +37,9 @@ export const SHORT_BYTES_MAX = 16 * 1024;
 export interface UpstreamHandler {
   /** A 1xx answer other than 100 and 101. */
   onInformation(status: number, headers: RawHeaders): void;
-  onHead(status: number, reason: string, headers: RawHeaders): void;
+  onHead(head: AnswerHead): void;
+  /** All that has been read for now has been told; over HTTP/2 this is not said. */
+  onLull(): void;
   /**
    * `lent`: the chunk's memory is read into again. One of more than `SHORT_BYTES_MAX` is taken before this returns, and true says
    * that it is still being written from; a shorter one is the answer's last, and taken, as text or copied, before `onEnd` returns.

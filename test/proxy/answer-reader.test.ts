@@ -22,7 +22,7 @@ function read(pieces: readonly string[], method = "POST"): Read {
   let body = "";
   const reader = new AnswerReader({
     onInterim: (status) => interim.push(status),
-    onAnswerHead: (status, reason, headers) => heads.push({ status, reason, headers }),
+    onAnswerHead: ({ status, reason, lines }) => heads.push({ status, reason, headers: lines }),
     onBody: (bytes, start, end) => (body += bytes.toString("latin1", start, end)),
   });
   reader.expect(method);

@@ -39,7 +39,7 @@ test("an answer's head of 60 KB in reads of one byte is decoded a few times, not
   let body = "";
   const reader = new AnswerReader({
     onInterim: () => {},
-    onAnswerHead: (_status, _reason, headers) => heads.push(headers.length / 2),
+    onAnswerHead: (head) => heads.push(head.lines.length / 2),
     onBody: (bytes, start, end) => (body += bytes.toString("latin1", start, end)),
   });
   reader.expect("GET");

@@ -101,7 +101,7 @@ export class StreamCarrier implements Carrier {
     const { status, lines } = readResponseFields(raw);
     const length = call.request.method === "HEAD" || status === 304 ? null : lengthIn(lines);
     this.#promised = length;
-    call.handler.onHead(status, "", lines);
+    call.handler.onHead({ plain: false, status, reason: "", lines });
     if ((flags & END_STREAM) !== 0) this.#onEnd();
   }
 

@@ -25,6 +25,7 @@ import { upstreamTarget } from "../request-head.ts";
 import { answerLines } from "../answer-head.ts";
 import { plainLines, readResponseHead } from "../response-head.ts";
 import type { Road } from "../road.ts";
+import type { AnswerHead } from "../answer-reader.ts";
 import type { UpstreamHandler } from "../upstream.ts";
 import { StreamAnswer } from "./answer.ts";
 import { RESET } from "./codes.ts";
@@ -223,12 +224,13 @@ export class StreamExchange extends Ends implements UpstreamHandler {
     }
   }
 
-  onHead(status: number, _reason: string, headers: RawHeaders): void {
+  onHead(came: AnswerHead): void {
     if (this.state !== "asked") return;
     try {
+      const { status } = came;
       const { way, route } = this.#opened;
       this.draft.headArrived();
-      const head = readResponseHead(headers, {
+      const head = readResponseHead(came.lines, {
         status,
         headOnly: this.#request.method === "HEAD",
         httpVersion: "2",
@@ -243,7 +245,7 @@ export class StreamExchange extends Ends implements UpstreamHandler {
       }
       this.state = "answering";
       this.draft.status = status;
-      this.draft.responseHeaders = headers;
+      this.draft.responseHeaders = came.plain ? came.observed : came.lines;
       const clues = { rules: this.road.rules, route, target: this.#request.target };
       this.#answer.head(status, answerLines(head, this.draft, clues));
       this.road.afterTurn.flush(this);
@@ -251,6 +253,9 @@ export class StreamExchange extends Ends implements UpstreamHandler {
       this.bug(thrown);
     }
   }
+
+  /** The turn of the loop is waited for. */
+  onLull(): void {}
 
   onData(chunk: Buffer, lent: boolean): boolean {
     if (this.state !== "answering") return false;
