@@ -27,7 +27,6 @@ import { createMeasuring, type Measuring } from "./measuring.ts";
 import type { ParsedOpening } from "./parse-road.ts";
 import { createVersionPoller } from "./poll.ts";
 import type { Rendered, Road } from "./road.ts";
-import type { Silence } from "./absent.ts";
 import { createServed } from "./served.ts";
 import { createSilenceFor } from "./silence.ts";
 import { createStateBook } from "./state-book.ts";
@@ -72,7 +71,7 @@ class Rooms implements Observer {
   readonly #external = new Map<string, string>();
   readonly #versions: ObserverVersions;
   readonly #extractor: Extractor;
-  readonly #silence: Silence;
+  readonly #silence: ReturnType<typeof createSilenceFor>;
   readonly #intake: Intake;
   readonly #keeper: StoreKeeper;
   readonly #api: Api;
