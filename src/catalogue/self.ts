@@ -84,6 +84,13 @@ export const selfFamilies: readonly Descriptor[] = [
     help: "Predictions deleted from the store since start: older than its retention (age), or the oldest of a store above its size (size).",
   },
   {
+    name: "outrider_store_checkpoints_total",
+    otel: { name: "outrider.store.checkpoints", unit: "{checkpoint}" },
+    type: "counter",
+    labels: ["result", "reason"],
+    help: "Checkpoints of the store since start: used by the start, or not_used (reason none, damaged, another, younger or unreadable: then all rows were read); written, or not_written (reason state or disk).",
+  },
+  {
     name: "outrider_job_runs_total",
     otel: { name: "outrider.job.runs", unit: "{run}" },
     type: "counter",

@@ -12,6 +12,28 @@ export interface Archive {
   bytes(value: Uint8Array): Uint8Array;
   float64s(value: Float64Array): Float64Array;
   int32s(value: Int32Array): Int32Array;
+  /** What `body` archives is a part of the state: whoever keeps parts by themselves may write it later, and only when it has changed. */
+  part(kept: Kept, body: (io: Archive) => void): void;
+}
+
+/** Where a part is kept, and the CRC-32 of what was written there. */
+export interface Place {
+  readonly key: number;
+  crc: number;
+}
+
+/** What is remembered about a part that can be kept by itself. One for each; its owner tells of every change beforehand. */
+export class Kept {
+  /** Where it is kept as it is now (or is about to be: then there is a `copy`); null: nowhere. */
+  place: Place | null = null;
+  /** Takes a copy of it as it is. */
+  copy: (() => void) | null = null;
+
+  /** To be called before anything of the part changes. */
+  changing(): void {
+    this.copy?.();
+    this.place = null;
+  }
 }
 
 const FIRST_BYTES = 64 * 1024;
@@ -64,9 +86,18 @@ export class ArchiveWriter implements Archive {
     return value;
   }
 
+  part(_kept: Kept, body: (io: Archive) => void): void {
+    body(this);
+  }
+
   /** All that was written. */
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Begins again in the same memory: what `finish` gave is overwritten. */
+  reset(): void {
+    this.#length = 0;
   }
 
   #reserve(bytes: number): void {
@@ -115,6 +146,10 @@ export class ArchiveReader implements Archive {
     const piece = this.bytes();
     if (piece.length % 4 !== 0) throw new ArchiveError("not a list of numbers");
     return new Int32Array(piece.buffer);
+  }
+
+  part(_kept: Kept, body: (io: Archive) => void): void {
+    body(this);
   }
 
   /** Throws when something is left. */

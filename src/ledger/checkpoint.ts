@@ -3,14 +3,16 @@
 
 import { crc32 } from "node:zlib";
 
-import { ArchiveError, ArchiveReader, ArchiveWriter } from "../kernel/archive.ts";
+import { ArchiveError } from "../kernel/archive.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import { messageOf } from "../kernel/problem.ts";
+import type { CheckpointTally, Refusal } from "./checkpoint-tally.ts";
 import type { Disk } from "./disk.ts";
 import type { Shelf } from "./lookup.ts";
+import { StateReader, StateWriter } from "./parts.ts";
 import { num, one } from "./sql.ts";
-import { storeNames, storeSegment } from "./stored-segments.ts";
+import { NameRun, storeSegment } from "./stored-segments.ts";
 import type { Trouble } from "./trouble.ts";
 import type { Checkpointed } from "./types.ts";
 import type { Memory, Work } from "./work.ts";
@@ -20,10 +22,8 @@ const CHANGES = 131_072;
 const CLOSING_SHARE = 64;
 /** Whoever changes more than this behind a checkpoint that is due pays for its steps. */
 const OVERDUE = 1.5;
-const PIECE_BYTES = 512 * 1024;
+const PIECE_BYTES = 256 * 1024;
 const PIECES_MAX = 1 << 20;
-/** More is not written: a start then reads the rows. */
-const BYTES_MAX = 256 * 1024 * 1024;
 /** Notes of one transaction of retention each, at most 4,096 rows. */
 const NOTES_TOGETHER = 2;
 /** After a failure nothing is tried for so long. */
@@ -34,24 +34,31 @@ export interface CheckpointNeeds {
   readonly log: Log;
   readonly checkpointed: Checkpointed | undefined;
   readonly changes: number | undefined;
+  readonly pieceBytes: number | undefined;
+  readonly tally: CheckpointTally;
 }
 
 interface Writing {
-  readonly bytes: Uint8Array;
+  readonly state: StateWriter;
   readonly commits: number;
   readonly nextRow: number;
   readonly nextSeq: number;
   readonly generation: number;
   readonly changes: number;
+  readonly pieceBytes: number;
+  /** What is to be written when all parts are. */
+  whole: Uint8Array | null;
   pieces: number;
+  names: NameRun | null;
   /** It is the one that is read. */
   holds: boolean;
 }
 
 /*
- * States: idle -> (due) -> writing pieces -> writing segments that have changed -> (it holds) -> deleting old notes -> idle.
- * A step that fails, or a process that dies, leaves the checkpoint before and pieces that nobody refers to, or old notes,
- * which are known by their transaction.
+ * States: idle -> (due) -> writing parts that have changed -> writing pieces that say which parts there are -> writing segments
+ * that have changed -> (it holds) -> deleting old notes and parts -> idle.
+ * A step that fails, or a process that dies, leaves the checkpoint before, and parts and pieces that nobody refers to, or old
+ * notes, which are known by their transaction.
  */
 export class Checkpointer {
   readonly #needs: CheckpointNeeds;
@@ -86,16 +93,21 @@ export class Checkpointer {
     return changesSince > 0 && changesSince >= this.#changes / share;
   }
 
-  /** One step of a few milliseconds; the first takes the state, which takes as long as there is of it. */
+  /** One step of a few milliseconds; the first takes the state. */
   step(): Trouble | null {
-    this.#writing ??= this.#begin();
+    if (this.#writing === null) {
+      this.#writing = this.#begin();
+      return null;
+    }
     const writing = this.#writing;
-    if (writing === null) return null;
+    const held = writing.holds;
     const step = this.#disk.transact((work) => writeStep(work, writing));
     if (step.kind === "failed") {
+      if (!writing.holds) this.#needs.tally.add("not_written", "disk");
       this.#giveUp();
       return step.trouble;
     }
+    if (!held && writing.holds) this.#needs.tally.add("written");
     if (step.value) this.#writing = null;
     return null;
   }
@@ -104,78 +116,115 @@ export class Checkpointer {
   close(): void {
     if (this.#writing === null && !this.#isDue(CLOSING_SHARE)) return;
     // What came since the one that is being written is to be in it.
-    this.#writing = null;
+    this.#abandon();
     for (let trouble = this.step(); trouble === null && this.#writing !== null;) trouble = this.step();
   }
 
-  #giveUp(): void {
+  #abandon(): void {
+    if (this.#writing?.holds === false) this.#writing.state.abandon();
     this.#writing = null;
+  }
+
+  #giveUp(): void {
+    this.#abandon();
     this.#notBeforeMs = this.#needs.clock.monotonicMs() + AGAIN_MS;
   }
 
   /** null: not now. */
   #begin(): Writing | null {
     const { checkpointed, log } = this.#needs;
-    const { commits, nextRow, nextSeq, checkpoint, changesSince: changes } = this.#memory;
+    const { commits, nextRow, nextSeq, checkpoint, changesSince: changes, places } = this.#memory;
     if (checkpointed === undefined || this.#disk.telling || this.#disk.shelf === null) return null;
-    const writer = new ArchiveWriter(BYTES_MAX, this.#lastBytes);
+    const state = new StateWriter(places, this.#lastBytes);
     try {
-      writer.text(checkpointed.name);
-      this.#memory.archive(writer);
-      checkpointed.archive(writer);
+      state.text(checkpointed.name);
+      this.#memory.archive(state);
+      checkpointed.archive(state);
     } catch (thrown) {
       log.warn({ error: messageOf(thrown) }, "ledger: no checkpoint could be taken; a start reads all rows");
+      state.abandon();
+      this.#needs.tally.add("not_written", "state");
       this.#giveUp();
       if (checkpoint !== null) this.#disk.transact(dropCheckpoint);
       return null;
     }
-    this.#lastBytes = writer.finish().length;
+    this.#lastBytes = state.finish().length;
     const generation = checkpoint?.generation === 0 ? 1 : 0;
-    return {
-      bytes: writer.finish(),
-      commits,
-      nextRow,
-      nextSeq,
-      generation,
-      changes,
-      pieces: 0,
-      holds: false,
-    };
+    const pieceBytes = this.#needs.pieceBytes ?? PIECE_BYTES;
+    const nothing = { whole: null, pieces: 0, names: null, holds: false };
+    return { state, commits, nextRow, nextSeq, generation, changes, pieceBytes, ...nothing };
   }
 }
 
 /** True: it was the last one. */
 function writeStep(work: Work, writing: Writing): boolean {
-  if (writing.holds) return forgetNotes(work, writing);
-  const { bytes, generation, pieces, commits, nextRow, nextSeq } = writing;
-  const first = generation * PIECES_MAX;
-  const at = pieces * PIECE_BYTES;
-  if (at < bytes.length) {
-    // In the place of a piece of the checkpoint before the last: to delete many at once takes long.
-    work.sql.setPiece.run(first + pieces, bytes.subarray(at, at + PIECE_BYTES));
-    work.after.push(() => writing.pieces++);
-    return false;
-  }
+  if (writing.holds) return forgetNotes(work, writing) && work.memory.places.trim(work.sql);
+  const done =
+    writing.state.writeParts(work.sql, writing.pieceBytes) ??
+    writePiece(work, writing) ??
+    storeSealed(work) ??
+    storeNames(work, writing) ??
+    hold(work, writing);
+  work.after.push(done);
+  return false;
+}
+
+/** Each gives what is to be done when it is on disk; null: there was nothing to write. */
+type Written = (() => void) | null;
+
+function writePiece({ sql }: Work, writing: Writing): Written {
+  const { generation, pieces, pieceBytes } = writing;
+  writing.whole ??= writing.state.whole();
+  const at = pieces * pieceBytes;
+  if (at >= writing.whole.length) return null;
+  // In the place of a piece of the checkpoint before the last: to delete many at once takes long.
+  sql.setPiece.run(generation * PIECES_MAX + pieces, writing.whole.subarray(at, at + pieceBytes));
+  return () => writing.pieces++;
+}
+
+function storeSealed(work: Work): Written {
   for (const segment of work.memory.rows.sealed()) {
     if (!storeSegment(work.sql, segment)) continue;
-    work.after.push(() => Object.assign(segment.stored, { filter: true, live: true }));
-    return false;
+    return () => Object.assign(segment.stored, { filter: true, live: true });
   }
-  for (const segment of work.memory.rows.resident()) {
-    const end = Math.min(work.memory.rows.segmentRows, nextRow - segment.base);
-    const stored = storeNames(work.sql, segment, end);
-    if (stored === null) continue;
-    work.after.push(stored);
-    return false;
+  return null;
+}
+
+function storeNames(work: Work, writing: Writing): Written {
+  const { rows } = work.memory;
+  // One that was sealed in the meantime has its names on disk.
+  if (writing.names?.segment.sealed === true) writing.names = null;
+  for (const segment of writing.names === null ? rows.resident() : []) {
+    writing.names ??= NameRun.of(segment, Math.min(rows.segmentRows, writing.nextRow - segment.base));
   }
-  work.sql.setCheckpoint.run(commits, nextRow, nextSeq, generation, pieces, crc32(bytes));
-  work.sql.dropPieces.run(first + pieces, first + PIECES_MAX - 1);
-  work.after.push(() => {
-    work.memory.checkpoint = { commits, nextRow, nextSeq, generation };
-    work.memory.changesSince -= writing.changes;
+  if (writing.names === null) return null;
+  const stored = writing.names.step(work.sql);
+  return () => {
+    if (stored === null) return;
+    stored();
+    writing.names = null;
+  };
+}
+
+function hold({ sql, memory }: Work, writing: Writing): () => void {
+  const { commits, nextRow, nextSeq, generation, pieces, state } = writing;
+  const first = generation * PIECES_MAX;
+  sql.setCheckpoint.run(
+    commits,
+    nextRow,
+    nextSeq,
+    generation,
+    pieces,
+    crc32(writing.whole ?? new Uint8Array()),
+  );
+  sql.dropPieces.run(first + pieces, first + PIECES_MAX - 1);
+  return () => {
+    memory.checkpoint = { commits, nextRow, nextSeq, generation };
+    memory.changesSince -= writing.changes;
+    memory.places.use(state.places);
     writing.holds = true;
-  });
-  return false;
+    writing.whole = null;
+  };
 }
 
 /** Deletes notes of rows that it does not count any more; true: there was none left. */
@@ -197,24 +246,32 @@ function dropCheckpoint(work: Work): void {
   });
 }
 
+const NONE: Refusal = { reason: "none", message: "there is none" };
+const DAMAGED: Refusal = { reason: "damaged", message: "it is damaged" };
+const ANOTHER: Refusal = {
+  reason: "another",
+  message: "it was written by another version, or by other rules",
+};
+
 /** Fills counts and listeners from the checkpoint; else says why not, and they are as they were. */
 export function readCheckpoint(
   { sql, memory }: Shelf,
   checkpointed: Checkpointed | undefined,
-): string | null {
+): Refusal | null {
   const cells = one(sql.checkpoint.get());
-  if (cells === null) return "there is none";
+  if (cells === null) return NONE;
   const [commits, nextRow, nextSeq, generation, pieces, crc] = cells.map((cell) => num(cell));
-  if (nextRow === undefined || nextSeq === undefined || generation === undefined) return "it is damaged";
+  if (nextRow === undefined || nextSeq === undefined || generation === undefined) return DAMAGED;
   // Also when it is not read here: another start may read it, and must know what was forgotten.
   memory.checkpoint = { commits: commits ?? 0, nextRow, nextSeq, generation };
-  if (checkpointed === undefined) return "it is not asked for";
-  if (!((commits ?? 0) <= memory.commits)) return "it is younger than the store";
+  if (checkpointed === undefined) return { reason: "none", message: "it is not asked for" };
+  if (!((commits ?? 0) <= memory.commits))
+    return { reason: "younger", message: "it is younger than the store" };
   const bytes = readPieces(sql, generation, pieces ?? 0);
-  if (bytes === null || crc32(bytes) !== crc) return "it is damaged";
+  if (bytes === null || crc32(bytes) !== crc) return DAMAGED;
   try {
-    const reader = new ArchiveReader(bytes);
-    if (reader.text() !== checkpointed.name) return "it was written by another version, or by other rules";
+    const reader = StateReader.of(sql, bytes);
+    if (reader.text() !== checkpointed.name) return ANOTHER;
     memory.archive(reader);
     checkpointed.archive(reader);
     reader.end();
@@ -222,8 +279,9 @@ export function readCheckpoint(
   } catch (thrown) {
     memory.clearCounts();
     checkpointed.clear();
-    if (thrown instanceof ArchiveError) return thrown.message;
-    return `it could not be read (${messageOf(thrown)})`;
+    const isKnown = thrown instanceof ArchiveError;
+    const message = isKnown ? thrown.message : `it could not be read (${messageOf(thrown)})`;
+    return { reason: "unreadable", message };
   }
 }
 

@@ -10,9 +10,11 @@ import { Disk } from "./disk.ts";
 import { FILE_NAME, openFile, quarantine } from "./file.ts";
 import { LabelJob, RecordJob } from "./jobs.ts";
 import { Checkpointer } from "./checkpoint.ts";
+import { CheckpointTally } from "./checkpoint-tally.ts";
 import { load } from "./load.ts";
 import type { Loaded } from "./load.ts";
 import type { Shelf } from "./lookup.ts";
+import { Pace } from "./pace.ts";
 import { CommitQueue } from "./queue.ts";
 import { findPredictions, findRevisions, scanRows } from "./read.ts";
 import type { ScanRange } from "./read.ts";
@@ -46,6 +48,8 @@ const QUEUE_ITEMS_MAX = 262_144;
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 /** Steps of sealing before a batch of predictions when it lags behind. */
 const SEAL_STEPS_OVERDUE = 3;
+/** A step of retention before its commit, at most. */
+const SWEEP_WORK_MS = 4;
 
 const CLOSED: Refused = Object.freeze({
   kind: "refused",
@@ -69,6 +73,7 @@ const NO_STATS: LedgerStats = Object.freeze({
   busy: 0,
   damaged: 0,
   trouble: "the ledger is not open",
+  checkpoints: [],
   series: [],
 });
 
@@ -84,6 +89,7 @@ interface Running {
   readonly queue: CommitQueue;
   readonly guard: ClockGuard;
   readonly checkpointer: Checkpointer;
+  readonly pace: Pace;
 }
 
 class FileLedger implements Ledger {
@@ -92,6 +98,7 @@ class FileLedger implements Ledger {
   #running: Running | null = null;
   #sealed = false;
   #unchecked: string | null = null;
+  readonly #tally = new CheckpointTally();
 
   constructor(options: LedgerOptions, needs: LedgerNeeds) {
     this.#options = options;
@@ -144,6 +151,7 @@ class FileLedger implements Ledger {
       const isDamaged = thrown instanceof ArchiveError && dropCheckpoint(opened.file.sql);
       disk.close();
       if (!isDamaged) return troubleOf(thrown);
+      this.#tally.add("not_used", "damaged");
       log.warn(
         { error: messageOf(thrown) },
         "ledger: what came after the checkpoint is damaged: all rows are read",
@@ -153,18 +161,30 @@ class FileLedger implements Ledger {
     const { groupCommitMs, queueItemsMax = QUEUE_ITEMS_MAX, queueBytesMax = QUEUE_BYTES_MAX } = this.#options;
     const limits = { groupCommitMs, itemsMax: queueItemsMax, bytesMax: queueBytesMax };
     const queue = new CommitQueue(disk, clock, limits);
-    const changes = this.#options.checkpointChanges;
-    const checkpointer = new Checkpointer({ clock, log, checkpointed, changes }, memory, disk);
-    this.#running = { memory, disk, queue, guard: new ClockGuard(), checkpointer };
+    const { checkpointChanges: changes, checkpointBytes: pieceBytes } = this.#options;
+    const writes = { clock, log, checkpointed, changes, pieceBytes, tally: this.#tally };
+    const checkpointer = new Checkpointer(writes, memory, disk);
+    this.#running = {
+      memory,
+      disk,
+      queue,
+      guard: new ClockGuard(),
+      checkpointer,
+      pace: new Pace(SWEEP_WORK_MS),
+    };
     return null;
   }
 
   /** A start that had to read more than it should says so. */
   #loaded({ unchecked, reread }: Loaded): void {
-    this.#unchecked = unchecked;
+    this.#unchecked = unchecked?.message ?? null;
     if (this.#needs.checkpointed === undefined) return;
-    if (unchecked !== null)
-      this.#needs.log.info({ why: unchecked }, "ledger: no checkpoint is used: all rows are read");
+    if (unchecked === null) this.#tally.add("used");
+    else {
+      this.#tally.add("not_used", unchecked.reason);
+      const why = unchecked.message;
+      this.#needs.log.info({ why }, "ledger: no checkpoint is used: all rows are read");
+    }
     if (reread > 0)
       this.#needs.log.warn({ segments: reread }, "ledger: filters are missing or damaged: rows are read");
   }
@@ -260,7 +280,7 @@ class FileLedger implements Ledger {
     const nothing = { forgotten: 0, expired: 0, more: false, held: false, tookMs: 0, trouble: null };
     const running = this.#running;
     if (running === null) return nothing;
-    const { memory, disk, guard, checkpointer } = running;
+    const { memory, disk, guard, checkpointer, pace } = running;
     if (this.#sealsNow(running)) {
       const trouble = this.#seal(running)?.message ?? null;
       return { ...nothing, more: trouble === null, tookMs: clock.monotonicMs() - startedAt, trouble };
@@ -278,8 +298,10 @@ class FileLedger implements Ledger {
     const more = sealDue({ memory });
     if (!isOverfull && !hasOld(memory, cutoffTs))
       return { ...nothing, more, tookMs: clock.monotonicMs() - startedAt };
-    const step = disk.transact((work) => sweepStep(work, { cutoffTs, waitingCutoffMs, clock }));
+    const { workMs } = pace;
+    const step = disk.transact((work) => sweepStep(work, { cutoffTs, waitingCutoffMs, clock, workMs }));
     const tookMs = clock.monotonicMs() - startedAt;
+    pace.took(tookMs);
     if (step.kind === "failed") return { ...nothing, tookMs, trouble: step.trouble.message };
     if (isOverfull) memory.forgottenBySize += step.value.forgotten;
     else memory.forgottenByAge += step.value.forgotten;
@@ -308,6 +330,7 @@ class FileLedger implements Ledger {
       busy: queue.busy,
       damaged: memory.damaged,
       trouble: disk.trouble?.message ?? null,
+      checkpoints: this.#tally.all(),
       series,
     };
   }

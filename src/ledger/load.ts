@@ -6,6 +6,7 @@ import { truthOf } from "./join.ts";
 import { headsOnDisk } from "./lookup.ts";
 import type { Shelf } from "./lookup.ts";
 import { readCheckpoint } from "./checkpoint.ts";
+import type { Refusal } from "./checkpoint-tally.ts";
 import { CHUNK_ROWS, loadLater, loadNames, nameRow, packsFrom } from "./load-covered.ts";
 import { VOID } from "./row-book.ts";
 import { bucketKey } from "./segment.ts";
@@ -31,6 +32,7 @@ export function load(shelf: Shelf, told: Told): Loaded {
   for (const [id, word] of many(sql.allWords.all())) memory.words.add(num(id), text(word));
   for (const [session, batch] of many(sql.allMarks.all())) memory.marks.set(text(session), num(batch));
   loadWaiting(shelf);
+  memory.places.begin(sql);
   const unchecked = readCheckpoint(shelf, told.checkpointed);
   const covered = unchecked === null ? memory.checkpoint : null;
   const resident = loadSealed(shelf, covered !== null);
@@ -50,7 +52,7 @@ export interface Told {
 
 export interface Loaded {
   /** Why no checkpoint was used; null: one was. */
-  readonly unchecked: string | null;
+  readonly unchecked: Refusal | null;
   /** Sealed segments whose rows had to be read all the same. */
   readonly reread: number;
 }

@@ -25,8 +25,6 @@ export const ON_DISK = -3;
 export interface Sealed {
   readonly buckets: number;
   readonly filter: NameFilter;
-  /** One bit a row: it exists. */
-  readonly exists: Uint8Array;
 }
 
 /** How far a segment is on its way to the disk. */
@@ -51,6 +49,8 @@ export class Segment {
   #index: IdIndex | null;
   /** Per row: ABSENT, VOID, 0 (unlabelled) or the sequence number of the revision that holds. Empty when sealed. */
   #heads: Float64Array;
+  /** One bit a row: it exists. */
+  readonly #exists: Uint8Array;
   #sealed: Sealed | null;
   sealing: Sealing | null = null;
   readonly minTs: Float64Array;
@@ -75,10 +75,8 @@ export class Segment {
     const { names, buckets } = from;
     this.#index = buckets === null ? new IdIndex(names) : null;
     this.#heads = new Float64Array(buckets === null ? Math.min(1024, rows) : 0).fill(ABSENT);
-    this.#sealed =
-      buckets === null
-        ? null
-        : { buckets, filter: new NameFilter(names), exists: new Uint8Array(Math.ceil(rows / 8)) };
+    this.#exists = new Uint8Array(Math.ceil(rows / 8));
+    this.#sealed = buckets === null ? null : { buckets, filter: new NameFilter(names) };
   }
 
   /** null: it is resident. */
@@ -88,7 +86,7 @@ export class Segment {
 
   /** Which rows exist, and the times of the blocks: as it will be once sealed. */
   archiveLive(io: Archive): void {
-    const exists = io.bytes(this.#sealed?.exists ?? this.#existing());
+    const exists = io.bytes(this.#exists);
     if (io.reading) this.#exist(exists);
     const live = Float64Array.from(this.live);
     for (const array of [this.minTs, this.maxTs, live]) archiveInto(io, array);
@@ -98,10 +96,8 @@ export class Segment {
   }
 
   #exist(exists: Uint8Array): void {
-    if (this.#sealed !== null) {
-      this.#sealed.exists.set(exists);
-      return;
-    }
+    this.#exists.set(exists);
+    if (this.#sealed !== null) return;
     for (let offset = 0; offset < this.#rows; offset++) {
       if (!hasBit(exists, offset)) continue;
       this.#reach(offset);
@@ -109,10 +105,10 @@ export class Segment {
     }
   }
 
-  /** Of a resident segment: pairs of hash and offset, from the first that is not on disk until `end`. */
-  namesUntil(end: number): Uint32Array {
+  /** Of a resident segment: pairs of hash and offset, of one of `parts` of all hashes, from the first that is not on disk until `end`. */
+  namesUntil(end: number, part: number, parts: number): Uint32Array {
     const pairs: number[] = [];
-    this.#index?.within(0, HASHES, (hash, offset) => {
+    this.#index?.within((part * HASHES) / parts, ((part + 1) * HASHES) / parts, (hash, offset) => {
       if (offset >= this.namedTo && offset < end) pairs.push(hash, offset);
     });
     return Uint32Array.from(pairs);
@@ -123,15 +119,14 @@ export class Segment {
   }
 
   get bytes(): number {
-    const names =
-      this.#index?.bytes ?? (this.#sealed?.filter.bytes ?? 0) + (this.#sealed?.exists.length ?? 0);
-    return names + this.#heads.byteLength + this.live.length * 20;
+    const names = this.#index?.bytes ?? this.#sealed?.filter.bytes ?? 0;
+    return names + this.#heads.byteLength + this.#exists.length + this.live.length * 20;
   }
 
   append(row: number, ts: number, head: number): void {
     const offset = row - this.base;
-    if (this.#sealed !== null) setBit(this.#sealed.exists, offset);
-    else {
+    setBit(this.#exists, offset);
+    if (this.#sealed === null) {
       this.#reach(offset);
       this.#heads[offset] = head;
     }
@@ -155,8 +150,8 @@ export class Segment {
     const offset = row - this.base;
     if (this.head(row) === ABSENT) return;
     this.stored.live = false;
-    if (this.#sealed !== null) clearBit(this.#sealed.exists, offset);
-    else this.#heads[offset] = ABSENT;
+    clearBit(this.#exists, offset);
+    if (this.#sealed === null) this.#heads[offset] = ABSENT;
     const block = Math.floor(offset / BLOCK_ROWS);
     this.live[block] = (this.live[block] ?? 1) - 1;
     this.liveTotal--;
@@ -168,7 +163,7 @@ export class Segment {
   head(row: number): number {
     const offset = row - this.base;
     if (this.#sealed === null) return this.#heads[offset] ?? ABSENT;
-    return hasBit(this.#sealed.exists, offset) ? ON_DISK : ABSENT;
+    return hasBit(this.#exists, offset) ? ON_DISK : ABSENT;
   }
 
   setHead(row: number, head: number): void {
@@ -236,16 +231,10 @@ export class Segment {
   seal(): void {
     if (this.sealing === null) return;
     const { buckets, filter } = this.sealing;
-    this.#sealed = { buckets, filter, exists: this.#existing() };
+    this.#sealed = { buckets, filter };
     this.#index = null;
     this.#heads = new Float64Array(0);
     this.sealing = null;
-  }
-
-  #existing(): Uint8Array {
-    const exists = new Uint8Array(Math.ceil(this.#rows / 8));
-    for (const [offset, head] of this.#heads.entries()) if (head !== ABSENT) setBit(exists, offset);
-    return exists;
   }
 }
 

@@ -152,6 +152,7 @@ const TEXTS = {
   piece: "SELECT bytes FROM piece WHERE key = ?",
   setPiece: "INSERT OR REPLACE INTO piece VALUES (?, ?)",
   dropPieces: "DELETE FROM piece WHERE key BETWEEN ? AND ?",
+  piecesFrom: "SELECT key FROM piece WHERE key >= ? ORDER BY key DESC LIMIT ?",
   forgottenAfter: "SELECT rows FROM forgotten WHERE commits > ? ORDER BY commits",
   forgottenUpTo: "SELECT commits FROM forgotten WHERE commits <= ? ORDER BY commits LIMIT 1",
   dropForgottenAt: "DELETE FROM forgotten WHERE commits = ?",
@@ -210,6 +211,7 @@ type CheckpointStatement =
   | "piece"
   | "setPiece"
   | "dropPieces"
+  | "piecesFrom"
   | "forgottenAfter"
   | "forgottenUpTo"
   | "dropForgottenAt"
@@ -308,6 +310,7 @@ function prepareCheckpoints(prepare: Prepare): Pick<Sql, CheckpointStatement> {
     piece: prepare(TEXTS.piece),
     setPiece: prepare(TEXTS.setPiece),
     dropPieces: prepare(TEXTS.dropPieces),
+    piecesFrom: prepare(TEXTS.piecesFrom),
     forgottenAfter: prepare(TEXTS.forgottenAfter),
     forgottenUpTo: prepare(TEXTS.forgottenUpTo),
     dropForgottenAt: prepare(TEXTS.dropForgottenAt),

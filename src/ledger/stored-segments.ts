@@ -7,10 +7,14 @@ import type { Segment } from "./segment.ts";
 import { many, num, one } from "./sql.ts";
 import type { Cells, Sql } from "./sql.ts";
 
-/** Rows whose names are written in one step: about a megabyte. */
+/** Rows whose names are written at once: about a megabyte. */
 const ROWS_TOGETHER = 131_072;
+/** They are gathered in so many steps: all of the segment's index is looked through for them. */
+const GATHERINGS = 8;
 /** More than any segment has. */
 const SEGMENT_ROWS_MAX = 1 << 21;
+/** Of a full one. */
+const LIVE_BYTES = 144 * 1024;
 const LIVE_BYTES_MAX = 1024 * 1024 * 1024;
 
 type Statements = Pick<Sql, "filter" | "setFilter" | "live" | "setLive">;
@@ -32,21 +36,42 @@ export function storeSegment(sql: Statements, segment: Segment): boolean {
 
 /** Which rows exist, and the times of the blocks. */
 export function liveOf(segment: Segment): Uint8Array {
-  const writer = new ArchiveWriter(LIVE_BYTES_MAX);
+  const writer = new ArchiveWriter(LIVE_BYTES_MAX, LIVE_BYTES);
   segment.archiveLive(writer);
   return writer.finish();
 }
 
-/** The next names of a resident segment, up to `last`, that are not on disk; gives what is to be done when they are. */
-export function storeNames(sql: Pick<Sql, "setNames">, segment: Segment, last: number): (() => void) | null {
-  if (segment.namedTo >= last) return null;
-  const end = Math.min(last, segment.namedTo + ROWS_TOGETHER);
-  const pairs = segment.namesUntil(end);
-  const bytes = new Uint8Array(pairs.buffer);
-  sql.setNames.run(nameKey(segment.number, segment.namedTo), end, crc32(bytes), bytes);
-  return () => {
-    segment.namedTo = end;
-  };
+/** The next names of a resident segment that are not on disk, on their way there in steps. */
+export class NameRun {
+  readonly segment: Segment;
+  readonly #end: number;
+  readonly #gathered: Uint8Array[] = [];
+
+  /** null: all up to `last` are on disk. */
+  static of(segment: Segment, last: number): NameRun | null {
+    return segment.namedTo < last ? new NameRun(segment, last) : null;
+  }
+
+  private constructor(segment: Segment, last: number) {
+    this.segment = segment;
+    this.#end = Math.min(last, segment.namedTo + ROWS_TOGETHER);
+  }
+
+  /** One step; gives what is to be done when all are on disk, null before. */
+  step(sql: Pick<Sql, "setNames">): (() => void) | null {
+    const { segment } = this;
+    const end = this.#end;
+    if (this.#gathered.length < GATHERINGS) {
+      const pairs = segment.namesUntil(end, this.#gathered.length, GATHERINGS);
+      this.#gathered.push(new Uint8Array(pairs.buffer));
+      return null;
+    }
+    const bytes = Buffer.concat(this.#gathered);
+    sql.setNames.run(nameKey(segment.number, segment.namedTo), end, crc32(bytes), bytes);
+    return () => {
+      segment.namedTo = end;
+    };
+  }
 }
 
 /** Fills a new resident segment with its names until `end`; false: nothing was done, its rows must be read. */

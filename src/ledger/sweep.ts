@@ -8,14 +8,15 @@ import { noteForgotten } from "./forgotten.ts";
 import { holding, truthOf } from "./join.ts";
 import type { Block } from "./row-book.ts";
 import { many, num } from "./sql.ts";
+import type { Cells } from "./sql.ts";
 import { chainOf, forgetHistory, placesOf, removePlace } from "./wait.ts";
 import { Walker } from "./walk.ts";
 import type { WalkedRow } from "./walk.ts";
 import type { Work } from "./work.ts";
 
-/** The commit and the listeners take about as long again. */
-const STEP_MS = 4;
 const STEP_ROWS_MAX = 4096;
+/** Rows read at once: most steps end within a block. */
+const ROWS_TOGETHER = 256;
 const STEP_WAITING_MAX = 500;
 
 const JUMP_MS = 3_600_000;
@@ -57,6 +58,8 @@ export interface Step {
   /** Early labels received up to here are given up. */
   readonly waitingCutoffMs: number;
   readonly clock: Clock;
+  /** For so long rows are taken; the commit and the listeners come after that. */
+  readonly workMs: number;
 }
 
 export interface StepResult {
@@ -67,7 +70,7 @@ export interface StepResult {
 
 /** One step inside a transaction. Memory follows when it is on disk. */
 export function sweepStep(work: Work, step: Step): StepResult {
-  const endsAt = step.clock.monotonicMs() + STEP_MS;
+  const endsAt = step.clock.monotonicMs() + step.workMs;
   const early = expireWaiting(work, step.waitingCutoffMs);
   const gone: Change[] = [];
   let rows = 0;
@@ -108,7 +111,7 @@ function sweepBlock(work: Work, sweep: BlockSweep): { readonly rows: number; rea
   };
   // An exchange may reach into the next block: it is taken whole, with the block it begins in.
   let exchange: Exchange = [];
-  for (const cells of many(work.sql.predictionsBetween.all(block.first, block.last))) {
+  for (const cells of rowsOf(work, block)) {
     const walked = walker.read(cells);
     if (walked === null) continue;
     if (walked.head.row < block.first) {
@@ -125,6 +128,11 @@ function sweepBlock(work: Work, sweep: BlockSweep): { readonly rows: number; rea
   drop(complete(work, exchange, block));
   work.after.push(() => work.memory.rows.narrow(block, survivorTs));
   return { rows, whole: true };
+}
+
+function* rowsOf({ sql }: Work, block: Block): Generator<Cells> {
+  for (let { first } = block; first <= block.last; first += ROWS_TOGETHER)
+    yield* many(sql.predictionsBetween.all(first, Math.min(block.last, first + ROWS_TOGETHER - 1)));
 }
 
 function tsOf(row: WalkedRow): number {

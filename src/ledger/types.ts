@@ -1,5 +1,6 @@
 // What the ledger takes, needs and gives: the words in which the rest of the program speaks with record and join.
 
+import type { CheckpointCount } from "./checkpoint-tally.ts";
 import type { LabelEvent, LabelOutcome, LabelRevision } from "../facts/label.ts";
 import type { Change, Truth } from "../facts/pair.ts";
 import type { ExchangeRecord, Prediction, Value } from "../facts/prediction.ts";
@@ -26,6 +27,8 @@ export interface LedgerOptions {
   readonly residentSegments?: number;
   /** A checkpoint is written after so many changes, and at a close after a sixty-fourth of them. Default: 131,072. */
   readonly checkpointChanges?: number;
+  /** So many bytes of a checkpoint are written in one step. */
+  readonly checkpointBytes?: number;
   /** What may wait to be written; beyond it calls are refused as `busy`. Defaults: 262,144 items, 64 MiB. */
   readonly queueItemsMax?: number;
   readonly queueBytesMax?: number;
@@ -207,6 +210,8 @@ export interface LedgerStats {
   readonly damaged: number;
   /** Why the last write failed; null when it succeeded. */
   readonly trouble: string | null;
+  /** Since start. */
+  readonly checkpoints: readonly CheckpointCount[];
   readonly series: readonly SeriesStats[];
 }
 

@@ -5,6 +5,7 @@ import type { Archive } from "../kernel/archive.ts";
 import type { Forgotten } from "./forgotten.ts";
 import { hashText } from "./hash.ts";
 import type { LabelTable } from "./label-table.ts";
+import { Places } from "./parts.ts";
 import { RecentRows } from "./recent-rows.ts";
 import { RowBook } from "./row-book.ts";
 import type { RowBookOptions } from "./row-book.ts";
@@ -48,6 +49,8 @@ export class Memory {
   damaged = 0;
   /** What the file's checkpoint covers; null: it has none. */
   checkpoint: Covered | null = null;
+  /** Where its parts are. */
+  readonly places = new Places();
   /** Changes told since then. */
   changesSince = 0;
   /** While loading: of segments that were resident, what a checkpoint says of their rows. */

@@ -1,7 +1,7 @@
 // How long labels take, and how many will come at all: what is told from labelled rows alone is too short and too few,
 // because the slow ones are still missing. Kaplan-Meier counts the rows that still wait.
 
-import { type Archive, archiveInto, archiveNullable } from "../kernel/archive.ts";
+import { type Archive, archiveInto, archiveNullable, Kept } from "../kernel/archive.ts";
 import { FINE_TIERS, TieredBins } from "./tiered-bins.ts";
 
 const FIRST_MS = 1000;
@@ -78,6 +78,7 @@ export class DelayBook {
   #labels = 0;
   #open = 0;
   #lagBound: number | null = null;
+  readonly #kept = new Kept();
 
   /** Bins of rows by time: bounded whatever comes. */
   get bins(): number {
@@ -86,6 +87,7 @@ export class DelayBook {
 
   /** A row comes (1) or is forgotten (-1), without a label. */
   predicted(ts: number, sign: 1 | -1): void {
+    this.#kept.changing();
     this.#open += sign;
     this.#ages.change(ts, (bin) => {
       bin.rows += sign;
@@ -95,6 +97,7 @@ export class DelayBook {
 
   /** A row gets its label (1) or is open again (-1). Times in Unix ms. */
   labelled(ts: number, firstReceivedAt: number, sign: 1 | -1): void {
+    this.#kept.changing();
     const bucket = delayBucket(firstReceivedAt - ts);
     this.#delays[bucket] = (this.#delays[bucket] ?? 0) + sign;
     this.#labels += sign;
@@ -105,6 +108,10 @@ export class DelayBook {
   }
 
   archive(io: Archive): void {
+    io.part(this.#kept, (part) => this.#archive(part));
+  }
+
+  #archive(io: Archive): void {
     archiveInto(io, this.#delays);
     this.#ages.archive(io, (bin) => {
       bin.rows = io.number(bin.rows);
@@ -117,6 +124,8 @@ export class DelayBook {
 
   /** As of `at` (Unix ms); after `horizonMs` no more labels are expected. */
   figures(at: number, horizonMs: number): DelayFigures {
+    // Bins of what has become older are merged.
+    this.#kept.changing();
     const labels = this.#labels;
     const counts = { labels, open: this.#open };
     const unknown = { percentiles: new Map<number, number>(), expectedCoverage: null, lagMs: null };

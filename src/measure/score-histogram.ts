@@ -2,7 +2,7 @@
 // then buckets on the leading bits of the double, coarser by one bit whenever there are too many. A label can be taken back.
 
 import { bucketEnd, MANTISSA_BITS, sharedBits, truncate } from "./float-bits.ts";
-import type { Archive } from "../kernel/archive.ts";
+import { type Archive, Kept } from "../kernel/archive.ts";
 import { invariant } from "../kernel/problem.ts";
 import { KeyIndex } from "./key-index.ts";
 
@@ -51,6 +51,7 @@ export class ScoreHistogram {
   readonly #free: number[] = [];
   /** The only score in a bucket, NaN once there are two; empty while exact, when the key says it. */
   #firsts = new Float64Array(0);
+  readonly #kept = new Kept();
 
   constructor(shape: HistogramShape, limits: HistogramLimits) {
     this.#shape = shape;
@@ -85,6 +86,7 @@ export class ScoreHistogram {
 
   /** Counts one row of `side` (sign 1) or takes it back (sign -1). */
   add(score: number, side: number, sign: 1 | -1): void {
+    this.#kept.changing();
     const slot = this.#slotOf(score, score);
     const at = slot * this.#shape.sides + side;
     this.#counts[at] = (this.#counts[at] ?? 0) + sign;
@@ -94,6 +96,7 @@ export class ScoreHistogram {
 
   /** Adds or takes away the rows of `other` (same shape). Precision falls to the coarser of the two. */
   merge(other: ScoreHistogram, sign: 1 | -1): void {
+    this.#kept.changing();
     if (this.#bits > other.#bits) this.#coarsenTo(other.#bits);
     const sides = this.#shape.sides;
     const keys = other.#keys;
@@ -117,17 +120,29 @@ export class ScoreHistogram {
 
   /** Gives back what was borrowed from the common purse: call it before the histogram is dropped. */
   release(): void {
+    this.#kept.changing();
     this.#limits.purse.left += this.#borrowed;
     this.#borrowed = 0;
   }
 
   archive(io: Archive): void {
+    io.part(this.#kept, (part) => this.#archive(part));
+  }
+
+  #archive(io: Archive): void {
     const { sides } = this.#shape;
     const order = this.#sort();
     const counts = new Int32Array(order.length * sides);
-    for (const [at, slot] of order.entries())
-      counts.set(this.#counts.subarray(slot * sides, (slot + 1) * sides), at * sides);
-    const column = (of: Float64Array): Float64Array => Float64Array.from(order, (slot) => of[slot] ?? 0);
+    for (let at = 0; at < order.length; at++) {
+      const slot = order[at] ?? 0;
+      for (let side = 0; side < sides; side++)
+        counts[at * sides + side] = this.#counts[slot * sides + side] ?? 0;
+    }
+    const column = (of: Float64Array): Float64Array => {
+      const sorted = new Float64Array(order.length);
+      for (let at = 0; at < order.length; at++) sorted[at] = of[order[at] ?? 0] ?? 0;
+      return sorted;
+    };
     this.#bits = io.number(this.#bits);
     const borrowed = io.number(this.#borrowed);
     const keys = io.float64s(column(this.#keys));

@@ -5,8 +5,8 @@ import type { Checkpointed } from "../ledger/types.ts";
 import type { Measuring } from "./measuring.ts";
 import type { Served } from "./served.ts";
 
-/** Goes up with every change of what an `archive` method writes, or of what it means, within one version of the program. */
-const LAYOUT = 1;
+/** Digest of what a checkpoint of one fixed stream holds, so that one of another layout or meaning is not read. A test tells it. */
+export const LAYOUT = "b2731147373a";
 
 /** `measuring` is asked for when it is needed: it is put together after the ledger. */
 export function checkpointedOf(served: Served, measuring: () => Measuring): Checkpointed {

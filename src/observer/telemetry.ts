@@ -192,6 +192,8 @@ class Telemetry implements ObserverTelemetry {
     this.recorder.counter("outrider_store_write_errors_total").set({}, stats.writeErrors);
     this.recorder.counter("outrider_store_forgotten_total").set({ reason: "age" }, stats.forgottenByAge);
     this.recorder.counter("outrider_store_forgotten_total").set({ reason: "size" }, stats.forgottenBySize);
+    for (const { result, reason, count } of stats.checkpoints)
+      this.recorder.counter("outrider_store_checkpoints_total").set({ result, reason }, count);
     this.recorder.gauge("outrider_queue_length").set({ queue: "store" }, stats.queuedItems);
     this.recorder
       .counter("outrider_labels_total")

@@ -12,6 +12,7 @@ import { RelayRequest } from "./client-request.ts";
 import { RelayResponse } from "./client-answer.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
 import type { PlainRequest } from "./plain-request.ts";
+import { ownLinesOf, type OwnLines } from "./request-head.ts";
 import type { BadHead, ReadHead } from "./request-line.ts";
 import { RequestReader, type RequestSink } from "./request-reader.ts";
 
@@ -88,8 +89,7 @@ export class ClientConnection implements RequestSink {
   /** Since when the rest of an answered request is read and dropped; null: it is not. */
   #restSinceMs: number | null = null;
   #taker: ((glued: Buffer) => void) | null = null;
-  #host = "";
-  #linesForHost = "";
+  #ownLines: OwnLines | null = null;
 
   constructor(owner: ConnectionOwner, socket: Socket) {
     this.#owner = owner;
@@ -125,13 +125,10 @@ export class ClientConnection implements RequestSink {
     return this.#wantsKeepAlive ? "Connection: keep-alive\r\n" : "";
   }
 
-  /** See `RelayRequest`. */
-  linesForHost(host: string, make: (host: string) => string): string {
-    if (host !== this.#host || this.#linesForHost === "") {
-      this.#host = host;
-      this.#linesForHost = make(host);
-    }
-    return this.#linesForHost;
+  /** Those of the last request serve the next: a client says the same host again and again. */
+  ownLines(host: string, scheme: "http" | "https"): OwnLines {
+    if (this.#ownLines?.host !== host) this.#ownLines = ownLinesOf(host, { peer: this.peer, scheme });
+    return this.#ownLines;
   }
 
   date(): string {

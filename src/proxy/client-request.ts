@@ -5,6 +5,7 @@ import type { RawHeaders } from "../facts/exchange.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import type { ClientSide } from "./messages.ts";
 import type { PlainRequest } from "./plain-request.ts";
+import type { OwnLines } from "./request-head.ts";
 import type { ReadHead } from "./request-line.ts";
 
 export class RelayRequest {
@@ -34,9 +35,9 @@ export class RelayRequest {
     return this.#head?.plain === true ? this.#head : null;
   }
 
-  /** `make(host)`, which need not be asked again for each request of one client. */
-  linesForHost(host: string, make: (host: string) => string): string {
-    return this.#connection.linesForHost(host, make);
+  /** See `OwnLines`. */
+  ownLines(host: string, scheme: "http" | "https"): OwnLines {
+    return this.#connection.ownLines(host, scheme);
   }
 
   get socket(): Socket {

@@ -4,7 +4,7 @@ import type { RawHeaders } from "../facts/exchange.ts";
 import { Draft } from "./draft.ts";
 import { carriesPredictions, isGrpc } from "./grpc.ts";
 import type { RelayRequest } from "./client-request.ts";
-import { ownLinesText, plainRequestHead, readRequestHead, type RequestHead } from "./request-head.ts";
+import { plainRequestHead, readRequestHead, type RequestHead } from "./request-head.ts";
 import type { Road, Way } from "./road.ts";
 import { ANY_ROUTE, copyBytesMax, routeOf, type Route } from "./rules.ts";
 import { BodyTap } from "./tap.ts";
@@ -36,8 +36,8 @@ export function openExchange(road: Road, request: RelayRequest): Opened {
   // A plain head names no gRPC call.
   if (plain !== null && road.speaks === "http/1.1" && road.upstreamHost === null) {
     const { scheme, rules } = road;
-    const ownLines = request.linesForHost(plain.host, (host) => ownLinesText(host, { peer, scheme }));
-    const head = plainRequestHead(plain, { ownLines, traceSampleRatio: rules.snapshot.traceSampleRatio });
+    const own = request.ownLines(plain.host, scheme);
+    const head = plainRequestHead(plain, { own, traceSampleRatio: rules.snapshot.traceSampleRatio });
     const start = { method, target, httpVersion, observed: plain.observed };
     return opened(road, start, { head, way: road, grpc: false });
   }

@@ -6,8 +6,12 @@ import type { HeaderFilter } from "../facts/header-filter.ts";
 import { readFieldLines } from "./field-lines.ts";
 import { HeadScan, says } from "./head-scan.ts";
 
+const NONE: readonly number[] = Object.freeze([]);
+
 export class PlainHead {
   readonly plain = true;
+  /** Lines to whose list values we add: [field, where in `kept` it is added, field, ...], in that order. */
+  extended: readonly number[] = NONE;
   /** The lines that go on, each with its CRLF: without hop-by-hop ones and those that the relay writes anew. */
   kept = "";
   readonly #text: string;
@@ -17,6 +21,10 @@ export class PlainHead {
   constructor(text: string, observed: string[] | null) {
     this.#text = text;
     this.#observed = observed;
+  }
+
+  extend(field: number, at: number): void {
+    this.extended = [...this.extended, field, at];
   }
 
   /** Bytes. */
@@ -37,8 +45,8 @@ export class PlainHead {
   }
 }
 
-/** What becomes of a line. */
-export type Use = "keep" | "drop" | "not plain";
+/** What becomes of a line; "extend": something is added to its value. */
+export type Use = "keep" | "drop" | "extend" | "not plain";
 
 /** Reads heads one after the other, each at once: what it holds of one is overwritten by the next. */
 export abstract class PlainReader<Head extends PlainHead> {
@@ -80,8 +88,11 @@ export abstract class PlainReader<Head extends PlainHead> {
       if (use === "not plain") return false;
       if (observed !== null) this.#observe(observed, i);
       if (use === "keep") continue;
-      kept += this.#text.slice(runAt, (scan.names[i] ?? 0) - from);
-      runAt = (scan.valueEnds[i] ?? 0) + 2 - from;
+      const valueEnd = (scan.valueEnds[i] ?? 0) - from;
+      const drops = use === "drop";
+      kept += this.#text.slice(runAt, drops ? (scan.names[i] ?? 0) - from : valueEnd);
+      runAt = drops ? valueEnd + 2 : valueEnd;
+      if (!drops) head.extend(scan.fields[i] ?? 0, kept.length);
     }
     head.kept = kept + this.#text.slice(runAt, -2);
     return true;

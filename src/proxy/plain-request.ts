@@ -5,7 +5,7 @@ import { TOKEN } from "./field-lines.ts";
 import { FIELD } from "./field-names.ts";
 import { digits } from "./head-scan.ts";
 import { PlainHead, PlainReader, type Use } from "./plain-head.ts";
-import { isHost, isPredictionId } from "./request-head.ts";
+import { isExtended, isHost, isPredictionId } from "./request-head.ts";
 
 const SPACE = 32;
 const SLASH = 47;
@@ -93,6 +93,12 @@ export class PlainRequestReader extends PlainReader<PlainRequest> {
         if (head.predictionId === null && isPredictionId(value)) head.predictionId = value;
         return "keep";
       }
+      case FIELD.via:
+      case FIELD.forwardedFor:
+      case FIELD.forwardedProto:
+      case FIELD.forwardedHost:
+        // Of several with one name only the last would be added to.
+        return isExtended(head, this.scan.fields[i] ?? 0) ? "not plain" : "extend";
       default:
         return "not plain";
     }

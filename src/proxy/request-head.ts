@@ -98,9 +98,11 @@ export function plainRequestHead(head: PlainRequest, context: PlainContext): Req
   const tracing =
     (head.traceparent === null ? null : continueTrace(head.traceparent)) ??
     beginTrace(context.traceSampleRatio);
+  const { own } = context;
+  const text = head.extended.length === 0 ? head.kept + own.text : extendedText(head, own);
   return {
     lines: NO_LINES,
-    text: `${head.kept}${context.ownLines}traceparent: ${tracing.traceparent}\r\n`,
+    text: `${text}traceparent: ${tracing.traceparent}\r\n`,
     framing: head.bodyBytes > 0 ? "length" : "none",
     acceptsTrailers: false,
     bodyBytes: Math.max(0, head.bodyBytes),
@@ -112,16 +114,50 @@ export function plainRequestHead(head: PlainRequest, context: PlainContext): Req
 }
 
 export interface PlainContext {
-  /** From `ownLinesText`. */
-  readonly ownLines: string;
+  readonly own: OwnLines;
   readonly traceSampleRatio: number;
+}
+
+/** The lines that the relay adds to each request of one client to one host. */
+export interface OwnLines {
+  readonly host: string;
+  readonly lines: readonly { readonly field: number; readonly name: string; readonly value: string }[];
+  /** All of them. */
+  readonly text: string;
 }
 
 const NO_LINES: string[] = [];
 
-/** What `addOwnLines` adds where none of them stand yet. */
-export function ownLinesText(host: string, { peer, scheme }: Pick<HeadContext, "peer" | "scheme">): string {
-  return `Via: 1.1 outrider\r\nX-Forwarded-For: ${peer}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Host: ${host}\r\n`;
+export function ownLinesOf(host: string, { peer, scheme }: Pick<HeadContext, "peer" | "scheme">): OwnLines {
+  const lines = [
+    { field: FIELD.via, name: "Via", value: "1.1 outrider" },
+    { field: FIELD.forwardedFor, name: "X-Forwarded-For", value: peer },
+    { field: FIELD.forwardedProto, name: "X-Forwarded-Proto", value: scheme },
+    { field: FIELD.forwardedHost, name: "X-Forwarded-Host", value: host },
+  ];
+  return { host, lines, text: lines.map(({ name, value }) => `${name}: ${value}\r\n`).join("") };
+}
+
+/** Where such a line has come already its list goes on with ours (`append`). */
+function extendedText(head: PlainRequest, own: OwnLines): string {
+  const { kept, extended } = head;
+  let text = "";
+  let from = 0;
+  for (let i = 0; i < extended.length; i += 2) {
+    const at = extended[i + 1] ?? 0;
+    const value = own.lines.find(({ field }) => field === extended[i])?.value ?? "";
+    text += `${kept.slice(from, at)}, ${value}`;
+    from = at;
+  }
+  text += kept.slice(from);
+  for (const { field, name, value } of own.lines)
+    if (!isExtended(head, field)) text += `${name}: ${value}\r\n`;
+  return text;
+}
+
+export function isExtended({ extended }: PlainRequest, field: number): boolean {
+  for (let i = 0; i < extended.length; i += 2) if (extended[i] === field) return true;
+  return false;
 }
 
 function framingOf(seen: Gathered, bodyFollows: boolean | null): Framing {

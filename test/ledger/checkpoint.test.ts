@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 
 import { handClock } from "../support/hand-clock.ts";
+import type { Unused } from "../../src/ledger/checkpoint-tally.ts";
 import type { BenchOptions } from "./support.ts";
 import { DAY_MS, NOW, exchange, label, openBench, tempFolder } from "./support.ts";
 import type { Bench } from "./support.ts";
@@ -113,25 +114,33 @@ test("when the notes of rows forgotten since are damaged, all rows are read", as
   await bench.ledger.close();
 });
 
-const REASONS: readonly [string, string, RegExp][] = [
-  ["a byte of it is another", "UPDATE piece SET bytes = zeroblob(length(bytes))", /damaged/],
-  ["a piece of it is missing", "DELETE FROM piece", /damaged/],
-  ["it is missing", "DELETE FROM checkpoint", /none/],
-  ["it is younger than the store", "UPDATE checkpoint SET commits = commits + 1000", /younger/],
+const REASONS: readonly [string, string, RegExp, Unused][] = [
+  ["a byte of it is another", "UPDATE piece SET bytes = zeroblob(length(bytes))", /damaged/, "damaged"],
+  [
+    "a byte of a part is another",
+    "UPDATE piece SET bytes = zeroblob(length(bytes)) WHERE key = (SELECT max(key) FROM piece)",
+    /damaged/,
+    "unreadable",
+  ],
+  ["a piece of it is missing", "DELETE FROM piece", /damaged/, "damaged"],
+  ["it is missing", "DELETE FROM checkpoint", /none/, "none"],
+  ["it is younger than the store", "UPDATE checkpoint SET commits = commits + 1000", /younger/, "younger"],
 ];
-for (const [what, statement, why] of REASONS) {
+for (const [what, statement, why, reason] of REASONS) {
   test(`all rows are read when the checkpoint cannot be used: ${what}`, async (t) => {
     const path = tempFolder(t);
     const truths = await stopped(path);
     edit(path, statement);
     let bench = openBench(path, SMALL);
     assert.match(bench.unchecked ?? "used", why);
+    assert.deepEqual(bench.ledger.stats().checkpoints, [{ result: "not_used", reason, count: 1 }]);
     assert.equal(bench.told, 120);
     assert.deepEqual(bench.listener.truths(), truths);
     settle(bench);
     await bench.ledger.close();
     bench = openBench(path, SMALL);
     assert.deepEqual([bench.unchecked, bench.told], [null, 0], "the next one is whole");
+    assert.deepEqual(bench.ledger.stats().checkpoints, [{ result: "used", reason: "", count: 1 }]);
     assert.deepEqual(bench.listener.truths(), truths);
     await bench.ledger.close();
   });

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { LabelEvent, LabelOutcome } from "../../src/facts/label.ts";
 import type { Change } from "../../src/facts/pair.ts";
 import type { ExchangeRecord, Prediction, Value } from "../../src/facts/prediction.ts";
-import type { Archive } from "../../src/kernel/archive.ts";
+import { type Archive, Kept } from "../../src/kernel/archive.ts";
 import { silentLog } from "../../src/kernel/log.ts";
 import { createLedger } from "../../src/ledger/ledger.ts";
 import type {
@@ -37,14 +37,19 @@ function parseRows(json: string): [number, ListenedRow][] {
   return JSON.parse(json) as [number, ListenedRow][];
 }
 
+const SHARES = 4;
+
 /** The truth as a listener knows it; checks that every change follows from the ones before. */
 export class Listener {
   readonly rows = new Map<number, ListenedRow>();
+  /** Rows are parts of the state by their number. */
+  readonly #kept = Array.from({ length: SHARES }, () => new Kept());
   changes = 0;
 
   take(changes: readonly Change[]): void {
     for (const change of changes) {
       this.changes++;
+      this.#kept[change.row % SHARES]?.changing();
       if (change.kind === "predicted") {
         assert.ok(!this.rows.has(change.row), "a row is predicted once");
         this.rows.set(change.row, { prediction: change.prediction, truth: null });
@@ -61,10 +66,14 @@ export class Listener {
 
   /** To a checkpoint and back. */
   archive(io: Archive): void {
-    const rows = parseRows(io.text(JSON.stringify([...this.rows])));
-    if (!io.reading) return;
-    this.rows.clear();
-    for (const [row, known] of rows) this.rows.set(row, known);
+    if (io.reading) this.rows.clear();
+    for (const [share, kept] of this.#kept.entries()) io.part(kept, (part) => this.#archive(part, share));
+  }
+
+  #archive(io: Archive, share: number): void {
+    const own = [...this.rows].filter(([row]) => row % SHARES === share);
+    const rows = parseRows(io.text(JSON.stringify(own)));
+    if (io.reading) for (const [row, known] of rows) this.rows.set(row, known);
   }
 
   /** `model/version/id` -> truth. */

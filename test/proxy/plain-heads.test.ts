@@ -8,7 +8,7 @@ import { plainAnswerLines } from "../../src/proxy/answer-head.ts";
 import { AnswerReader, type AnswerHead } from "../../src/proxy/answer-reader.ts";
 import { PlainAnswerReader } from "../../src/proxy/plain-answer.ts";
 import { PlainRequestReader } from "../../src/proxy/plain-request.ts";
-import { ownLinesText, plainRequestHead, readRequestHead } from "../../src/proxy/request-head.ts";
+import { ownLinesOf, plainRequestHead, readRequestHead } from "../../src/proxy/request-head.ts";
 import { readRequestLine } from "../../src/proxy/request-line.ts";
 import { readResponseHead } from "../../src/proxy/response-head.ts";
 import { OPENING_SNAPSHOT, compileRules } from "../../src/proxy/rules.ts";
@@ -110,11 +110,13 @@ function untraced(text: string): string {
 
 test("a plain request head goes on as it would have, had it been read line by line", () => {
   let plain = 0;
+  let extended = 0;
   fc.assert(
     fc.property(requestHead, fc.string({ maxLength: 8 }), (text, behind) => {
       const head = new PlainRequestReader(LIMITS, FILTER).read(Buffer.from(text + behind, "latin1"), 0);
       if (head === null) return;
       plain++;
+      if (head.extended.length > 0) extended++;
       const read = readRequestLine(text.slice(0, -2));
       assert.ok(!("status" in read), "taken, though it is no request");
       assert.equal(head.size, text.length);
@@ -126,7 +128,7 @@ test("a plain request head goes on as it would have, had it been read line by li
       assert.deepEqual(head.observed, filtered(read.lines));
       const slow = readRequestHead(read.lines, CONTEXT);
       const fast = plainRequestHead(head, {
-        ownLines: ownLinesText(head.host, CONTEXT),
+        own: ownLinesOf(head.host, CONTEXT),
         traceSampleRatio: 0,
       });
       const start = `${read.method} ${read.target} HTTP/1.1\r\n`;
@@ -144,7 +146,7 @@ test("a plain request head goes on as it would have, had it been read line by li
     }),
     { numRuns: 4000 },
   );
-  assert.ok(plain > 200, `${plain} plain ones`);
+  assert.ok(plain > 200 && extended > 20, `${plain} plain ones, ${extended} with a list that goes on`);
 });
 
 test("no part of a request head is taken for a whole one", () => {

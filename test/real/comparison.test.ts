@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { ComparisonAnswer } from "../../src/cli/parse-comparison.ts";
 import { startModelServer } from "../support/model-server.ts";
 import { outrider } from "../support/program.ts";
 import { getJson, postJson, startSidecar, until, type Sidecar } from "../support/sidecar.ts";
@@ -25,17 +26,7 @@ interface Row {
   ts: number;
 }
 
-interface Metric {
-  readonly metric: string;
-  readonly difference: number | null;
-  readonly lower: number | null;
-  readonly upper: number | null;
-  readonly interval: string;
-  readonly p: number | null;
-  readonly rows: { readonly baseline: number; readonly candidate: number };
-  readonly paired: boolean;
-  readonly verdict: string;
-}
+type Metric = ComparisonAnswer["metrics"][number];
 
 /** "apart": each request is answered by one version; "both": by both, under the same id. */
 const MODELS = ["apart", "both"] as const;

@@ -215,12 +215,17 @@ const flow: readonly Panel[] = [
   }),
   lines({
     title: "Store: refused and forgotten",
-    description: "Writes that the store refused, and predictions that retention deleted by age or by size.",
+    description:
+      "Writes that the store refused, predictions that retention deleted by age or by size, and checkpoints: one that a start did not use made it read all rows.",
     targets: [
       one(grown(`outrider_store_write_errors_total{${SIDECAR}}`, "instance"), `${I} refused`),
       one(
         grown(`outrider_store_forgotten_total{${SIDECAR}}`, "instance, reason"),
         `${I} forgotten by {{reason}}`,
+      ),
+      one(
+        grown(`outrider_store_checkpoints_total{${SIDECAR}}`, "instance, result, reason"),
+        `${I} checkpoint {{result}} {{reason}}`,
       ),
     ],
   }),

@@ -1,7 +1,7 @@
 // Counts per number in packed, sorted arrays: what one pane keeps of scores or predicted values. Exact while the different
 // numbers are few, then coarser by one bit at a time. Sketches merge, and what was counted can be taken back.
 
-import type { Archive } from "../../kernel/archive.ts";
+import { type Archive, Kept } from "../../kernel/archive.ts";
 import { ALL_BITS, floatKey } from "./float-key.ts";
 
 /** Buckets that all sketches together may hold beyond the first `FREE` of each; 8 + 4 x sides bytes a bucket. */
@@ -30,6 +30,7 @@ export class Sketch {
   #size = 0;
   #bits = ALL_BITS;
   #borrowed = 0;
+  readonly #kept = new Kept();
 
   constructor(shape: SketchShape) {
     this.#shape = shape;
@@ -66,6 +67,7 @@ export class Sketch {
 
   /** Counts one row (sign 1) or takes it back (sign -1). */
   add(value: number, side: number, sign: 1 | -1): void {
+    this.#kept.changing();
     const at = this.#place(floatKey(value, this.#bits, this.#shape.mirrored));
     const cell = at * this.#shape.sides + side;
     this.#counts[cell] = (this.#counts[cell] ?? 0) + sign;
@@ -75,6 +77,7 @@ export class Sketch {
 
   /** Counts `count` rows of one value at once. */
   put(value: number, side: number, count: number): void {
+    this.#kept.changing();
     const at = this.#place(floatKey(value, this.#bits, this.#shape.mirrored));
     const cell = at * this.#shape.sides + side;
     this.#counts[cell] = (this.#counts[cell] ?? 0) + count;
@@ -84,6 +87,7 @@ export class Sketch {
   /** Adds all of `other` (same sides). Precision falls to the coarser of the two. */
   merge(other: Sketch): void {
     if (other.#size === 0) return;
+    this.#kept.changing();
     if (this.#size === 0) this.#bits = other.#bits;
     if (this.#bits > other.#bits) this.#coarsen(other.#bits);
     const keys = this.#bits === other.#bits ? other.#keys : other.#keysAt(this.#bits);
@@ -165,11 +169,16 @@ export class Sketch {
 
   /** Gives up precision until no more than `bits` are told apart: numbers of two sketches are then under the same keys. */
   coarsenTo(bits: number): void {
+    this.#kept.changing();
     if (this.#bits > bits) this.#coarsen(bits);
     this.#borrow();
   }
 
   archive(io: Archive): void {
+    io.part(this.#kept, (part) => this.#archive(part));
+  }
+
+  #archive(io: Archive): void {
     const { sides } = this.#shape;
     const keys = io.float64s(this.#keys.subarray(0, this.#size));
     const counts = io.int32s(this.#counts.subarray(0, this.#size * sides));
@@ -187,6 +196,7 @@ export class Sketch {
 
   /** Gives back what was borrowed from the purse: call before the sketch is dropped. */
   release(): void {
+    this.#kept.changing();
     this.#shape.purse.left += this.#borrowed;
     this.#borrowed = 0;
   }
