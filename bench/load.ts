@@ -34,29 +34,46 @@ let errors = 0;
 const startedAt = performance.now();
 const endsAt = startedAt + seconds * 1000;
 
-/** One connection: send, wait for the whole answer (by its length), then `onFree`. */
+const AGAIN_AFTER_MS = 10;
+
+/** One connection: send, wait for the whole answer (by its length), then `onFree`. One that is closed on us is opened again; what was under way on it has failed. */
 class Client {
   readonly #socket: Socket;
+  /** A request is under way, or the connection is not open yet. */
+  #busy = true;
+  #over = false;
   #since = 0;
   #need = -1;
   #have = 0;
 
   constructor() {
-    this.#socket = connect(port, "127.0.0.1", () => onFree(this));
+    this.#socket = connect(port, "127.0.0.1", () => {
+      this.#busy = false;
+      onFree(this);
+    });
     this.#socket.setNoDelay(true);
     this.#socket.on("data", (chunk: Buffer) => this.#onData(chunk));
-    this.#socket.on("error", () => {
-      errors += 1;
-    });
+    this.#socket.on("error", () => {});
+    this.#socket.on("close", () => this.#onClose());
+  }
+
+  #onClose(): void {
+    if (this.#over) return;
+    if (this.#busy) errors += 1;
+    const at = free.indexOf(this);
+    if (at >= 0) free.splice(at, 1);
+    if (performance.now() + AGAIN_AFTER_MS < endsAt) setTimeout(() => new Client(), AGAIN_AFTER_MS);
   }
 
   end(): void {
+    this.#over = true;
     this.#socket.end();
   }
 
   /** `since`: from when its latency counts. */
   send(since: number): void {
     this.#since = since;
+    this.#busy = true;
     this.#need = -1;
     this.#have = 0;
     this.#socket.write(request);
@@ -68,7 +85,6 @@ class Client {
       const text = chunk.toString("latin1", 0, head);
       const length = /content-length: *(\d+)/i.exec(text);
       if (!text.startsWith("HTTP/1.1 200") || length === null) {
-        errors += 1;
         this.#socket.destroy();
         return;
       }
@@ -76,6 +92,7 @@ class Client {
       this.#have = chunk.length - head - 4;
     } else this.#have += chunk.length;
     if (this.#have < this.#need) return;
+    this.#busy = false;
     latencies.push(performance.now() - this.#since);
     onFree(this);
   }

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "undici";
-import { until, type Sidecar } from "../../test/support/sidecar.ts";
+import { childrenOf, commandOf, until, type Sidecar } from "../../test/support/sidecar.ts";
 
 /** A sidecar under load, and the count of what a fault itself sends through it. */
 export interface Stage {
@@ -27,11 +27,15 @@ export interface Ground {
 export interface Fault {
   readonly name: string;
   prepare?(): Promise<Ground>;
+  /** It takes the requests under way on some connections with it, one on each, and what was not told of the last ones. */
+  readonly cuts?: true;
   /** Does it, for about `ms`; comes back when it is over and the sidecar may recover. */
   strike(stage: Stage, ms: number): Promise<void>;
 }
 
 interface Message {
+  /** Past the sidecar, to the model. */
+  readonly past?: boolean;
   readonly path: string;
   readonly body: string | Buffer;
   readonly headers?: Record<string, string>;
@@ -39,15 +43,25 @@ interface Message {
 
 /** One request of the fault's own through the traffic listener: it must be answered as everybody's. */
 async function pass(stage: Stage, message: Message, wanted = 200): Promise<void> {
-  stage.sent++;
+  const { path, body, headers = {}, past = false } = message;
+  if (!past) stage.sent++;
   try {
-    const { path, body, headers = {} } = message;
-    const answer = await request(`${stage.sidecar.traffic}${path}`, { method: "POST", body, headers });
+    const to = past ? stage.model : stage.sidecar.traffic;
+    const answer = await request(`${to}${path}`, { method: "POST", body, headers });
     await answer.body.dump({ limit: 1e9 });
     if (answer.statusCode !== wanted) stage.failed++;
   } catch {
     stage.failed++;
   }
+}
+
+const TWO_THREADS: Ground = { args: ["--set", "proxy.threads=2"], clear: () => {} };
+
+/** A traffic worker; never a number that stands for a whole group of processes. */
+function workerOf({ child }: Sidecar): number {
+  const pid = childrenOf(child.pid ?? -1).find((one) => commandOf(one).endsWith("\0traffic-worker\0"));
+  if (pid === undefined) throw new Error("no traffic worker runs");
+  return pid;
 }
 
 async function repeatedly(ms: number, one: () => Promise<void>): Promise<void> {
@@ -132,6 +146,17 @@ const LABELS = 100_000;
 const labels = (round: number): string =>
   Array.from({ length: LABELS }, (_, at) => `{"id":"r${round}-${at}","label":${at % 2}}`).join("\n");
 
+/** `past`: what the same traffic costs the machine when the sidecar has nothing to do with it. */
+function large(stage: Stage, ms: number, past: boolean): Promise<void> {
+  const body = Buffer.alloc(64 * 1024 * 1024, "[");
+  return repeatedly(ms, () => pass(stage, { path: "/big", body, past }));
+}
+
+function deep(stage: Stage, ms: number, past: boolean): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  return repeatedly(ms, () => pass(stage, { path: "/deep/invocations", body: DEEP, headers, past }));
+}
+
 export const FAULTS: readonly Fault[] = [
   {
     name: "observer killed",
@@ -194,23 +219,26 @@ export const FAULTS: readonly Fault[] = [
       });
     },
   },
+  { name: "64 MB bodies, both ways", strike: (stage, ms) => large(stage, ms, false) },
+  { name: "the same 64 MB past the sidecar", strike: (stage, ms) => large(stage, ms, true) },
+  { name: "JSON 100,000 deep, both ways", strike: (stage, ms) => deep(stage, ms, false) },
+  { name: "the same deep JSON past the sidecar", strike: (stage, ms) => deep(stage, ms, true) },
   {
-    name: "64 MB bodies, both ways",
-    strike: (stage, ms) => {
-      const body = Buffer.alloc(64 * 1024 * 1024, "[");
-      return repeatedly(ms, () => pass(stage, { path: "/big", body }));
+    name: "two traffic workers, observer killed",
+    prepare: () => Promise.resolve(TWO_THREADS),
+    strike: async ({ sidecar }) => {
+      process.kill(sidecar.observerPid(), "SIGKILL");
+      await restarted(sidecar);
     },
   },
   {
-    name: "JSON 100,000 deep, both ways",
-    strike: (stage, ms) =>
-      repeatedly(ms, () =>
-        pass(stage, {
-          path: "/deep/invocations",
-          body: DEEP,
-          headers: { "content-type": "application/json" },
-        }),
-      ),
+    name: "one of two traffic workers killed",
+    cuts: true,
+    prepare: () => Promise.resolve(TWO_THREADS),
+    strike: async ({ sidecar }) => {
+      process.kill(workerOf(sidecar), "SIGKILL");
+      await until(async () => (await sidecar.metric("outrider_proxy_worker_restarts_total")) >= 1, 30_000);
+    },
   },
   {
     name: "hostile ids and names",

@@ -27,6 +27,7 @@ export const ALERT_NAMES = [
   "OutriderTargetCpuHigh",
   "OutriderTargetCpuThrottled",
   "OutriderObserverDown",
+  "OutriderTrafficWorkersRestarting",
   "OutriderQueueDropping",
   "OutriderStoreWriteErrors",
   "OutriderSeriesBudgetExceeded",

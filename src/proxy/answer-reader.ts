@@ -27,7 +27,7 @@ export interface AnswerSink {
 }
 
 /** All heads of one answer, interim ones among them; beyond it the answer is refused. */
-const HEAD_BYTES_MAX = 64 * 1024;
+export const HEAD_BYTES_MAX = 64 * 1024;
 /** Nearly every head ends within this; only a longer one costs a second look. */
 const FIRST_LOOK_BYTES = 2048;
 const BEGINNING = "HTTP/1.";

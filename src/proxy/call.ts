@@ -9,6 +9,8 @@ const NO_LINES: RawHeaders = Object.freeze([]);
 
 /** A connection, as its call sees it. */
 export interface Carrier {
+  readonly unsentBytes: number;
+  readonly unreadBytes: number;
   begin(call: Call): void;
   write(call: Call, chunk: Buffer): boolean;
   finish(call: Call, trailers: RawHeaders): void;
@@ -46,6 +48,14 @@ export class Call implements UpstreamCall {
     return this.#over;
   }
 
+  get unsentBytes(): number {
+    return this.#connection === null ? this.#earlyBytes : this.#connection.unsentBytes;
+  }
+
+  get unreadBytes(): number {
+    return this.#connection?.unreadBytes ?? 0;
+  }
+
   /** Nothing more is told to the handler. */
   close(): void {
     this.#over = true;
@@ -60,6 +70,7 @@ export class Call implements UpstreamCall {
 
   begin(connection: Carrier): void {
     this.#connection = connection;
+    this.#earlyBytes = 0;
     connection.begin(this);
     const early = this.#early;
     if (early !== null) {

@@ -46,6 +46,9 @@ export class ClientConnections implements ConnectionOwner {
     /** Of HTTP/2 alone: frames without end that nghttp2 stops, and streams that are begun and reset. */
     flood: 0,
     stream_resets: 0,
+    max_streams: 0,
+    /** Not an end: the client was told to wait. */
+    held_body: 0,
   };
   /** Messages that were no HTTP. */
   defects = 0;

@@ -7,6 +7,10 @@ export class CollectedBody {
   #chunks: Buffer[] = [];
   #bytes = 0;
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** True: it has become too long to be waited for. */
   add(chunk: Buffer): boolean {
     this.#chunks.push(chunk);
@@ -24,6 +28,7 @@ export class CollectedBody {
   take(): readonly Buffer[] {
     const chunks = this.#chunks;
     this.#chunks = [];
+    this.#bytes = 0;
     return chunks;
   }
 }

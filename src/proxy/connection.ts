@@ -117,6 +117,14 @@ export class Connection implements AnswerSink, Carrier, Reader {
     this.#awaitHead();
   }
 
+  get unreadBytes(): number {
+    return this.#socket.readableLength;
+  }
+
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
   pause(call: Call): void {
     if (this.#call === call) this.#socket.pause();
   }

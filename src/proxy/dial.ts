@@ -28,6 +28,8 @@ export interface DialOptions {
   /** http://, https://, h2c:// or unix:/path */
   readonly url: string;
   readonly tls: TlsSource;
+  /** Of an answer, read at a time or sent ahead of whoever takes it; the usual amount when not given. Over TLS a record, up to 16 KiB. */
+  readonly pieceBytes?: number;
 }
 
 type SocketTarget = { readonly path: string } | { readonly host: string; readonly port: number };
@@ -87,7 +89,7 @@ export function createDial(options: DialOptions): Dial {
       return { socket, openEvent: "secureConnect" };
     };
   }
-  const blocks = new ReadBlocks();
+  const blocks = new ReadBlocks(options.pieceBytes);
   return (reader) => {
     const reading = new Reading(blocks);
     let into = blocks.shared;

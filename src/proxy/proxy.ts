@@ -11,7 +11,8 @@ import type { RelayResponse } from "./client-answer.ts";
 import { ClientConnections, LIMITS } from "./client-connections.ts";
 import type { RelayRequest } from "./client-request.ts";
 import { checkUpstreamTls, parseUpstreamUrl, type UpstreamTls } from "./dial.ts";
-import { StreamExchange } from "./http2/exchange.ts";
+import { StreamExchange, type StreamPlace } from "./http2/exchange.ts";
+import { PIECES, type Piece } from "./http2/pieces.ts";
 import { createStreamUpstream } from "./http2/pool.ts";
 import { Sessions, type StreamLimits } from "./http2/sessions.ts";
 import { createUpstream } from "./pool.ts";
@@ -52,6 +53,8 @@ export interface ProxyStats {
   readonly refusedConnections: number;
   /** Messages that were no HTTP, or too slow, and never became a request. */
   readonly clientErrors: number;
+  /** Of HTTP/2 streams: bytes of bodies that the other side does not take. */
+  readonly heldBytes: number;
   /** Ended by a limit, by which one. */
   readonly limited: Readonly<Record<string, number>>;
   /** Bodies that were not copied because all copies together held `capture.totalBytesMax`. */
@@ -95,6 +98,7 @@ class HttpProxy implements Proxy, Road {
   #upstreamTls: UpstreamTls | null;
   readonly #underway = new Roll<Underway>();
   readonly upstream: Upstream;
+  readonly byPiece: ReadonlyMap<Piece, Upstream>;
   readonly upstreamName: string;
   readonly upstreamHost: string | null;
   readonly upstreamAuthority: string;
@@ -128,6 +132,7 @@ class HttpProxy implements Proxy, Road {
     };
     const { http, grpc } = waysOf(options, this.#upstreamOptions, needs.clock);
     this.upstream = http.upstream;
+    this.byPiece = http.byPiece;
     this.upstreamName = http.upstreamName;
     this.upstreamAuthority = http.upstreamAuthority;
     this.upstreamHost = http.upstreamHost;
@@ -152,7 +157,7 @@ class HttpProxy implements Proxy, Road {
       clock: needs.clock,
       limits: options.limits,
       limited: this.#connections.limited,
-      onStream: (stream, fields) => this.#onStream(stream, fields),
+      onStream: (stream, fields, place) => this.#onStream(stream, fields, place),
       onClientError,
       onSweep: (nowMs) => this.#checkStreams(nowMs, options.limits),
     });
@@ -194,10 +199,19 @@ class HttpProxy implements Proxy, Road {
       activeRequests: this.#underway.size,
       refusedConnections: this.#acceptor.refusedConnections,
       clientErrors: this.#clientErrors + this.#connections.defects + this.#connections.limited.head_timeout,
+      heldBytes: this.#heldBytes(),
       limited: { ...this.#connections.limited },
       uncapturedBodies: this.budget.refused,
       seen: this.#seen,
     });
+  }
+
+  #heldBytes(): number {
+    let held = 0;
+    for (const one of this.#underway.all()) {
+      if (one instanceof StreamExchange) held += one.heldBytes + one.heldAnswerBytes;
+    }
+    return held;
   }
 
   start(): Promise<void> {
@@ -208,10 +222,10 @@ class HttpProxy implements Proxy, Road {
     return this.draining ? Promise.resolve() : this.#acceptor.listenAlso(fd);
   }
 
-  #onStream(stream: ServerHttp2Stream, fields: RawHeaders): void {
+  #onStream(stream: ServerHttp2Stream, fields: RawHeaders, place: StreamPlace): void {
     this.#seen++;
     try {
-      const exchange = new StreamExchange(this, stream, fields);
+      const exchange = new StreamExchange(this, stream, { fields, place });
       this.#underway.add(exchange);
       exchange.begin();
     } catch (thrown) {
@@ -290,8 +304,10 @@ class HttpProxy implements Proxy, Road {
     }
     this.#connections.stop();
     this.#sessions.stop();
-    this.upstream.close();
-    this.grpc.upstream.close();
+    for (const way of [this, this.grpc]) {
+      way.upstream.close();
+      for (const upstream of way.byPiece.values()) upstream.close();
+    }
   }
 
   #untilDeadline(work: Promise<void>, deadlineMs: number): Promise<void> {
@@ -315,8 +331,15 @@ function waysOf(
     const { origin, name } = parseUpstreamUrl(url);
     const upstreamAuthority = new URL(origin).host;
     const create = streams ? createStreamUpstream : createUpstream;
+    const upstream = create({ ...options, url }, clock);
+    const [, ...smaller] = PIECES;
+    const byPiece = smaller.map(
+      (piece) => [piece, create({ ...options, url, pieceBytes: piece.bytes }, clock)] as const,
+    );
     return {
-      upstream: create({ ...options, url }, clock),
+      upstream,
+      // The largest is what every way reads.
+      byPiece: new Map(byPiece),
       upstreamName: name,
       upstreamAuthority,
       upstreamHost: host === "upstream" ? upstreamAuthority : null,

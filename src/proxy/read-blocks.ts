@@ -1,20 +1,24 @@
 // Where the connections to the upstream read into: one buffer for all, and for those that carry long answers a block each, so that
 // what was read is written on without a copy.
 
-/** Bytes of one read at most. */
+/** Bytes of one read at most, unless smaller ones are asked for. */
 export const READ_BYTES = 64 * 1024;
 /** Connections that hold a block of their own; the others' long answers are copied. */
 const BLOCKS_MAX = 64;
 
 export class ReadBlocks {
   /** A read into it is worked off before the next one begins, on whatever connection. */
-  readonly shared: Buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly shared: Buffer;
   readonly #free: Buffer[] = [];
   #used = 0;
 
-  /** Null: too many have one. */
+  constructor(readBytes: number = READ_BYTES) {
+    this.shared = Buffer.allocUnsafeSlow(readBytes);
+  }
+
+  /** Null: too many have one, or it would not be worth it. */
   take(): Buffer | null {
-    if (this.#used >= BLOCKS_MAX) return null;
+    if (this.#used >= BLOCKS_MAX || this.shared.length < READ_BYTES) return null;
     this.#used++;
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES);
   }

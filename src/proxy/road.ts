@@ -4,6 +4,7 @@ import type { Exchange } from "../facts/exchange.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { messageOf } from "../kernel/problem.ts";
 import type { Log } from "../kernel/log.ts";
+import type { Piece } from "./http2/pieces.ts";
 import type { Rules } from "./rules.ts";
 import type { CopyBudget } from "./tap.ts";
 import type { Upstream } from "./upstream.ts";
@@ -19,6 +20,8 @@ export interface Underway {
 /** Where requests go. */
 export interface Way {
   readonly upstream: Upstream;
+  /** For streams of HTTP/2, by how much of an answer is read at a time. */
+  readonly byPiece: ReadonlyMap<Piece, Upstream>;
   readonly upstreamName: string;
   /** `Host` for the upstream; null: the client's is kept. */
   readonly upstreamHost: string | null;

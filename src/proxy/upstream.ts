@@ -52,6 +52,10 @@ export interface UpstreamHandler {
 }
 
 export interface UpstreamCall {
+  /** Of the request's body: taken, and not handed to the system yet. */
+  readonly unsentBytes: number;
+  /** Of the answer: read, and not passed to the handler yet. */
+  readonly unreadBytes: number;
   /** False: wait for `onDrain` before the next chunk. */
   write(chunk: Buffer): boolean;
   end(trailers: RawHeaders): void;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, readdirSync, readlinkSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -12,6 +12,7 @@ import { settled, startLoad } from "../support/load.ts";
 import { startModelServer } from "../support/model-server.ts";
 import {
   childrenOf,
+  commandOf,
   getJson,
   postJson,
   sampleSum,
@@ -35,14 +36,6 @@ async function start(
   const pids = (role: string): number[] =>
     childrenOf(sidecar.child.pid ?? -1).filter((pid) => commandOf(pid).endsWith(`\0${role}\0`));
   return { sidecar, port: Number(new URL(sidecar.traffic).port), pids };
-}
-
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 function socketsOf(pid: number): number {

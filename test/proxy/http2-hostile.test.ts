@@ -220,6 +220,30 @@ test("more header fields than a connection may send are answered with 431", asyn
 function ignore(): void {}
 
 /** Floods: bytes repeated until the connection is closed. */
+test("a few bytes that HPACK makes many MiB of end their stream or connection, and memory does not notice", async (t) => {
+  const { port, proxy } = await rig(t);
+  const raw = await opened(t, port);
+  const value = Buffer.alloc(3900, "v");
+  // Put into the table once (RFC 7541 §6.2.1), then named 16,000 times by one byte each (§6.1): some 60 MiB.
+  const kept = Buffer.concat([
+    Buffer.from([0x40, 1]),
+    Buffer.from("x"),
+    Buffer.from([127, 0xbd, 0x1d]),
+    value,
+  ]);
+  const before = process.memoryUsage().rss;
+  for (let i = 0; i < 50; i++) {
+    const bomb = Buffer.concat([literals(PSEUDO), kept, Buffer.alloc(12_000, 0xbe)]);
+    raw.socket.write(frame(TYPE.headers, 5, { stream: 1 + i * 2, payload: bomb }));
+  }
+  await eventually(
+    () => raw.closed() || raw.frames.some(({ type }) => type === TYPE.rst || type === TYPE.goaway),
+  );
+  assert.ok(process.memoryUsage().rss - before < 100 * 1024 * 1024);
+  await eventually(() => proxy.stats().activeRequests === 0);
+  await assertServing(t, port);
+});
+
 const FLOODS: Readonly<Record<string, (i: number) => Buffer>> = {
   "rapid reset": (i) =>
     Buffer.concat([

@@ -137,6 +137,45 @@ test("a head that never ends holds its connection no longer than an idle one", a
   assert.equal(limitedBy(running, "idle_timeout"), 1);
 });
 
+test("a head that trickles is no idle connection: it ends after the time for heads, and is counted so", async (t) => {
+  const running = await rig(t, { headMs: 400 });
+  const calm = await connectStreams(t, running.port);
+  const raw = await rawStreams(t, running.port);
+  raw.socket.write(Buffer.concat([PREFACE, frame(TYPE.settings, 0, { stream: 0 })]));
+  const head = frame(TYPE.headers, 5, { stream: 1, payload: Buffer.alloc(10_000) });
+  let sent = 0;
+  const drip = setInterval(() => raw.socket.write(head.subarray(sent, ++sent)), 10);
+  t.after(() => clearInterval(drip));
+  await eventually(() => raw.closed());
+  assert.equal(limitedBy(running, "head_timeout"), 1);
+  assert.equal(limitedBy(running, "idle_timeout"), 0);
+  // One that only pings goes on.
+  assert.equal((await ask(calm)).status, 200);
+});
+
+test("streams beyond the number told are counted, refused while the client may not know, the connection's end when it must", async (t) => {
+  const origin = await httpOrigin(t, () => {});
+  const running = await startProxy(t, origin.url, { limits: { ...LIMITS, streamsMax: 3 } });
+  const begin = (from: number, count: number): Buffer =>
+    Buffer.concat(
+      Array.from({ length: count }, (_, i) =>
+        frame(TYPE.headers, 5, { stream: 1 + (from + i) * 2, payload: REQUEST }),
+      ),
+    );
+  const raw = await rawStreams(t, running.port);
+  raw.socket.write(Buffer.concat([PREFACE, frame(TYPE.settings, 0, { stream: 0 })]));
+  raw.socket.write(begin(0, 6));
+  await eventually(() => raw.frames.filter(({ type }) => type === TYPE.rst).length === 3);
+  raw.socket.write(frame(TYPE.rst, 0, { stream: 1, payload: Buffer.from([0, 0, 0, 8]) }));
+  await eventually(() => running.proxy.stats().activeRequests === 2);
+  raw.socket.write(begin(6, 1));
+  await eventually(() => running.proxy.stats().activeRequests === 3);
+  assert.equal(limitedBy(running, "max_streams"), 3);
+  raw.socket.write(frame(TYPE.settings, 1, { stream: 0 }));
+  raw.socket.write(begin(7, 1));
+  await eventually(() => raw.closed() && limitedBy(running, "max_streams") === 4);
+});
+
 test("how many streams there may be at once is told to the client", async (t) => {
   const running = await rig(t, { streamsMax: 7 });
   const session = await connectStreams(t, running.port);

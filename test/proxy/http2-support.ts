@@ -61,7 +61,9 @@ export interface Answer {
 }
 
 export async function connectStreams(t: TestContext, port: number): Promise<ClientHttp2Session> {
-  const session = connect(`http://127.0.0.1:${port}`, { settings: { enablePush: false } });
+  // MiB: it refuses answers itself when more of its uploads waits.
+  const limits = { maxSessionMemory: 1000 };
+  const session = connect(`http://127.0.0.1:${port}`, { settings: { enablePush: false }, ...limits });
   session.on("error", () => {});
   t.after(() => session.destroy());
   await once(session, "connect");

@@ -64,6 +64,15 @@ export function isGone(pid: number): boolean {
   }
 }
 
+/** As the system knows it, words ended by NUL; empty when it is gone. */
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
 /** Children of a process, by /proc. */
 export function childrenOf(pid: number): number[] {
   const found: number[] = [];
@@ -132,7 +141,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     store: folder,
     log: () => text,
     observerPid: () => {
-      const [pid] = childrenOf(child.pid ?? -1);
+      const pid = childrenOf(child.pid ?? -1).find((one) => commandOf(one).endsWith("\0observer\0"));
       // Never a number that stands for a whole group of processes.
       if (pid === undefined) throw new Error("no observer runs");
       return pid;

@@ -29,6 +29,29 @@ const observerDown: AlertSpec = {
   },
 };
 
+const trafficWorkers: AlertSpec = {
+  name: "OutriderTrafficWorkersRestarting",
+  severity: "critical",
+  for: "0s",
+  expr: "max by (job, instance) (increase(outrider_proxy_worker_restarts_total[30m])) >= 3",
+  summary: "Traffic workers of {{ $labels.instance }} end again and again.",
+  description: `Traffic workers of {{ $labels.instance }} ({{ $labels.job }}) ended by themselves and were started again ${NUMBER} times within 30 minutes: each time the requests under way on its connections failed.`,
+  board: "sidecar",
+  runbook: {
+    means:
+      "With `proxy.threads` above 1 each traffic worker is a process. One that ends takes its connections with it; the others take the new ones, and it is started again. Clients saw connections that broke.",
+    check: [
+      "The sidecar's log says `traffic worker N ended`, with its exit code or signal: `SIGKILL` is mostly the kernel, out of memory.",
+      "`dmesg` or the pod's events for OOM kills; memory of the sidecar on the board Sidecar and target.",
+    ],
+    fix: [
+      "Memory: raise the limit of the sidecar, or lower `proxy.threads`: each worker has a heap of its own.",
+      "An exit code without a signal is a bug of the sidecar: report the lines before it; `proxy.threads: 1` runs without workers.",
+    ],
+    tune: ["proxy.threads"],
+  },
+};
+
 const queueDropping: AlertSpec = {
   name: "OutriderQueueDropping",
   severity: "warning",
@@ -197,6 +220,7 @@ const versionMismatch: AlertSpec = {
 export function sidecarAlerts(alerting: Alerting): readonly AlertSpec[] {
   return [
     observerDown,
+    trafficWorkers,
     queueDropping,
     storeErrors,
     seriesBudget,

@@ -6,22 +6,36 @@ import type { Clock } from "../../kernel/clock.ts";
 import { plainLines } from "../response-head.ts";
 import { RESET } from "./codes.ts";
 import { fieldMap, responseFields } from "./fields.ts";
+import { COPIED_BYTES_MAX, type Piece } from "./pieces.ts";
 
 /** How long what was written may take to leave before a stream that failed is reset. */
 const FLUSH_MS = 5000;
 const NO_BYTES = Buffer.alloc(0);
 const NO_LINES: RawHeaders = Object.freeze([]);
 
+export interface AnswerNeeds {
+  readonly clock: Clock;
+  readonly piece: Piece;
+  /** More can be taken. */
+  readonly onTaken: () => void;
+}
+
 export class StreamAnswer {
   readonly #stream: ServerHttp2Stream;
-  readonly #clock: Clock;
+  readonly #needs: AnswerNeeds;
   #head: { readonly status: number; readonly lines: readonly string[] } | null = null;
   #firstChunk: Buffer | null = null;
+  #full = false;
   #trailers: RawHeaders = NO_LINES;
 
-  constructor(stream: ServerHttp2Stream, clock: Clock) {
+  constructor(stream: ServerHttp2Stream, needs: AnswerNeeds) {
     this.#stream = stream;
-    this.#clock = clock;
+    this.#needs = needs;
+  }
+
+  /** Written, or about to be, and not handed to the system yet. */
+  get unsentBytes(): number {
+    return this.#stream.writableLength + (this.#firstChunk?.length ?? 0);
   }
 
   get #gone(): boolean {
@@ -37,22 +51,36 @@ export class StreamAnswer {
     this.#head = { status, lines };
   }
 
-  /** False: wait for the stream's 'drain'. */
+  /** False: wait for `onTaken`. */
   write(chunk: Buffer): boolean {
     if (this.#head !== null && this.#firstChunk === null) {
       this.#firstChunk = chunk;
-      return true;
+      this.#full = chunk.length > this.#needs.piece.ahead;
+      return !this.#full;
     }
     const flushed = this.flush();
-    return this.#gone || (this.#stream.write(chunk) && flushed);
+    return this.#gone || (this.#send(chunk) && flushed);
   }
 
-  /** Writes what waits: the head alone if nothing followed it. False: wait for 'drain'. */
+  #send(chunk: Buffer): boolean {
+    const { ahead, bytes } = this.#needs.piece;
+    this.#stream.write(bytes > COPIED_BYTES_MAX ? chunk : copyOf(chunk), this.#onSent);
+    this.#full = this.#stream.writableLength > ahead;
+    return !this.#full;
+  }
+
+  readonly #onSent = (error?: Error | null): void => {
+    if (!this.#full || error != null || this.#stream.writableLength > this.#needs.piece.ahead) return;
+    this.#full = false;
+    this.#needs.onTaken();
+  };
+
+  /** Writes what waits: the head alone if nothing followed it. False: wait for `onTaken`. */
   flush(): boolean {
     const chunk = this.#firstChunk;
     this.#firstChunk = null;
     this.#respond("trailers");
-    return chunk === null || this.#gone || this.#stream.write(chunk);
+    return chunk === null || this.#gone || this.#send(chunk);
   }
 
   end(trailers: RawHeaders): void {
@@ -95,10 +123,17 @@ export class StreamAnswer {
     const stream = this.#stream;
     this.flush();
     if (this.#gone) return;
-    const late = this.#clock.after(FLUSH_MS, () => stream.close(code));
+    const late = this.#needs.clock.after(FLUSH_MS, () => stream.close(code));
     stream.write(NO_BYTES, () => {
       late.cancel();
       setImmediate(() => stream.close(code));
     });
   }
+}
+
+/** Of its own: a pool's slab, or what was read with it, would stay as long as it does. */
+function copyOf(chunk: Buffer): Buffer {
+  const own = Buffer.allocUnsafeSlow(chunk.length);
+  chunk.copy(own);
+  return own;
 }

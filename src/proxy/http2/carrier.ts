@@ -7,11 +7,15 @@ import { codeOf, messageOf } from "../../kernel/problem.ts";
 import type { Call, Carrier } from "../call.ts";
 import { ownErrorOfCode } from "../failures.ts";
 import { plainLines } from "../response-head.ts";
+import { HEAD_BYTES_MAX } from "../answer-reader.ts";
 import type { Channel } from "./channel.ts";
 import { RESET, nameOfCode } from "./codes.ts";
 import { fieldMap, readResponseFields, requestFields } from "./fields.ts";
+import { StreamReading } from "./reading.ts";
 
 const END_STREAM = 1;
+/** Of a request, waiting to leave while more of it is taken from the client. */
+const AHEAD_BYTES = 16 * 1024;
 const NO_LINES: RawHeaders = Object.freeze([]);
 
 /** How a call ended without an answer, or within it. */
@@ -36,10 +40,14 @@ export class StreamCarrier implements Carrier {
   readonly #owner: CarrierOwner;
   readonly #channel: Channel;
   #stream: ClientHttp2Stream | null = null;
+  #reading: StreamReading | null = null;
   #call: Call | null = null;
   #timer: Timer | null = null;
   #headSeen = false;
-  #timedOut = false;
+  #full = false;
+  /** Why we ended it. */
+  #own: { readonly code: OwnError; readonly why: string } | null = null;
+  #interimBytes = 0;
   #error: Error | null = null;
   #sending: RawHeaders = NO_LINES;
   /** Bytes that the answer's Content-Length still promises; null: it promises nothing. */
@@ -63,6 +71,7 @@ export class StreamCarrier implements Carrier {
       waitForTrailers: streamed,
     });
     this.#stream = stream;
+    this.#reading = new StreamReading(stream);
     this.#channel.streams++;
     this.#listen(stream, call);
     if (streamed) return;
@@ -72,18 +81,12 @@ export class StreamCarrier implements Carrier {
 
   #listen(stream: ClientHttp2Stream, call: Call): void {
     stream.on("response", (_headers, flags, raw: RawHeaders) => this.#onHead(flags, raw));
-    stream.on("headers", (_headers, _flags, raw: RawHeaders) => {
-      const { status, lines } = readResponseFields(raw);
-      if (!call.over && status !== 100) call.handler.onInformation(status, lines);
-    });
+    stream.on("headers", (_headers, _flags, raw: RawHeaders) => this.#onInterim(call, raw));
     stream.on("data", (chunk: Buffer) => this.#onData(chunk));
     stream.on("trailers", (_headers, _flags, raw: RawHeaders) => {
       call.trailers = raw;
     });
     stream.on("end", () => this.#onEnd());
-    stream.on("drain", () => {
-      if (!call.over) call.handler.onDrain();
-    });
     stream.on("wantTrailers", () => {
       if (!stream.closed) stream.sendTrailers(fieldMap(plainLines(this.#sending)));
     });
@@ -91,6 +94,23 @@ export class StreamCarrier implements Carrier {
       this.#error ??= error;
     });
     stream.once("close", () => this.#onClose(stream));
+  }
+
+  /** No window holds them back, and a client may take none: as over HTTP/1.1, all heads of one answer have a bound. */
+  #onInterim(call: Call, raw: RawHeaders): void {
+    if (call.over || this.#own !== null) return;
+    for (const text of raw) this.#interimBytes += text.length + 2;
+    const { status, lines } = readResponseFields(raw);
+    if (this.#interimBytes > HEAD_BYTES_MAX) {
+      this.#end("invalid_response", `interim answers of more than ${HEAD_BYTES_MAX} bytes`);
+      // They may go on: the next request does not meet them.
+      this.#channel.retire();
+    } else if (status !== 100) call.handler.onInformation(status, lines);
+  }
+
+  #end(code: OwnError, why: string): void {
+    this.#own = { code, why };
+    this.#stream?.close(RESET.cancel);
   }
 
   #onHead(flags: number, raw: RawHeaders): void {
@@ -145,15 +165,15 @@ export class StreamCarrier implements Carrier {
     const beyond = lastStreamId !== null && stream.id !== undefined && stream.id > lastStreamId;
     const refused = code === RESET.refused;
     const low = this.#error;
-    const own = this.#timedOut ? "response_timeout" : (ownErrorOfCode(codeOf(low)) ?? "connection_reset");
+    const own = this.#own;
     return {
-      code: own,
+      code: own?.code ?? ownErrorOfCode(codeOf(low)) ?? "connection_reset",
       cause: new Error(
-        this.#timedOut
-          ? "no head within the limit"
+        own !== null
+          ? own.why
           : `the stream ended with ${nameOfCode(code)}${leaving ? ", the connection is going away" : ""}${low === null ? "" : `; ${messageOf(low)}`}`,
       ),
-      unprocessed: !this.#headSeen && !this.#timedOut && (unsent || beyond || refused),
+      unprocessed: !this.#headSeen && own === null && (unsent || beyond || refused),
       resetCode: code === RESET.none ? null : code,
     };
   }
@@ -161,15 +181,31 @@ export class StreamCarrier implements Carrier {
   #awaitHead(): void {
     const { clock, responseTimeoutMs } = this.#owner;
     if (responseTimeoutMs <= 0 || this.#headSeen) return;
-    this.#timer = clock.after(responseTimeoutMs, () => {
-      this.#timedOut = true;
-      this.#stream?.close(RESET.cancel);
-    });
+    const late = (): void => this.#end("response_timeout", "no head within the limit");
+    this.#timer = clock.after(responseTimeoutMs, late);
   }
 
   write(_call: Call, chunk: Buffer): boolean {
     const stream = this.#stream;
-    return stream === null || stream.closed || stream.write(chunk);
+    if (stream === null || stream.closed) return true;
+    stream.write(chunk, this.#onSent);
+    this.#full = stream.writableLength > AHEAD_BYTES;
+    return !this.#full;
+  }
+
+  readonly #onSent = (error?: Error | null): void => {
+    if (!this.#full || error != null || this.unsentBytes > AHEAD_BYTES) return;
+    this.#full = false;
+    const call = this.#call;
+    if (call?.over === false) call.handler.onDrain();
+  };
+
+  get unreadBytes(): number {
+    return this.#stream?.readableLength ?? 0;
+  }
+
+  get unsentBytes(): number {
+    return this.#stream?.writableLength ?? 0;
   }
 
   finish(_call: Call, trailers: RawHeaders): void {
@@ -181,17 +217,18 @@ export class StreamCarrier implements Carrier {
   }
 
   pause(): void {
-    this.#stream?.pause();
+    this.#reading?.stop();
   }
 
   resume(): void {
-    this.#stream?.resume();
+    this.#reading?.goOn();
   }
 
   /** The model is told that nobody waits any more; its connection stays for the others. */
   destroy(): void {
     this.#timer?.cancel();
     this.#stream?.close(RESET.cancel);
+    this.#reading?.goOn();
     this.#stream?.resume();
   }
 }

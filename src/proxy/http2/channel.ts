@@ -8,14 +8,13 @@ import type { Socket } from "node:net";
 
 /** However many a model allows. */
 const STREAMS_MAX = 1000;
-/** What an answer may run ahead of its reader: the most that a stalled client makes us hold of one stream. */
-const STREAM_WINDOW = 256 * 1024;
 /** Of all streams together: what they hold is bounded one by one. */
 const CONNECTION_WINDOW = 4 * 1024 * 1024;
 
 const SESSION_OPTIONS = Object.freeze({
-  settings: Object.freeze({ enablePush: false, initialWindowSize: STREAM_WINDOW }),
   maxHeaderListPairs: 2000,
+  /** MiB: all streams with what may wait of their requests. Beyond it node:http2 resets streams when their answers begin. */
+  maxSessionMemory: 128,
   /** Equal names pass as they are, also where one would do. */
   strictSingleValueFields: false,
 });
@@ -27,6 +26,13 @@ export interface ChannelOwner {
   onRoom(channel: Channel): void;
   /** Called once. `error`: what ended it, or null when it just closed. */
   onDead(channel: Channel, error: Error | null): void;
+}
+
+export interface ChannelTo {
+  readonly authority: string;
+  readonly openSocket: () => Socket;
+  /** What an answer may run ahead of its reader: the most that a stalled client makes this connection hold of one stream. */
+  readonly streamWindow: number;
 }
 
 export class Channel {
@@ -43,9 +49,13 @@ export class Channel {
   #limit = STREAMS_MAX;
   #error: Error | null = null;
 
-  constructor(owner: ChannelOwner, authority: string, openSocket: () => Socket) {
+  constructor(owner: ChannelOwner, to: ChannelTo) {
     this.#owner = owner;
-    const session = connect(authority, { ...SESSION_OPTIONS, createConnection: openSocket });
+    const session = connect(to.authority, {
+      ...SESSION_OPTIONS,
+      settings: { enablePush: false, initialWindowSize: to.streamWindow },
+      createConnection: to.openSocket,
+    });
     this.session = session;
     // They are the first that an HTTP/2 server sends: until then it may be something else, and its limit is not known.
     session.on("remoteSettings", ({ maxConcurrentStreams }) => {

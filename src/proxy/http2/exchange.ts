@@ -26,28 +26,42 @@ import { answerLines } from "../answer-head.ts";
 import { plainLines, readResponseHead } from "../response-head.ts";
 import type { Road } from "../road.ts";
 import type { AnswerHead } from "../answer-reader.ts";
-import type { UpstreamHandler } from "../upstream.ts";
+import type { Upstream, UpstreamHandler } from "../upstream.ts";
 import { StreamAnswer } from "./answer.ts";
+import { StreamReading } from "./reading.ts";
+import type { Upload, Uploads } from "./uploads.ts";
 import { RESET } from "./codes.ts";
+import type { Piece } from "./pieces.ts";
 import { StreamTimes } from "./times.ts";
 import { joinCookies, readRequestFields, type ReadRequest } from "./fields.ts";
 
 const NO_LINES: RawHeaders = Object.freeze([]);
 
-export class StreamExchange extends Ends implements UpstreamHandler {
+/** What its connection gives a stream. */
+export interface StreamPlace {
+  readonly piece: Piece;
+  readonly uploads: Uploads;
+}
+
+export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   readonly #stream: ServerHttp2Stream;
   readonly #request: ReadRequest;
   readonly #opened: Opened;
+  readonly #upstream: Upstream;
   readonly #collected = new CollectedBody();
   #requestEnded = false;
   #requestTrailers: RawHeaders = NO_LINES;
   readonly #answer: StreamAnswer;
   #answered = false;
-  #paused = false;
+  readonly #reading: StreamReading;
+  readonly #uploads: Uploads;
+  /** Of a whole body, until it is answered. */
+  #keptBytes = 0;
   readonly #times: StreamTimes;
 
-  constructor(road: Road, stream: ServerHttp2Stream, fields: RawHeaders) {
-    const request = readRequestFields(fields);
+  constructor(road: Road, stream: ServerHttp2Stream, what: { fields: RawHeaders; place: StreamPlace }) {
+    const request = readRequestFields(what.fields);
+    const { piece, uploads } = what.place;
     const { method, target, lines } = request;
     const opened = openIncoming(road, {
       method,
@@ -59,7 +73,14 @@ export class StreamExchange extends Ends implements UpstreamHandler {
     });
     super(road, opened);
     this.#stream = stream;
-    this.#answer = new StreamAnswer(stream, road.clock);
+    this.#upstream = opened.way.byPiece.get(piece) ?? opened.way.upstream;
+    this.#answer = new StreamAnswer(stream, {
+      clock: road.clock,
+      piece,
+      onTaken: () => this.call?.resume(),
+    });
+    this.#reading = new StreamReading(stream);
+    this.#uploads = uploads;
     this.#request = request;
     this.#opened = opened;
     this.#times = new StreamTimes(road.clock.monotonicMs());
@@ -86,7 +107,6 @@ export class StreamExchange extends Ends implements UpstreamHandler {
     });
     stream.on("data", (chunk: Buffer) => this.#onRequestData(chunk));
     stream.on("end", () => this.#onRequestEnd());
-    stream.on("drain", () => this.call?.resume());
     stream.on("wantTrailers", () => this.#onWantTrailers());
     stream.once("close", () => this.#onClosed());
   }
@@ -107,8 +127,26 @@ export class StreamExchange extends Ends implements UpstreamHandler {
       this.#send(null);
     } else {
       if (head.expectsContinue) this.#answer.inform(100, NO_LINES);
+      this.#uploads.add(this);
       this.road.afterTurn.streamUnlessWhole(this);
     }
+  }
+
+  get heldBytes(): number {
+    return this.#collected.bytes + (this.call?.unsentBytes ?? 0) + this.#stream.readableLength;
+  }
+
+  /** The same of its answer, that the client does not take. */
+  get heldAnswerBytes(): number {
+    return this.#answer.unsentBytes + (this.call?.unreadBytes ?? 0);
+  }
+
+  get stopped(): boolean {
+    return this.#reading.stopped;
+  }
+
+  released(): void {
+    this.#times.moved(this.road.clock.monotonicMs());
   }
 
   #refusal(): string | null {
@@ -126,10 +164,9 @@ export class StreamExchange extends Ends implements UpstreamHandler {
       this.draft.requestBytes(chunk);
       this.#times.bodyCame(chunk.length, this.road.clock.monotonicMs());
       if (this.state !== "collecting") {
-        if (this.call?.write(chunk) === false) this.#pause();
-        return;
-      }
-      if (this.#collected.add(chunk)) this.stream();
+        if (this.call?.write(chunk) === false) this.#reading.stop();
+      } else if (this.#collected.add(chunk)) this.stream();
+      this.#uploads.came(chunk.length);
     } catch (thrown) {
       this.bug(thrown);
     }
@@ -143,8 +180,11 @@ export class StreamExchange extends Ends implements UpstreamHandler {
       if (this.state === "over" || this.#requestEnded || reset) return;
       this.#requestEnded = true;
       this.draft.requestEnded();
-      // Trailers need a streamed body.
-      if (this.#requestTrailers.length > 0) this.stream();
+      // Trailers need a streamed body, and what is not kept cannot be sent twice.
+      const { bytes } = this.#collected;
+      const plain = this.state === "collecting" && this.#requestTrailers.length === 0;
+      if (plain && this.#uploads.keep(bytes)) this.#keptBytes = bytes;
+      else this.stream();
       if (this.state !== "collecting") {
         this.call?.end(this.#requestTrailers);
         return;
@@ -161,7 +201,9 @@ export class StreamExchange extends Ends implements UpstreamHandler {
     try {
       const chunks = this.#collected.take();
       this.#send("streamed");
-      for (const chunk of chunks) this.call?.write(chunk);
+      for (const chunk of chunks) {
+        if (this.call?.write(chunk) === false) this.#reading.stop();
+      }
     } catch (thrown) {
       this.bug(thrown);
     }
@@ -172,7 +214,7 @@ export class StreamExchange extends Ends implements UpstreamHandler {
     this.#collected.take();
     const { way, head } = this.#opened;
     const { method, target } = this.#request;
-    this.call = way.upstream.send(
+    this.call = this.#upstream.send(
       {
         method,
         target: upstreamTarget(target) ?? "/",
@@ -185,15 +227,9 @@ export class StreamExchange extends Ends implements UpstreamHandler {
     );
   }
 
-  #pause(): void {
-    this.#paused = true;
-    this.#stream.pause();
-  }
-
   onDrain(): void {
-    this.#paused = false;
     this.#times.moved(this.road.clock.monotonicMs());
-    this.#stream.resume();
+    this.#reading.goOn();
   }
 
   /** Ends what has run out of time by `limits`, and says what it was. */
@@ -205,14 +241,20 @@ export class StreamExchange extends Ends implements UpstreamHandler {
       {
         nowMs,
         unsentBytes: stream.writableLength,
-        awaitsBody: underway && !this.#requestEnded && !this.#paused && !stream.headersSent,
+        awaitsBody: underway && this.#awaitsBody && !stream.headersSent,
         underway,
       },
       limits,
     );
-    if (late === "send") stream.close(RESET.cancel);
-    else if (late !== null) this.giveUp(late === "body" ? SLOW_BODY : OVERDUE);
+    if (late === "send") {
+      stream.close(RESET.cancel);
+      this.#reading.goOn();
+    } else if (late !== null) this.giveUp(late === "body" ? SLOW_BODY : OVERDUE);
     return late;
+  }
+
+  get #awaitsBody(): boolean {
+    return !this.#requestEnded && !this.#reading.stopped && this.#uploads.free;
   }
 
   onInformation(status: number, headers: RawHeaders): void {
@@ -300,11 +342,14 @@ export class StreamExchange extends Ends implements UpstreamHandler {
   }
 
   protected override breakOff(failure: Failure): void {
+    this.#reading.goOn();
     this.#answer.breakOff(failure.resetCode ?? RESET.internal);
   }
 
   protected override answerFailure(failure: Failure): void {
     this.#collected.take();
+    // A stream that is not read to its end does not close.
+    this.#reading.goOn();
     const { id } = this.draft;
     const { grpc } = this.#opened;
     const status = grpc ? 200 : (failure.status ?? statusOf(failure.code));
@@ -324,12 +369,16 @@ export class StreamExchange extends Ends implements UpstreamHandler {
 
   protected override drop(): void {
     this.#stream.close(RESET.internal);
+    this.#reading.goOn();
   }
 
   protected override release(): void {}
 
   #onClosed(): void {
     try {
+      this.#uploads.remove(this);
+      this.#uploads.release(this.#keptBytes);
+      this.#keptBytes = 0;
       const { rstCode, writableFinished } = this.#stream;
       this.clientOver(
         writableFinished && (rstCode === undefined || rstCode === RESET.none) && this.#answered,

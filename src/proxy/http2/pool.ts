@@ -26,6 +26,9 @@ const CHANNELS_MAX = 64;
 const IDLE_MS = 120_000;
 const SWEEP_MS = 5000;
 
+/** What HTTP/2 itself begins with. */
+const STREAM_WINDOW = 65_535;
+
 class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   readonly clock: Clock;
   readonly responseTimeoutMs: number;
@@ -34,6 +37,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   readonly #connectTimeoutMs: number;
   readonly #name: string;
   readonly #openSocket: ReturnType<typeof createStreamDial>;
+  readonly #streamWindow: number;
   readonly #channels = new Set<Channel>();
   readonly #dialling = new Map<Channel, Timer | null>();
   readonly #line: WaitingLine;
@@ -54,6 +58,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     });
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.#openSocket = createStreamDial(options);
+    this.#streamWindow = options.pieceBytes ?? STREAM_WINDOW;
   }
 
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
@@ -95,7 +100,11 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   #open(): void {
     let channel: Channel;
     try {
-      channel = new Channel(this, `${this.scheme}://${this.authority}`, this.#openSocket);
+      channel = new Channel(this, {
+        authority: `${this.scheme}://${this.authority}`,
+        openSocket: this.#openSocket,
+        streamWindow: this.#streamWindow,
+      });
     } catch (thrown) {
       this.#line.failAll(ownErrorOfCode(codeOf(thrown)) ?? "connection_reset", thrown);
       return;

@@ -15,6 +15,9 @@ import { sweepMsOf } from "../client-connections.ts";
 import { problemBody, problemHeaders, type Failure } from "../failures.ts";
 import { RESET } from "./codes.ts";
 import { responseFields } from "./fields.ts";
+import type { StreamPlace } from "./exchange.ts";
+import { Shares } from "./pieces.ts";
+import { Uploads } from "./uploads.ts";
 
 /** Said before a drain: no stream is cut off by it (RFC 9113 §6.8). */
 const EVERY_STREAM = 2 ** 31 - 1;
@@ -27,6 +30,9 @@ const ROUND_TRIP_MS = 1000;
 /** Streams that a client begins and resets (CVE-2023-44487): a burst, then so many a second; calls cancelled at their deadlines are fewer. */
 const RESET_BURST = 1000;
 const RESETS_PER_SECOND = 250;
+/** Of those that a gap between two ids tells: as many end the connection. */
+const REFUSED_MAX = 1000;
+const PROTOCOL_ERROR = -505;
 /** Errors of nghttp2 that mean frames without end: too many of SETTINGS, PING or empty ones, of broken ones, of CONTINUATION. */
 const FLOODS: ReadonlySet<unknown> = new Set([-904, -902, -905]);
 
@@ -37,8 +43,8 @@ export interface StreamLimits extends ConnectionLimits {
 
 /**
  * What nghttp2 bounds for us. Beyond it the stream, or the whole connection, is refused with ENHANCE_YOUR_CALM, and nobody is told:
- * so where we count ourselves, its own bounds are wider. Bytes of requests that nobody reads are bounded by the window of the
- * connection, 64 KiB; CONTINUATION frames of one list to eight; a list of fields, as it is sent, to 64 KiB.
+ * so where we count ourselves, its own bounds are wider. Bytes of requests that nobody reads are bounded by `Uploads`;
+ * CONTINUATION frames of one list to eight; a list of fields, as it is sent, to 64 KiB.
  */
 function sessionOptions({ headBytesMax, headLinesMax, streamsMax }: StreamLimits): ServerSessionOptions {
   return {
@@ -49,7 +55,7 @@ function sessionOptions({ headBytesMax, headLinesMax, streamsMax }: StreamLimits
     maxSettings: 32,
     maxOutstandingPings: 10,
     maxSessionInvalidFrames: 100,
-    maxSessionRejectedStreams: 1000,
+    maxSessionRejectedStreams: REFUSED_MAX,
     streamResetBurst: RESET_BURST * 20,
     streamResetRate: RESETS_PER_SECOND * 20,
     /** Equal names pass as they are, also where one would do. */
@@ -61,8 +67,11 @@ export interface SessionsNeeds {
   readonly clock: Clock;
   readonly limits: StreamLimits;
   /** Counted by the value of `limit` in `outrider_proxy_limited_total`. */
-  readonly limited: { head_size: number; idle_timeout: number; flood: number; stream_resets: number };
-  readonly onStream: (stream: ServerHttp2Stream, fields: RawHeaders) => void;
+  readonly limited: Record<
+    "head_size" | "head_timeout" | "idle_timeout" | "flood" | "stream_resets" | "max_streams" | "held_body",
+    number
+  >;
+  readonly onStream: (stream: ServerHttp2Stream, fields: RawHeaders, place: StreamPlace) => void;
   /** The connection spoke no proper HTTP/2, or ran into a limit. */
   readonly onClientError: () => void;
   /** About once a second, or more often where a limit is short. */
@@ -71,10 +80,17 @@ export interface SessionsNeeds {
 
 interface Connection {
   readonly session: ServerHttp2Session;
+  readonly socket: Socket;
+  readonly shares: Shares;
+  readonly uploads: Uploads;
   streams: number;
   idleSinceMs: number;
   resets: number;
   resetsAtMs: number;
+  lastId: number;
+  /** As many streams as may be; stays so when they end with the connection. */
+  full: boolean;
+  readonly head: HeadWatch;
 }
 
 export class Sessions {
@@ -103,21 +119,43 @@ export class Sessions {
     }
     const { clock, limits } = this.#needs;
     const nowMs = clock.monotonicMs();
-    const connection = { session, streams: 0, idleSinceMs: nowMs, resets: 0, resetsAtMs: nowMs };
+    const uploads = new Uploads({ clock, session, onClosed: () => this.#needs.limited.held_body++ });
+    const shares = new Shares();
+    const connection: Connection = {
+      session,
+      socket,
+      shares,
+      uploads,
+      streams: 0,
+      idleSinceMs: nowMs,
+      resets: 0,
+      resetsAtMs: nowMs,
+      lastId: -1,
+      full: false,
+      head: new HeadWatch(session, socket),
+    };
     this.#open.add(connection);
     this.#sweeper ??= clock.every(sweepMsOf(limits), () => this.#sweep());
     session.on("stream", (stream, ...[, , raw]) => this.#onStream(connection, stream, raw));
-    session.on("error", (error: Error) => this.#onError(error));
-    session.once("close", () => this.#open.delete(connection));
+    session.on("error", (error: Error) => this.#onError(connection, error));
+    session.once("close", () => {
+      this.#open.delete(connection);
+      uploads.stop();
+    });
     if (this.#draining) this.#leave(session);
   }
 
   #onStream(connection: Connection, stream: ServerHttp2Stream, raw: RawHeaders): void {
-    connection.streams++;
+    this.#countRefused(connection, stream.id ?? 0);
+    connection.full = ++connection.streams >= this.#needs.limits.streamsMax;
     stream.once("close", () => this.#onStreamClosed(connection, stream));
     const refusal = refusalOf(raw, this.#needs.limits);
-    if (refusal === null) this.#needs.onStream(stream, raw);
-    else {
+    if (refusal === null) {
+      const { shares, uploads } = connection;
+      const piece = shares.take();
+      stream.once("close", () => shares.give(piece));
+      this.#needs.onStream(stream, raw, { piece, uploads });
+    } else {
       this.#needs.limited.head_size++;
       this.#needs.onClientError();
       refuse(stream, refusal);
@@ -128,7 +166,9 @@ export class Sessions {
     const nowMs = this.#needs.clock.monotonicMs();
     connection.streams--;
     connection.idleSinceMs = nowMs;
-    if (stream.rstCode === RESET.none || connection.session.destroyed) return;
+    if (connection.session.destroyed) return;
+    connection.full = false;
+    if (stream.rstCode === RESET.none) return;
     const refilled = ((nowMs - connection.resetsAtMs) / 1000) * RESETS_PER_SECOND;
     connection.resets = Math.max(0, connection.resets - refilled) + 1;
     connection.resetsAtMs = nowMs;
@@ -138,10 +178,23 @@ export class Sessions {
     connection.session.destroy(undefined, RESET.calm);
   }
 
-  #onError(error: Error): void {
+  /** Streams too many are refused without a word to us: what is missing in the order of ids, while there were as many as may be, was one. */
+  #countRefused(connection: Connection, id: number): void {
+    const { limits, limited } = this.#needs;
+    const missing = (id - connection.lastId) / 2 - 1;
+    if (connection.streams >= limits.streamsMax - 1 && missing > 0)
+      limited.max_streams += Math.min(missing, REFUSED_MAX);
+    connection.lastId = id;
+  }
+
+  #onError(connection: Connection, error: Error): void {
     if (codeOf(error)?.startsWith("ERR_HTTP2_") !== true) return;
-    this.#needs.onClientError();
-    if ("errno" in error && FLOODS.has(error.errno)) this.#needs.limited.flood++;
+    const { limited, onClientError } = this.#needs;
+    onClientError();
+    if (!("errno" in error)) return;
+    if (FLOODS.has(error.errno)) limited.flood++;
+    // A client that has been told how many there may be, and began another.
+    else if (error.errno === PROTOCOL_ERROR && connection.full) limited.max_streams++;
   }
 
   /** A connection without streams is idle, whatever else it sends: pings, or a head that never ends. */
@@ -149,7 +202,12 @@ export class Sessions {
     const { clock, limits, limited, onSweep } = this.#needs;
     const nowMs = clock.monotonicMs();
     for (const connection of this.#open) {
-      const { session, streams, idleSinceMs } = connection;
+      const { session, streams, idleSinceMs, head } = connection;
+      if (streams > 0) head.rest();
+      else if (head.trickles(nowMs, limits.headMs)) {
+        limited.head_timeout++;
+        session.destroy(undefined, RESET.calm);
+      }
       if (streams > 0 || nowMs - idleSinceMs <= limits.idleMs) continue;
       if (!session.closed) {
         limited.idle_timeout++;
@@ -185,6 +243,40 @@ export class Sessions {
 
   destroyAll(): void {
     for (const { session } of this.#open) session.destroy();
+  }
+}
+
+/**
+ * Tells a head that never ends from an idle connection. A client answers a PING, unless it is within a head, which no other frame
+ * may interrupt (RFC 9113 §4.3): bytes that come, and no answer among them, are those of a head.
+ */
+class HeadWatch {
+  readonly #session: ServerHttp2Session;
+  readonly #socket: Socket;
+  #bytes: number;
+  #askedAtMs: number | null = null;
+
+  constructor(session: ServerHttp2Session, socket: Socket) {
+    this.#session = session;
+    this.#socket = socket;
+    this.#bytes = socket.bytesRead;
+  }
+
+  /** Streams are open: nothing is watched. */
+  rest(): void {
+    this.#bytes = this.#socket.bytesRead;
+    this.#askedAtMs = null;
+  }
+
+  /** True: a head has been on its way for longer than `limitMs`; 0: there is no limit. */
+  trickles(nowMs: number, limitMs: number): boolean {
+    const came = this.#socket.bytesRead > this.#bytes;
+    if (limitMs <= 0 || this.#session.destroyed || !came) return false;
+    if (this.#askedAtMs !== null) return nowMs - this.#askedAtMs > limitMs;
+    this.#bytes = this.#socket.bytesRead;
+    this.#askedAtMs = nowMs;
+    this.#session.ping(() => this.rest());
+    return false;
   }
 }
 

@@ -302,6 +302,13 @@ export const shortCases: readonly AlertCase[] = [
     labels: I,
   },
   {
+    alert: "OutriderTrafficWorkersRestarting",
+    at: "10m",
+    firing: [one("outrider_proxy_worker_restarts_total", I, "0x3 1x2 2 4x90")],
+    quiet: [one("outrider_proxy_worker_restarts_total", I, "0x3 1x2 2x90")],
+    labels: I,
+  },
+  {
     alert: "OutriderQueueDropping",
     at: "10m",
     firing: [one("outrider_queue_dropped_total", { ...I, queue: "observer", what: "body" }, "0x5 7x90")],

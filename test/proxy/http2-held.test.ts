@@ -1,0 +1,246 @@
+// What a connection of HTTP/2 makes the sidecar hold: little, however many of its streams stand still, and none of them for good.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { ClientHttp2Session, ClientHttp2Stream, ServerHttp2Stream } from "node:http2";
+import test, { type TestContext } from "node:test";
+import {
+  PREFACE,
+  TYPE,
+  ask,
+  connectStreams,
+  frame,
+  literals,
+  rawStreams,
+  streamOrigin,
+  wholeAnswer,
+} from "./http2-support.ts";
+import { LIMITS, eventually, httpOrigin, pause, startProxy, type Running } from "./support.ts";
+
+const MIB = 1024 * 1024;
+const BODY = Buffer.alloc(MIB, "0123456789abcdef");
+
+/** The most that was held, looked at often. */
+function watchHeld(t: TestContext, { proxy }: Running): { readonly most: () => number } {
+  let most = 0;
+  const timer = setInterval(() => (most = Math.max(most, proxy.stats().heldBytes)), 2);
+  t.after(() => clearInterval(timer));
+  return { most: () => most };
+}
+
+/** A model that answers with 1 MiB, in either version; `asked` counts. */
+const MODELS: Readonly<
+  Record<string, (t: TestContext) => Promise<{ url: string; readonly asked: () => number }>>
+> = {
+  "HTTP/1.1": async (t) => {
+    let asked = 0;
+    const { url } = await httpOrigin(t, (_, response) => {
+      asked++;
+      response.end(BODY);
+    });
+    return { url, asked: () => asked };
+  },
+  "HTTP/2": async (t) => {
+    let asked = 0;
+    const { url } = await streamOrigin(
+      t,
+      (stream) => {
+        asked++;
+        stream.respond({ ":status": 200 });
+        stream.end(BODY);
+      },
+      { maxSessionMemory: 1000, settings: { maxConcurrentStreams: 1000 } },
+    );
+    return { url, asked: () => asked };
+  },
+};
+
+const REQUEST = literals([
+  [":method", "GET"],
+  [":scheme", "http"],
+  [":path", "/"],
+  [":authority", "m"],
+]);
+
+/** Asks for 128 answers, allows all of them to be sent, and reads nothing. */
+async function stalledReader(t: TestContext, port: number): Promise<void> {
+  const raw = await rawStreams(t, port);
+  raw.socket.pause();
+  const settings = Buffer.alloc(6);
+  settings.writeUInt16BE(4, 0);
+  settings.writeUInt32BE(2 ** 30, 2);
+  const window = Buffer.alloc(4);
+  window.writeUInt32BE(2 ** 30);
+  raw.socket.write(
+    Buffer.concat([
+      PREFACE,
+      frame(TYPE.settings, 0, { stream: 0, payload: settings }),
+      frame(TYPE.window, 0, { stream: 0, payload: window }),
+      ...Array.from({ length: 128 }, (_, i) =>
+        frame(TYPE.headers, 5, { stream: 1 + i * 2, payload: REQUEST }),
+      ),
+    ]),
+  );
+}
+
+for (const [version, model] of Object.entries(MODELS)) {
+  test(`128 answers of 1 MiB over ${version} that a client does not read make at most 1 MiB held, and stall nobody else`, async (t) => {
+    const { url, asked } = await model(t);
+    const running = await startProxy(t, url);
+    const held = watchHeld(t, running);
+    await stalledReader(t, running.port);
+    await eventually(() => asked() === 128 && held.most() > MIB / 4);
+    const other = await ask(await connectStreams(t, running.port));
+    assert.ok(other.body.equals(BODY));
+    assert.ok(held.most() <= MIB, `${held.most()} bytes were held`);
+  });
+
+  test(`streams that their client does not read from starve no other of the connection over ${version}, and come whole in the end`, async (t) => {
+    const running = await startProxy(t, (await model(t)).url);
+    const session = await connectStreams(t, running.port);
+    session.setLocalWindowSize(100 * MIB);
+    const stalled = Array.from({ length: 40 }, () => session.request({ ":path": "/" }));
+    const answers = stalled.map((stream) => wholeAnswer(stream));
+    for (const stream of stalled) stream.pause();
+    await Promise.all(stalled.map((stream) => once(stream, "response")));
+    const siblings = await Promise.all(Array.from({ length: 20 }, () => ask(session)));
+    assert.ok(siblings.every(({ body }) => body.equals(BODY)));
+    for (const stream of stalled) stream.resume();
+    assert.ok((await Promise.all(answers)).every(({ body, rstCode }) => body.equals(BODY) && rstCode === 0));
+    await eventually(() => running.proxy.stats().heldBytes === 0);
+  });
+}
+
+interface SlowModel {
+  readonly url: string;
+  readonly asked: () => number;
+  /** From now on it reads what is sent to it. */
+  readonly read: () => void;
+}
+
+/** Reads nothing at `/slow` until it is told to; answers with how many bytes came. */
+async function slowModel(t: TestContext): Promise<SlowModel> {
+  const waiting: ServerHttp2Stream[] = [];
+  const count = (stream: ServerHttp2Stream): void => {
+    let bytes = 0;
+    stream.on("data", (chunk: Buffer) => (bytes += chunk.length));
+    stream.on("end", () => {
+      if (stream.destroyed || stream.closed) return;
+      stream.respond({ ":status": 200 });
+      stream.end(String(bytes));
+    });
+  };
+  const { url } = await streamOrigin(
+    t,
+    (stream, raw) => {
+      if (raw.includes("/slow")) waiting.push(stream);
+      else count(stream);
+    },
+    { settings: { maxConcurrentStreams: 1000 } },
+  );
+  return { url, asked: () => waiting.length, read: () => waiting.splice(0).forEach(count) };
+}
+
+function upload(session: ClientHttp2Session, body: Buffer): ClientHttp2Stream {
+  const stream = session.request({ ":method": "POST", ":path": "/slow" });
+  stream.end(body);
+  return stream;
+}
+
+test("uploads that the model does not read make at most 1 MiB held; the wait is counted, and nothing is lost", async (t) => {
+  const model = await slowModel(t);
+  const running = await startProxy(t, model.url);
+  const held = watchHeld(t, running);
+  const session = await connectStreams(t, running.port);
+  const answers = Array.from({ length: 100 }, () => wholeAnswer(upload(session, BODY)));
+  await eventually(() => (running.proxy.stats().limited["held_body"] ?? 0) > 0);
+  const other = await ask(await connectStreams(t, running.port), { path: "/other", body: BODY });
+  assert.equal(other.body.toString(), String(MIB));
+  const reading = setInterval(model.read, 5);
+  t.after(() => clearInterval(reading));
+  const sent = await Promise.all(answers);
+  assert.deepEqual(
+    new Set(sent.map(({ status, body }) => `${status} ${body.toString()}`)),
+    new Set([`200 ${MIB}`]),
+  );
+  assert.ok(held.most() <= MIB, `${held.most()} bytes were held`);
+  await eventually(() => running.proxy.stats().heldBytes === 0);
+});
+
+test("an upload that waits because the model does not read others is not a client's that stands still", async (t) => {
+  const model = await slowModel(t);
+  const running = await startProxy(t, model.url, { limits: { ...LIMITS, bodyMs: 700 } });
+  const session = await connectStreams(t, running.port);
+  for (let i = 0; i < 100; i++) upload(session, BODY).on("error", () => {});
+  await eventually(() => (running.proxy.stats().limited["held_body"] ?? 0) > 0);
+  await pause(2500);
+  assert.equal(running.proxy.stats().limited["body_timeout"], 0);
+  assert.equal(running.proxy.stats().activeRequests, 100);
+});
+
+test("an upload goes through while eight others of its connection stand still", async (t) => {
+  const model = await slowModel(t);
+  const running = await startProxy(t, model.url);
+  const session = await connectStreams(t, running.port);
+  for (let i = 0; i < 8; i++) upload(session, BODY).on("error", () => {});
+  await eventually(() => model.asked() === 8);
+  await eventually(() => running.proxy.stats().heldBytes > 100_000);
+  const sibling = await ask(session, { path: "/other", body: BODY });
+  assert.equal(sibling.body.toString(), String(MIB));
+});
+
+test("requests of many large bodies at once keep their order of bytes, whole or streamed", async (t) => {
+  const model = await slowModel(t);
+  const running = await startProxy(t, model.url);
+  const session = await connectStreams(t, running.port);
+  const sizes = Array.from({ length: 60 }, (_, i) => 1000 + i * 3001);
+  const answers = await Promise.all(
+    sizes.map((size) => ask(session, { path: "/other", body: BODY.subarray(0, size) })),
+  );
+  assert.deepEqual(
+    answers.map(({ body }) => Number(body.toString())),
+    sizes,
+  );
+});
+
+interface Stalled {
+  readonly model: ServerHttp2Stream;
+  readonly client: ClientHttp2Stream;
+}
+
+/** What may become of an upload that stands still, and how its exchange ends. */
+const ENDS: Readonly<Record<string, { end?: (at: Stalled) => void; outcome: string }>> = {
+  "the model resets it": { end: ({ model }) => model.close(2), outcome: "reset" },
+  "the model's connection dies": { end: ({ model }) => model.session?.destroy(), outcome: "reset" },
+  "its client resets it": { end: ({ client }) => client.close(8), outcome: "client_abort" },
+  "its client's connection dies": { end: ({ client }) => client.session?.destroy(), outcome: "client_abort" },
+  "its time is up": { outcome: "timeout" },
+  "the model answers without reading it": {
+    end: ({ model }) => {
+      model.respond({ ":status": 200 });
+      model.end("early");
+    },
+    outcome: "ok",
+  },
+};
+
+for (const [what, { end, outcome }] of Object.entries(ENDS)) {
+  test(`an upload that stands still leaves nothing behind when ${what}`, async (t) => {
+    const taken: ServerHttp2Stream[] = [];
+    const origin = await streamOrigin(t, (stream) => taken.push(stream));
+    const limits = { ...LIMITS, totalMs: end === undefined ? 1500 : 0 };
+    const running = await startProxy(t, origin.url, { limits });
+    const session = await connectStreams(t, running.port);
+    const client = upload(session, BODY);
+    const answer = wholeAnswer(client);
+    await eventually(() => taken.length === 1 && running.proxy.stats().heldBytes > 50_000);
+    const [model] = taken;
+    if (model !== undefined) end?.({ model, client });
+    await answer;
+    const [exchange] = await running.delivered(1);
+    assert.equal(exchange?.outcome, outcome);
+    await eventually(
+      () => running.proxy.stats().activeRequests === 0 && running.proxy.stats().heldBytes === 0,
+    );
+  });
+}

@@ -1,0 +1,167 @@
+// A model that speaks HTTP/2 wrongly, or means harm: its answers are failures that say so, memory stays, and the next request is served.
+
+import assert from "node:assert/strict";
+import type { Socket } from "node:net";
+import test, { type TestContext } from "node:test";
+import { PREFACE, TYPE, ask, connectStreams, frame, literals } from "./http2-support.ts";
+import { eventually, rawOrigin, startProxy } from "./support.ts";
+
+const END_HEADERS = 4;
+const END_STREAM = 1;
+const settings = frame(TYPE.settings, 0, { stream: 0 });
+const head = (fields: [string, string][], flags = END_HEADERS): Buffer =>
+  frame(TYPE.headers, flags, { stream: 1, payload: literals(fields) });
+const OK: [string, string][] = [[":status", "200"]];
+const number = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+};
+const many = (count: number, bytes: Buffer): Buffer =>
+  Buffer.concat(Array.from({ length: count }, () => bytes));
+
+interface Wrong {
+  /** Sent when the request has come. */
+  readonly says: Buffer;
+  /** Sent again and again until the connection ends. */
+  readonly endless?: Buffer;
+  /** How the client's stream ends: an error of ours, or broken off behind the head. */
+  readonly ends: "502" | "reset";
+}
+
+const WRONGS: Readonly<Record<string, Wrong>> = {
+  "fields of a MiB": {
+    says: Buffer.concat([
+      head([...OK, ["x", "v".repeat(16_000)]], 0),
+      many(64, frame(TYPE.continuation, 0, { stream: 1, payload: literals([["x", "v".repeat(16_000)]]) })),
+    ]),
+    ends: "502",
+  },
+  "CONTINUATION without end": {
+    says: head(OK, 0),
+    endless: many(500, frame(TYPE.continuation, 0, { stream: 1, payload: literals([["x", "y"]]) })),
+    ends: "502",
+  },
+  "a pushed answer nobody allowed": {
+    says: frame(5, END_HEADERS, {
+      stream: 1,
+      payload: Buffer.concat([number(2), literals([[":method", "GET"]])]),
+    }),
+    ends: "502",
+  },
+  "a status that is no number": { says: head([[":status", "abc"]]), ends: "502" },
+  "a status above 599": { says: head([[":status", "999"]], END_HEADERS + END_STREAM), ends: "502" },
+  "no status": { says: head([["x", "y"]]), ends: "502" },
+  "a frame larger than allowed": {
+    says: frame(TYPE.data, 0, { stream: 1, payload: Buffer.alloc(20_000) }),
+    ends: "502",
+  },
+  "DATA before the head": {
+    says: frame(TYPE.data, 0, { stream: 1, payload: Buffer.alloc(10) }),
+    ends: "502",
+  },
+  "more DATA than its window": {
+    says: Buffer.concat([
+      head(OK),
+      many(500, frame(TYPE.data, 0, { stream: 1, payload: Buffer.alloc(16_384) })),
+    ]),
+    ends: "reset",
+  },
+  "a window that overflows": {
+    says: Buffer.concat([
+      head(OK),
+      many(2, frame(TYPE.window, 0, { stream: 0, payload: number(2 ** 31 - 1) })),
+    ]),
+    ends: "reset",
+  },
+  "an end before the length it promised": {
+    says: Buffer.concat([
+      head([...OK, ["content-length", "100"]]),
+      frame(TYPE.data, END_STREAM, { stream: 1, payload: Buffer.alloc(10) }),
+    ]),
+    ends: "reset",
+  },
+  "GOAWAY with an error within an answer, and the end of the connection": {
+    says: Buffer.concat([
+      head(OK),
+      frame(TYPE.data, 0, { stream: 1, payload: Buffer.alloc(10) }),
+      frame(TYPE.goaway, 0, { stream: 0, payload: Buffer.concat([number(0), number(2)]) }),
+    ]),
+    ends: "reset",
+  },
+  "interim answers without end": {
+    says: Buffer.alloc(0),
+    endless: many(
+      500,
+      head([
+        [":status", "103"],
+        ["link", "</style.css>; rel=preload"],
+      ]),
+    ),
+    ends: "502",
+  },
+  "SETTINGS without end": { says: head(OK), endless: many(500, settings), ends: "reset" },
+  "PINGs without end": {
+    says: head(OK),
+    endless: many(500, frame(TYPE.ping, 0, { stream: 0, payload: Buffer.alloc(8) })),
+    ends: "reset",
+  },
+  "empty DATA without end": {
+    says: head(OK),
+    endless: many(500, frame(TYPE.data, 0, { stream: 1 })),
+    ends: "reset",
+  },
+};
+
+/** Its first connection goes wrong with the first request; later ones answer 200. */
+async function model(t: TestContext, wrong: Wrong): Promise<string> {
+  let connections = 0;
+  const { port } = await rawOrigin(t, (socket) => {
+    const first = ++connections === 1;
+    let came = Buffer.alloc(0);
+    let at = PREFACE.length;
+    socket.write(settings);
+    socket.on("data", (bytes: Buffer) => {
+      came = Buffer.concat([came, bytes]);
+      while (came.length >= at + 9 && came.length >= at + 9 + came.readUIntBE(at, 3)) {
+        const type = came.readUInt8(at + 3);
+        const stream = came.readUInt32BE(at + 5);
+        at += 9 + came.readUIntBE(at, 3);
+        if (type === TYPE.settings && came.readUInt8(at - 1) !== 255) continue;
+        if (type !== TYPE.headers) continue;
+        if (first) goWrong(socket, wrong);
+        else socket.write(frame(TYPE.headers, END_HEADERS + END_STREAM, { stream, payload: literals(OK) }));
+      }
+    });
+  });
+  return `h2c://127.0.0.1:${port}`;
+}
+
+function goWrong(socket: Socket, { says, endless }: Wrong): void {
+  socket.write(says);
+  if (endless === undefined) return void socket.end();
+  // It takes no answers to them.
+  socket.pause();
+  const more = (): void => {
+    while (!socket.destroyed && socket.write(endless));
+  };
+  socket.on("drain", more);
+  more();
+}
+
+for (const [what, wrong] of Object.entries(WRONGS)) {
+  test(`a model that sends ${what}: ${wrong.ends}, and the next request is served`, async (t) => {
+    const running = await startProxy(t, await model(t, wrong));
+    const session = await connectStreams(t, running.port);
+    const before = process.memoryUsage().rss;
+    const answer = await ask(session);
+    if (wrong.ends === "502") assert.deepEqual([answer.status, answer.rstCode], [502, 0]);
+    else assert.deepEqual([answer.status, answer.rstCode !== 0], [200, true]);
+    const [exchange] = await running.delivered(1);
+    assert.ok(exchange?.ownError !== null, "an error of the model's, by name");
+    assert.equal((await ask(session)).status, 200);
+    await eventually(() => running.proxy.stats().activeRequests === 0);
+    assert.deepEqual(running.errors, []);
+    assert.ok(process.memoryUsage().rss - before < 200 * 1024 * 1024);
+  });
+}
