@@ -12,6 +12,7 @@ import type { OpenFile } from "./file.ts";
 import { writeForgotten } from "./forgotten.ts";
 import { LabelTable } from "./label-table.ts";
 import type { Shelf } from "./lookup.ts";
+import { PredictionTable } from "./prediction-table.ts";
 import { num, one } from "./sql.ts";
 import { setStates } from "./states.ts";
 import { sqliteCodeOf, troubleOf } from "./trouble.ts";
@@ -85,6 +86,7 @@ export class Disk {
     const work: Work = {
       sql: file.sql,
       labels: new LabelTable(file.sql),
+      predictions: new PredictionTable(file.sql),
       memory: this.#memory,
       normalise,
       waitingMax,
@@ -97,6 +99,7 @@ export class Disk {
     try {
       file.sql.begin.run();
       const value = body(work);
+      work.predictions.flush();
       work.labels.flush();
       writeForgotten(work);
       this.#writeBeside(work);
