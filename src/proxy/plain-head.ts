@@ -114,6 +114,12 @@ export abstract class PlainReader<Head extends PlainHead> {
     return this.#text.slice(scan.valueAt(i) - this.#from, (scan.valueEnds[i] ?? 0) - this.#from);
   }
 
+  /** The whole of line `i`, with its CRLF. */
+  protected line(i: number): string {
+    const { names, valueEnds } = this.scan;
+    return this.#text.slice((names[i] ?? 0) - this.#from, (valueEnds[i] ?? 0) + 2 - this.#from);
+  }
+
   /** Is the value of line `i` this text (lower case; letters and hyphens), in any case? */
   protected saysValue(i: number, text: string): boolean {
     const at = this.scan.valueAt(i);
