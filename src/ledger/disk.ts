@@ -12,6 +12,7 @@ import type { OpenFile } from "./file.ts";
 import { writeForgotten } from "./forgotten.ts";
 import { LabelTable } from "./label-table.ts";
 import type { Shelf } from "./lookup.ts";
+import { PredictionTable } from "./prediction-table.ts";
 import { num, one } from "./sql.ts";
 import { sqliteCodeOf, troubleOf } from "./trouble.ts";
 import type { Trouble } from "./trouble.ts";
@@ -84,6 +85,7 @@ export class Disk {
     const work: Work = {
       sql: file.sql,
       labels: new LabelTable(file.sql),
+      predictions: new PredictionTable(file.sql),
       memory: this.#memory,
       normalise,
       waitingMax,
@@ -96,6 +98,7 @@ export class Disk {
     try {
       file.sql.begin.run();
       const value = body(work);
+      work.predictions.flush();
       work.labels.flush();
       writeForgotten(work);
       file.sql.setMeta.run(commits + 1, this.#memory.nextRow, this.#memory.nextSeq);

@@ -17,7 +17,6 @@ import type { Shelf } from "./lookup.ts";
 import { Pace } from "./pace.ts";
 import { CommitQueue } from "./queue.ts";
 import { findPredictions, findRevisions, scanRows } from "./read.ts";
-import type { ScanRange } from "./read.ts";
 import { RESIDENT_SEGMENTS, SEGMENT_ROWS } from "./row-book.ts";
 import { sealDue, sealStep } from "./seal.ts";
 import type { Sql } from "./sql.ts";
@@ -37,6 +36,7 @@ import type {
   RecordResult,
   Refused,
   RowVisitor,
+  ScanRange,
   SweepResult,
 } from "./types.ts";
 import { Memory } from "./work.ts";

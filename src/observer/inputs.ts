@@ -42,6 +42,7 @@ export class InputDesk {
 
   /** The ledger has taken it as new, and drift knows of it. */
   predicted(prediction: Prediction): void {
+    if (this.#waiting.size === 0) return;
     const key = keyOf(prediction);
     const row = this.#waiting.get(key);
     if (row === undefined) return;
@@ -52,6 +53,7 @@ export class InputDesk {
 
   /** Recorded, or refused: what is still held came twice or is lost. */
   settle(predictions: readonly Prediction[]): void {
+    if (this.#waiting.size === 0) return;
     for (const prediction of predictions) this.#waiting.delete(keyOf(prediction));
   }
 }

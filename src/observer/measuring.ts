@@ -7,6 +7,7 @@ import type { Archive } from "../kernel/archive.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import type { Ledger, SavedStates } from "../ledger/types.ts";
+import { messageOf } from "../kernel/problem.ts";
 import { createDrift, type Drift, FIRST } from "../measure/drift/drift.ts";
 import { DRIFT_STATES } from "../measure/drift/saved-spreads.ts";
 import { parseRegistered } from "../measure/drift/parse-baseline.ts";
@@ -38,6 +39,8 @@ export interface Measuring {
   apply(change: Change): void;
   /** The same for what the store tells again when it is opened. */
   restore(change: Change): void;
+  /** What questions would have to wait for, in a step of some 20 ms: matured windows, estimates. True: call again soon. */
+  work(at: number): boolean;
   /** All that is measured and not saved elsewhere, to a checkpoint or from one. */
   archive(io: Archive): void;
   clear(): void;
@@ -53,6 +56,8 @@ export interface Measuring {
   saveTotals(): void;
 }
 
+/** Rows of matured windows that a question reads: the rest has been caught up with before, so that no scrape holds labels up. */
+const QUESTION_ROWS = 2_000;
 /** Comparisons are saved less often than what changes little: their sums are read again from where they were. */
 const COMPARISONS_MS = 5 * 60_000;
 
@@ -76,7 +81,7 @@ class AllMeasuring implements Measuring {
         ledger.stats().series.flatMap((series) => (series.model === model ? [series.version] : [])),
       scan: ledger.scan.bind(ledger),
     };
-    this.measure = createMeasure({ asOf: clock.wallMs() }, rows);
+    this.measure = createMeasure({ asOf: clock.wallMs(), questionRows: QUESTION_ROWS }, rows);
     const needs = { ...rows, maturedUntil: this.#maturedUntil.bind(this) };
     this.estimates = createEstimates({}, { ...needs, completeUntil: this.#completeUntil.bind(this) });
     this.drift = createDrift({ referenceOf: this.#referenceOf.bind(this) }, needs);
@@ -131,6 +136,16 @@ class AllMeasuring implements Measuring {
     this.drift.restore(change);
     // Without a checkpoint it reads its rows when all is open.
     if (this.#resumed) this.comparing.restore(change);
+  }
+
+  work(at: number): boolean {
+    try {
+      const behind = this.measure.catchUp(at);
+      return this.estimates.work(at) || behind;
+    } catch (thrown) {
+      this.#parts.log.error({ error: messageOf(thrown) }, "measuring: working ahead failed");
+      return false;
+    }
   }
 
   archive(io: Archive): void {

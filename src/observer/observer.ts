@@ -7,7 +7,7 @@ import type { Exchange } from "../facts/exchange.ts";
 import type { Change } from "../facts/pair.ts";
 import type { ExchangeRecord } from "../facts/prediction.ts";
 import type { ObserverState, TrafficStats } from "../facts/road.ts";
-import type { Clock, Timer } from "../kernel/clock.ts";
+import type { Clock } from "../kernel/clock.ts";
 import { UndoStack, type Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { version } from "../kernel/version.ts";
@@ -37,6 +37,7 @@ import { createObserverTelemetry, type ObserverTelemetry } from "./telemetry.ts"
 import { createObserverVersions, type ObserverVersions } from "./version-desk.ts";
 import { TracedPredictions } from "./traced.ts";
 import { createWatch } from "./watch.ts";
+import { workAhead } from "./work-ahead.ts";
 
 export interface ObserverNeeds {
   readonly clock: Clock;
@@ -55,7 +56,6 @@ export interface Observer extends Part {
 /** The windows move on with each question; a long silence would have to be caught up with at the next scrape. */
 const KEEP_WARM_MS = 30_000;
 const SAVE_MS = 30_000;
-const CATCH_UP_MS = 50;
 
 class Rooms implements Observer {
   readonly #config: Config;
@@ -80,7 +80,6 @@ class Rooms implements Observer {
   readonly #traced: TracedPredictions;
   readonly #inputs: InputDesk;
   readonly #status: ObserverStatus;
-  #catching: Timer | null = null;
   #live = false;
   #telling = false;
   #apiOpen = false;
@@ -265,10 +264,8 @@ class Rooms implements Observer {
     if (change.kind === "predicted") this.#inputs.predicted(change.prediction);
     this.#telemetry.change(change);
     // Ground truth also goes to the trace of its prediction, where a registry wants it.
-    const note =
-      change.kind === "truth"
-        ? this.#traced.noteOf(change.prediction, change.after, this.#needs.clock.wallMs())
-        : null;
+    if (change.kind !== "truth" || this.#traced.isEmpty) return;
+    const note = this.#traced.noteOf(change.prediction, change.after, this.#needs.clock.wallMs());
     if (note !== null) this.#versions.registries.label(model, note);
   }
 
@@ -335,25 +332,14 @@ class Rooms implements Observer {
       this.#undo.push("watch", (ms) => part.stop(ms));
       await part.start();
     }
-    const warm = clock.every(KEEP_WARM_MS, () => {
-      this.#measure.groups(clock.wallMs());
-      this.#catchUp();
-    });
-    this.#undo.push("catching up", () => this.#catching?.cancel());
+    const warm = clock.every(KEEP_WARM_MS, () => void this.#measure.groups(clock.wallMs()));
+    const busy = (): boolean => this.#ledger.stats().queuedItems > 0;
+    this.#undo.push("ahead", workAhead({ clock, work: (at) => this.#measuring.work(at), busy }));
     this.#undo.push("windows", () => warm.cancel());
     const saving = clock.every(SAVE_MS, () => this.#measuring.save());
     this.#undo.push("saving", () => saving.cancel());
     road.ready(this.#ledger.lastMark(this.#session));
     this.#tell();
-  }
-
-  /** Matured windows that are far behind come nearer in small steps, so that labels and facts get their turn. */
-  #catchUp(): void {
-    const { clock } = this.#needs;
-    this.#catching?.cancel();
-    if (this.#measure.catchUp(clock.wallMs())) {
-      this.#catching = clock.after(CATCH_UP_MS, () => this.#catchUp());
-    }
   }
 
   stop(deadlineMs: number): Promise<void> {
