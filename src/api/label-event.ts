@@ -15,7 +15,7 @@ function refusal(code: string, message: string): Refusal {
   return Object.freeze({ result: "rejected", code, message, model: null, version: null });
 }
 
-const LABEL_RULE = `a finite number, a string of at most ${LABEL_CHARS_MAX} characters, true, false, an array of these, or null to retract`;
+const LABEL_RULE = `a finite number, a string of at most ${LABEL_CHARS_MAX} characters without control characters, true, false, an array of these, or null to retract`;
 export const REFUSED = Object.freeze({
   notJson: refusal("invalid_json", "not valid JSON: write one JSON object per line"),
   notUtf8: refusal("invalid_utf8", "not valid UTF-8: write the file in UTF-8"),
@@ -106,11 +106,46 @@ const SPACE = 0x20;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
+const ZERO = 0x30;
+const MINUS = 0x2d;
+const POINT = 0x2e;
+/** A whole number of so many digits, divided by a power of ten up to 10^22, is rounded once: as `Number` rounds the text. */
+const EXACT_DIGITS = 15;
+const POWERS = Array.from({ length: EXACT_DIGITS + 1 }, (_, i) => 10 ** i);
+
 /** Where `word` ends in text[at, ...), a space allowed behind it; -1: something else stands there. */
 function skip(text: string, word: string, at: number): number {
   if (!text.startsWith(word, at)) return -1;
   const end = at + word.length;
   return text.charCodeAt(end) === SPACE ? end + 1 : end;
+}
+
+/** A JSON number that is all of text[from, to); NaN: it is none, or no finite one. */
+export function plainNumber(text: string, from: number, to: number): number {
+  if (to - from > EXACT_DIGITS + 2) return longNumber(text, from, to);
+  const start = text.charCodeAt(from) === MINUS ? from + 1 : from;
+  let whole = 0;
+  let point = -1;
+  for (let at = start; at < to; at++) {
+    const digit = text.charCodeAt(at) - ZERO;
+    if (digit >= 0 && digit <= 9) whole = whole * 10 + digit;
+    else if (digit === POINT - ZERO && point < 0 && at > start) point = at;
+    else return longNumber(text, from, to);
+  }
+  const fraction = point < 0 ? 0 : to - point - 1;
+  const digits = to - start - (point < 0 ? 0 : 1);
+  const first = point < 0 ? digits : point - start;
+  const isOdd = digits < 1 || digits > EXACT_DIGITS || (point >= 0 && fraction === 0);
+  // 0.5 and 0, but not 00 or 05.
+  if (isOdd || (first > 1 && text.charCodeAt(start) === ZERO)) return longNumber(text, from, to);
+  const value = whole / (POWERS[fraction] ?? 1);
+  return start === from ? value : -value;
+}
+
+function longNumber(text: string, from: number, to: number): number {
+  const digits = text.slice(from, to);
+  const value = JSON_NUMBER.test(digits) ? Number(digits) : Number.NaN;
+  return Number.isFinite(value) ? value : Number.NaN;
 }
 
 /** End of a string's content that means itself: printable ASCII without escapes; -1: it is another kind of string. */
@@ -142,10 +177,8 @@ export function parsePlainLabel(
   const at = comma < 0 ? -1 : skip(text, '"label":', comma);
   // The brace is the last character of the line: what is between is one number, or no plain label.
   if (at < 0 || at >= to - 1 || text.charCodeAt(to - 1) !== 0x7d) return null;
-  const digits = text.slice(at, to - 1);
-  if (!JSON_NUMBER.test(digits)) return null;
-  const label = Number(digits) + 0;
-  if (!Number.isFinite(label)) return null;
+  const label = plainNumber(text, at, to - 1) + 0;
+  if (Number.isNaN(label)) return null;
   return { id: text.slice(start + 1, end), model: null, label, ts: receivedAt, receivedAt };
 }
 

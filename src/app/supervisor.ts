@@ -11,6 +11,7 @@ import { KeptChild } from "./kept-child.ts";
 import { addLosses, createLossBook, type LossBook } from "./loss.ts";
 import { Outbox } from "./outbox.ts";
 import { parseObserverState, parseReady } from "./parse-state.ts";
+import { SharedScrapes } from "./shared-scrapes.ts";
 
 const BEAT_MS = 1000;
 /** A large store may take long to open. */
@@ -79,6 +80,7 @@ class ObserverSupervisor implements Supervisor {
   readonly #outbox: Outbox;
   readonly #child: KeptChild;
   readonly #questions = new Map<number, (answer: Answer | null) => void>();
+  readonly #scrapes: SharedScrapes<Answer>;
   #beat: Timer | null = null;
   #question = 0;
   #beatDueAtMs = 0;
@@ -87,6 +89,7 @@ class ObserverSupervisor implements Supervisor {
   constructor(options: SupervisorOptions, needs: SupervisorNeeds) {
     this.#needs = needs;
     const { clock, log } = needs;
+    this.#scrapes = new SharedScrapes(clock, (...asked) => this.#ask(...asked));
     this.#batches = new Batches(this.#loss, {
       extraHeaders: options.extraHeaders,
       queueBytesMax: QUEUE_BYTES_MAX,
@@ -180,6 +183,10 @@ class ObserverSupervisor implements Supervisor {
   }
 
   askMetrics(accept: string, acceptEncoding: string, timeoutMs: number): Promise<Answer | null> {
+    return this.#scrapes.get(accept, acceptEncoding, timeoutMs);
+  }
+
+  #ask(accept: string, acceptEncoding: string, timeoutMs: number): Promise<Answer | null> {
     if (!this.#child.ready || this.#questions.size >= QUESTIONS_MAX) return Promise.resolve(null);
     const id = ++this.#question;
     return new Promise((resolve) => {

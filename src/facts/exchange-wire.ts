@@ -1,6 +1,7 @@
 // An exchange as bytes, for the road between the traffic process and the observer. Decode undoes encode.
 
 import type { ByteReader, ByteWriter } from "../kernel/wire.ts";
+import { UNREAD_PART_BYTES, isReadInParts } from "./read-in-parts.ts";
 import type { BodyCopy, Exchange, OwnError, Outcome, RawHeaders, WebSocketFacts } from "./exchange.ts";
 
 const OUTCOMES: readonly Outcome[] = [
@@ -67,14 +68,25 @@ function gather(texts: string[], headers: RawHeaders, keeps: KeepsHeader): numbe
   return texts.length - before;
 }
 
-function encodeBody(out: ByteWriter, body: BodyCopy, shed: boolean): void {
+function encodeBody(out: ByteWriter, body: BodyCopy, how: { shed: boolean; headers: RawHeaders }): void {
+  const { shed, headers } = how;
   out.u8(index(KEPT, shed && body.bytes.length > 0 ? "shed" : body.kept));
   out.f64(body.total);
-  out.bytes(shed ? NO_BYTES : body.bytes);
-  const marks = shed ? NO_MARKS : (body.marks ?? NO_MARKS);
+  const { bytes, marks = NO_MARKS, tail = NO_BYTES } = shed ? SHED : asOfUse(body, headers);
+  out.bytes(bytes);
   out.u32(marks.length);
   for (const mark of marks) out.f64(mark);
-  out.bytes(shed ? NO_BYTES : (body.tail ?? NO_BYTES));
+  out.bytes(tail);
+}
+
+type Copied = Pick<BodyCopy, "bytes" | "marks" | "tail">;
+
+const SHED: Copied = { bytes: NO_BYTES };
+
+function asOfUse(body: BodyCopy, headers: RawHeaders): Copied {
+  if (body.kept !== "truncated" || body.bytes.length <= UNREAD_PART_BYTES || isReadInParts(headers))
+    return body;
+  return { bytes: body.bytes.subarray(0, UNREAD_PART_BYTES) };
 }
 
 function decodeBody(from: ByteReader): BodyCopy {
@@ -150,8 +162,8 @@ export function encodeExchange(out: ByteWriter, exchange: Exchange, options: Enc
   out.u8(index(SIDES, exchange.abortedBy));
   out.u8(exchange.upgraded ? 1 : 0);
   encodeWebSocket(out, exchange.webSocket);
-  encodeBody(out, exchange.request, shedBodies);
-  encodeBody(out, exchange.response, shedBodies);
+  encodeBody(out, exchange.request, { shed: shedBodies, headers: exchange.requestHeaders });
+  encodeBody(out, exchange.response, { shed: shedBodies, headers: exchange.responseHeaders });
 }
 
 /** Reads one exchange. Its bodies are views into the frame. */

@@ -12,7 +12,9 @@ import type { OpenFile } from "./file.ts";
 import { writeForgotten } from "./forgotten.ts";
 import { LabelTable } from "./label-table.ts";
 import type { Shelf } from "./lookup.ts";
+import { PredictionTable } from "./prediction-table.ts";
 import { num, one } from "./sql.ts";
+import { setStates } from "./states.ts";
 import { sqliteCodeOf, troubleOf } from "./trouble.ts";
 import type { Trouble } from "./trouble.ts";
 import type { LedgerNeeds } from "./types.ts";
@@ -30,7 +32,7 @@ interface Counters {
   readonly nextSeq: number;
 }
 
-export interface DiskNeeds extends Pick<LedgerNeeds, "normalise" | "onChanges"> {
+export interface DiskNeeds extends Required<Pick<LedgerNeeds, "normalise" | "onChanges" | "beside">> {
   readonly clock: Clock;
   readonly log: Log;
   readonly directory: string;
@@ -84,6 +86,7 @@ export class Disk {
     const work: Work = {
       sql: file.sql,
       labels: new LabelTable(file.sql),
+      predictions: new PredictionTable(file.sql),
       memory: this.#memory,
       normalise,
       waitingMax,
@@ -96,8 +99,10 @@ export class Disk {
     try {
       file.sql.begin.run();
       const value = body(work);
+      work.predictions.flush();
       work.labels.flush();
       writeForgotten(work);
+      this.#writeBeside(work);
       file.sql.setMeta.run(commits + 1, this.#memory.nextRow, this.#memory.nextSeq);
       file.sql.commit.run();
       this.#trouble = null;
@@ -106,6 +111,13 @@ export class Disk {
     } catch (thrown) {
       return this.#fail({ work, before }, thrown);
     }
+  }
+
+  #writeBeside(work: Work): void {
+    const beside = work.changes.length === 0 ? null : this.#needs.beside(work.changes);
+    if (beside === null) return;
+    setStates(work.sql, beside.states);
+    work.after.push(beside.kept);
   }
 
   #refuse(trouble: Trouble): { readonly kind: "failed"; readonly trouble: Trouble } {

@@ -17,7 +17,6 @@ import type { Shelf } from "./lookup.ts";
 import { Pace } from "./pace.ts";
 import { CommitQueue } from "./queue.ts";
 import { findPredictions, findRevisions, scanRows } from "./read.ts";
-import type { ScanRange } from "./read.ts";
 import { RESIDENT_SEGMENTS, SEGMENT_ROWS } from "./row-book.ts";
 import { sealDue, sealStep } from "./seal.ts";
 import type { Sql } from "./sql.ts";
@@ -37,6 +36,7 @@ import type {
   RecordResult,
   Refused,
   RowVisitor,
+  ScanRange,
   SweepResult,
 } from "./types.ts";
 import { Memory } from "./work.ts";
@@ -134,13 +134,14 @@ class FileLedger implements Ledger {
     if (this.#running !== null) return null;
     const opened = openFile(this.#options.path);
     if (opened.kind === "trouble") return opened.trouble;
-    const { clock, log, normalise, onChanges, checkpointed } = this.#needs;
+    const { clock, log, normalise, onChanges, beside = () => null, checkpointed } = this.#needs;
     const memory = new Memory({
       segmentRows: this.#options.segmentRows ?? SEGMENT_ROWS,
       residentSegments: this.#options.residentSegments ?? RESIDENT_SEGMENTS,
     });
     const { path: directory, waitingMax = WAITING_MAX } = this.#options;
-    const disk = new Disk({ clock, log, normalise, onChanges, directory, waitingMax }, memory, opened.file);
+    const told = { normalise, onChanges, beside };
+    const disk = new Disk({ clock, log, ...told, directory, waitingMax }, memory, opened.file);
     try {
       const { sql } = opened.file;
       this.#needs.onLoading?.(savedStates(sql));

@@ -13,6 +13,8 @@ import type { Memory } from "./work.ts";
 export interface Shelf {
   readonly sql: Sql;
   readonly memory: Memory;
+  /** Within a transaction: rows that may not be in the file yet. */
+  readonly predictions?: { flush(): void };
 }
 
 /** An exchange that bears the name. */
@@ -23,6 +25,8 @@ export interface Hit {
   /** The row that the name points to; null: the exchange as a whole. */
   readonly pos: number | null;
   readonly via: "id" | "alias";
+  /** That of the row's prediction, where the name is just that. */
+  readonly id: string | null;
 }
 
 /** A row with a prediction in it. */
@@ -39,7 +43,7 @@ export function splitName(name: string): { readonly base: string; readonly pos: 
 }
 
 /** The row number that is the rest of `name`; -1: it is none, or not as we write them. */
-function posFrom(name: string, from: number): number {
+export function posFrom(name: string, from: number): number {
   const digits = name.length - from;
   if (digits < 1 || digits > 5 || (digits > 1 && name.charCodeAt(from) === 0x30)) return -1;
   let pos = 0;
@@ -54,6 +58,7 @@ function posFrom(name: string, from: number): number {
 export function readRow(shelf: Shelf, row: number): StoredRow | null {
   const read = shelf.memory.recent.get(row);
   if (read !== undefined) return read;
+  shelf.predictions?.flush();
   const cells = one(shelf.sql.prediction.get(row));
   const stored = cells === null ? null : decodeRow(cells, shelf.memory.series);
   // Only first rows are asked for again and again: once for each label of their exchange.
@@ -150,6 +155,7 @@ export function readAhead(shelf: Shelf, sightings: readonly Sighting[]): void {
 /** Into the cache, ascending: neighbours as a range, single rows by the dozen. */
 function readRows(shelf: Shelf, sorted: Float64Array): void {
   const { sql, memory } = shelf;
+  shelf.predictions?.flush();
   const keep = (rows: unknown): void => {
     for (const cells of many(rows)) {
       const stored = decodeRow(cells, memory.series);
@@ -170,10 +176,11 @@ function readRows(shelf: Shelf, sorted: Float64Array): void {
 }
 
 /** The row at `pos` of an exchange; null when there is a gap or nothing. */
-export function targetAt(shelf: Shelf, hit: Pick<Hit, "head" | "stored">, pos: number): Target | null {
+export function targetAt(shelf: Shelf, hit: Omit<Hit, "model" | "via">, pos: number): Target | null {
   const row = hit.head.row + pos;
   const isGone = pos > 0 && shelf.memory.rows.head(row) === ABSENT;
-  const recent = pos > 0 && !isGone ? shelf.memory.columns.read(hit.head, pos, shelf.memory) : null;
+  const place = { pos, id: hit.pos === pos ? hit.id : null };
+  const recent = pos > 0 && !isGone ? shelf.memory.columns.read(hit.head, place, shelf.memory) : null;
   if (recent !== null) return { row, prediction: recent };
   const stored = pos === 0 ? hit.stored : isGone ? null : readRow(shelf, row);
   if (stored === null) return null;
@@ -212,7 +219,7 @@ function bearersAmong(
     if (via === null || (pos !== null && pos >= stored.n)) continue;
     const head = { row, n: stored.n, id: stored.id };
     const model = modelOf(shelf, head, stored);
-    if (model !== null) hits.push({ head, stored, model, pos, via });
+    if (model !== null) hits.push({ head, stored, model, pos, via, id: null });
   }
   return hits;
 }
@@ -224,13 +231,15 @@ export function hitsOf(shelf: Shelf, name: string): Hit[] {
 
 const NO_HITS: Hit[] = [];
 
-function hitsAt(shelf: Shelf, { name, whole: found, base, pos }: Sighting): Hit[] {
+export function hitsAt(shelf: Shelf, { name, whole: found, base, pos }: Sighting): Hit[] {
   const whole = found.length === 0 ? NO_HITS : bearersAmong(shelf, found, { name, pos: null });
   if (base === null) return whole;
   base.hits ??= bearersAmong(shelf, base.rows, { name: base.name, pos: null });
   const rows: Hit[] = [];
   for (const { head, stored, model, via } of base.hits) {
-    if (pos < stored.n) rows.push({ head, stored, model, pos, via });
+    if (pos >= stored.n) continue;
+    const id = via === "id" && stored.n > 1 ? name : null;
+    rows.push({ head, stored, model, pos, via, id });
   }
   return whole.length === 0 ? rows : rows.length === 0 ? whole : [...whole, ...rows];
 }

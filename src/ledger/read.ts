@@ -8,7 +8,7 @@ import { revisionAt } from "./label-table.ts";
 import { headOf, headsOnDisk, hitsOf, targetAt } from "./lookup.ts";
 import type { Hit, Shelf, Target } from "./lookup.ts";
 import { many, one } from "./sql.ts";
-import type { FoundPrediction, RowVisitor } from "./types.ts";
+import type { FoundPrediction, RowVisitor, ScanRange } from "./types.ts";
 import { chainOf, placesOf } from "./wait.ts";
 import { Walker, readRevisions } from "./walk.ts";
 import type { WalkedRow } from "./walk.ts";
@@ -114,18 +114,14 @@ export function findRevisions(shelf: Shelf, given: string): LabelRevision[] {
   return revisions;
 }
 
-export interface ScanRange {
-  readonly model: string;
-  readonly version: string;
-  readonly fromTs: number;
-  readonly toTs: number;
-}
-
 /** Visits rows with fromTs < ts <= toTs in row order; reads only the blocks that may hold some. */
 export function scanRows(shelf: Shelf, range: ScanRange, visit: RowVisitor): void {
   const series = shelf.memory.series.find(range.model, range.version);
   if (series === undefined) return;
-  for (const block of shelf.memory.rows.blocks(range.fromTs, range.toTs)) {
+  const { fromTs, toTs, rowsMax = Number.POSITIVE_INFINITY } = range;
+  let visited = 0;
+  for (const block of shelf.memory.rows.blocks(fromTs, toTs)) {
+    if (visited > rowsMax) return;
     const walker = new Walker(shelf);
     const rows: WalkedRow[] = [];
     const stored = shelf.memory.rows.isSealed(block.first)
@@ -134,10 +130,9 @@ export function scanRows(shelf: Shelf, range: ScanRange, visit: RowVisitor): voi
     const headAt = (row: number): number =>
       stored === null ? shelf.memory.rows.head(row) : (stored.get(row) ?? 0);
     const seqs: number[] = [];
-    for (const cells of many(shelf.sql.predictionsBetween.all(block.first, block.last))) {
+    for (const cells of many(shelf.sql.predictionsWithin.all(block.first, block.last, fromTs, toTs))) {
       const walked = walker.read(cells);
       if (walked === null || walked.prediction === null || walked.stored.series !== series) continue;
-      if (walked.prediction.ts <= range.fromTs || walked.prediction.ts > range.toTs) continue;
       rows.push(walked);
       const head = headAt(walked.stored.row);
       if (head > 0) seqs.push(head);
@@ -146,6 +141,7 @@ export function scanRows(shelf: Shelf, range: ScanRange, visit: RowVisitor): voi
     for (const { stored: row, prediction } of rows) {
       if (prediction === null) continue;
       const revision = revisions?.get(headAt(row.row)) ?? null;
+      visited++;
       visit(row.row, prediction, truthOf(revision));
     }
   }

@@ -27,6 +27,8 @@ export interface Texts {
 /** Rows never change; they only go. Whoever undoes an insert says so here; rows that were forgotten are not asked for. */
 export class RecentRows {
   readonly #blocks = new Map<number, Block>();
+  /** The one that was asked for last. */
+  #last: { readonly number: number; readonly block: Block } | null = null;
 
   /** Keeps a row if it is one of numbers; `slice` is the word of its slice, as it is stored. */
   add(row: number, prediction: Prediction, of: { series: number; slice: number | string | null }): void {
@@ -34,7 +36,7 @@ export class RecentRows {
     const { series, slice } = of;
     if (scores !== null || typeof value === "string" || typeof slice === "string") return;
     if (series > 0xffff || (slice ?? 0) > 0xffff) return;
-    const block = this.#blockFor(Math.floor(row / BLOCK_ROWS));
+    const block = this.#blockOf(row) ?? this.#begin(Math.floor(row / BLOCK_ROWS));
     const at = row % BLOCK_ROWS;
     block.series[at] = series;
     block.slice[at] = slice ?? 0;
@@ -45,19 +47,23 @@ export class RecentRows {
   }
 
   drop(row: number): void {
-    const block = this.#blocks.get(Math.floor(row / BLOCK_ROWS));
+    const block = this.#blockOf(row);
     if (block !== undefined) block.series[row % BLOCK_ROWS] = 0;
   }
 
   has(row: number): boolean {
-    const block = this.#blocks.get(Math.floor(row / BLOCK_ROWS));
+    const block = this.#blockOf(row);
     return block !== undefined && block.series[row % BLOCK_ROWS] !== 0;
   }
 
-  /** The row at `pos` of an exchange; null: it is not here. */
-  read(head: Pick<Head, "row" | "id" | "n">, pos: number, { series, words }: Texts): Prediction | null {
+  /** The row at `pos` of an exchange; null: it is not here. `id`: that of the prediction, where it is known. */
+  read(
+    head: Pick<Head, "row" | "id" | "n">,
+    { pos, id }: { readonly pos: number; readonly id: string | null },
+    { series, words }: Texts,
+  ): Prediction | null {
     const row = head.row + pos;
-    const block = this.#blocks.get(Math.floor(row / BLOCK_ROWS));
+    const block = this.#blockOf(row);
     if (block === undefined) return null;
     const at = row % BLOCK_ROWS;
     const known = series.byId(block.series[at] ?? 0);
@@ -68,7 +74,7 @@ export class RecentRows {
     return {
       model: known.model,
       version: known.version,
-      id: predictionId(head, pos),
+      id: id ?? predictionId(head, pos),
       ts: block.ts[at] ?? 0,
       value: Number.isNaN(value) ? null : value,
       score: Number.isNaN(score) ? null : score,
@@ -77,12 +83,19 @@ export class RecentRows {
     };
   }
 
-  #blockFor(number: number): Block {
-    const known = this.#blocks.get(number);
-    if (known !== undefined) return known;
+  #blockOf(row: number): Block | undefined {
+    const number = Math.floor(row / BLOCK_ROWS);
+    if (this.#last?.number === number) return this.#last.block;
+    const block = this.#blocks.get(number);
+    if (block !== undefined) this.#last = { number, block };
+    return block;
+  }
+
+  #begin(number: number): Block {
     const made = new Block();
     this.#blocks.set(number, made);
     if (this.#blocks.size > BLOCKS_MAX) this.#blocks.delete(Math.min(...this.#blocks.keys()));
+    this.#last = null;
     return made;
   }
 }

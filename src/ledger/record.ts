@@ -4,7 +4,7 @@ import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
 import { ROWS_PER_EXCHANGE_MAX, encodeAliases, parseLabel, predictionId } from "./codec.ts";
 import type { WaitingRevision } from "./codec.ts";
 import { NAME_LENGTH_MAX, canonical, holding, keepInvalid, labelRow, spread } from "./join.ts";
-import { hitsOf, readRow, targetAt } from "./lookup.ts";
+import { Finder, hitsAt, hitsOf, posFrom, readRow, targetAt } from "./lookup.ts";
 import type { Hit, Target } from "./lookup.ts";
 import { SHARED_ALIAS_MAX, VOID } from "./row-book.ts";
 import { SERIES_MAX, Series } from "./series-book.ts";
@@ -13,6 +13,7 @@ import { wordFor } from "./work.ts";
 import type { Work } from "./work.ts";
 
 const ALIASES_MAX = 8;
+const COLON = 0x3a;
 /** More exchanges than this under one hash are not told apart in bounded time: further ones are refused as invalid. */
 const SAME_NAME_MAX = 64;
 
@@ -37,7 +38,7 @@ function layoutOf(exchange: ExchangeRecord): Layout | null {
   let n = 0;
   for (const prediction of predictions) {
     const pos = prediction.id === id ? 0 : positionIn(id, prediction.id);
-    if (pos === null || at.has(pos) || !isSound(exchange, prediction)) return null;
+    if (pos < 0 || at.has(pos) || !isSound(exchange, prediction)) return null;
     if (prediction.id === id && predictions.length > 1) return null;
     at.set(pos, prediction);
     n = Math.max(n, pos + 1);
@@ -48,13 +49,11 @@ function layoutOf(exchange: ExchangeRecord): Layout | null {
   return n >= 1 && n <= ROWS_PER_EXCHANGE_MAX ? { id, n, at } : null;
 }
 
-function positionIn(id: string, predictionIdText: string): number | null {
-  if (!predictionIdText.startsWith(`${id}:`)) return null;
-  const digits = predictionIdText.slice(id.length + 1);
-  const pos = Number(digits);
-  return String(pos) === digits && Number.isInteger(pos) && pos >= 0 && pos < ROWS_PER_EXCHANGE_MAX
-    ? pos
-    : null;
+/** -1: it is not a name of a row of the exchange. */
+function positionIn(id: string, name: string): number {
+  if (name.charCodeAt(id.length) !== COLON || !name.startsWith(id)) return -1;
+  const pos = posFrom(name, id.length + 1);
+  return pos < ROWS_PER_EXCHANGE_MAX ? pos : -1;
 }
 
 function isFiniteOrText(value: number | string | null): boolean {
@@ -127,10 +126,11 @@ function namesakesOf(work: Work, layout: Layout, model: string): Namesake[] {
     else if (layout.n === 1 && hit.head.n > 1) namesakes.push({ hit, own: 0, at: hit.pos });
   }
   if (layout.n === 1) return namesakes;
-  for (const pos of layout.at.keys()) {
-    const lone = hitsOf(work, `${layout.id}:${pos}`).filter(
-      (hit) => ours(hit) && hit.pos === null && hit.head.n === 1,
-    );
+  const finder = new Finder(work);
+  for (const [pos, { id }] of layout.at) {
+    const sighting = finder.find(id);
+    if (sighting.whole.length === 0) continue;
+    const lone = hitsAt(work, sighting).filter((hit) => ours(hit) && hit.pos === null && hit.head.n === 1);
     for (const hit of lone) namesakes.push({ hit, own: pos, at: 0 });
   }
   return namesakes;
@@ -248,7 +248,7 @@ function insertHead(
   prediction: Prediction | null,
 ): void {
   const { exchange, layout, series, row } = at;
-  work.sql.addPrediction.run(
+  work.predictions.addHead([
     row,
     0,
     layout.n,
@@ -265,7 +265,7 @@ function insertHead(
     exchange.status,
     exchange.durationMs,
     exchange.ttfbMs,
-  );
+  ]);
 }
 
 function insertRow(
@@ -273,27 +273,15 @@ function insertRow(
   at: { readonly row: number; readonly pos: number; readonly series: Series; readonly gapTs: number },
   prediction: Prediction | null,
 ): void {
-  const gap = prediction === null;
-  const slice = gap ? null : sliceOf(work, prediction);
-  if (!gap) work.memory.columns.add(at.row, prediction, { series: at.series.id, slice });
-  work.sql.addPrediction.run(
-    at.row,
-    at.pos,
-    null,
-    gap ? null : at.series.id,
-    null,
-    gap ? at.gapTs : prediction.ts,
-    gap ? null : prediction.value,
-    gap ? null : prediction.score,
-    gap ? null : scoresOf(prediction),
-    slice,
-    null,
-    null,
-    null,
-    null,
-    null,
-    null,
-  );
+  const { row, pos, series } = at;
+  if (prediction === null) {
+    work.predictions.addRow([row, pos, null, at.gapTs, null, null, null, null]);
+    return;
+  }
+  const { ts, value, score } = prediction;
+  const slice = sliceOf(work, prediction);
+  work.memory.columns.add(row, prediction, { series: series.id, slice });
+  work.predictions.addRow([row, pos, series.id, ts, value, score, scoresOf(prediction), slice]);
 }
 
 interface Settling {

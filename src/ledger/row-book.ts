@@ -32,6 +32,8 @@ export class RowBook {
   readonly #segments = new Map<number, Segment>();
   /** Newest first: most questions are about young rows. */
   #newestFirst: Segment[] = [];
+  /** The one that was asked for last: a label asks for its row several times, and its neighbours come with it. */
+  #last: Segment | undefined;
   /** Segments without rows, whose pieces on disk are still to be deleted. */
   readonly emptied: number[] = [];
 
@@ -48,18 +50,20 @@ export class RowBook {
   }
 
   #segmentOf(row: number): Segment | undefined {
-    return this.#segments.get(this.numberOf(row));
+    const last = this.#last;
+    if (last !== undefined && row >= last.base && row < last.base + this.#options.segmentRows) return last;
+    this.#last = this.#segments.get(this.numberOf(row));
+    return this.#last;
   }
 
   #segmentFor(row: number): Segment {
-    const number = this.numberOf(row);
-    const known = this.#segments.get(number);
-    return known ?? this.#begin(number, { names: 0, buckets: null });
+    return this.#segmentOf(row) ?? this.#begin(this.numberOf(row), { names: 0, buckets: null });
   }
 
   #begin(number: number, from: { names: number; buckets: number | null }): Segment {
     const made = new Segment(number, this.#options.segmentRows, from);
     this.#segments.set(number, made);
+    this.#last = made;
     this.#newestFirst = [...this.#segments.values()].sort((a, b) => b.base - a.base);
     return made;
   }
@@ -111,6 +115,7 @@ export class RowBook {
   #drop(segment: Segment): void {
     if (segment === this.#newestFirst[0] && !segment.sealed) return;
     this.#segments.delete(segment.number);
+    this.#last = undefined;
     this.#newestFirst = this.#newestFirst.filter((other) => other !== segment);
     this.emptied.push(segment.number);
   }

@@ -93,6 +93,8 @@ export class Series {
 export class SeriesBook {
   readonly #byId = new Map<number, Series>();
   readonly #byModel = new Map<string, Map<string, Series>>();
+  /** Of the change before: they come in runs. */
+  #last: Series | undefined;
   #nextId = 1;
 
   get size(): number {
@@ -112,6 +114,7 @@ export class SeriesBook {
   }
 
   add(series: Series): void {
+    this.#last = undefined;
     this.#byId.set(series.id, series);
     let versions = this.#byModel.get(series.model);
     if (versions === undefined) this.#byModel.set(series.model, (versions = new Map()));
@@ -120,6 +123,7 @@ export class SeriesBook {
   }
 
   remove(series: Series): void {
+    this.#last = undefined;
     this.#byId.delete(series.id);
     const versions = this.#byModel.get(series.model);
     versions?.delete(series.version);
@@ -127,7 +131,9 @@ export class SeriesBook {
   }
 
   apply(change: Change): void {
-    this.find(change.prediction.model, change.prediction.version)?.apply(change);
+    const { model, version } = change.prediction;
+    if (this.#last?.version !== version || this.#last.model !== model) this.#last = this.find(model, version);
+    this.#last?.apply(change);
   }
 
   /** What is counted of the series that are here already. */

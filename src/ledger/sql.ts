@@ -73,6 +73,7 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 `;
 
 const PREDICTION = "row, pos, n, series, id, ts, value, score, scores, slice, aliases";
+const FURTHER_ROW = "row, pos, series, ts, value, score, scores, slice";
 const LABEL = "seq, row, prev, ts, received, first, state, value";
 const WAITING = "seq, prev, model, name, ts, received, first, label";
 
@@ -82,7 +83,17 @@ export const ROWS_TOGETHER = 32;
 /** Revisions that `addLabels` takes at once. */
 export const LABELS_TOGETHER = 32;
 export const LABEL_COLUMNS = 8;
-const LABEL_VALUES = "(?, ?, ?, ?, ?, ?, ?, ?)";
+/** Rows that `addHeads` and `addRows` take at once. */
+export const HEADS_TOGETHER = 16;
+export const HEAD_COLUMNS = 16;
+export const ROWS_ADDED_TOGETHER = 32;
+export const ROW_COLUMNS = 8;
+
+/** `rows` times a list of `columns` parameters. */
+function values(columns: number, rows = 1): string {
+  const row = `(${Array.from({ length: columns }, () => "?").join(", ")})`;
+  return Array.from({ length: rows }, () => row).join(", ");
+}
 
 const TEXTS = {
   begin: "BEGIN IMMEDIATE",
@@ -97,20 +108,24 @@ const TEXTS = {
   allWords: "SELECT id, text FROM word ORDER BY id",
   addWord: "INSERT INTO word VALUES (?, ?)",
 
-  addPrediction: "INSERT INTO prediction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+  addHead: `INSERT INTO prediction VALUES ${values(HEAD_COLUMNS)}`,
+  addHeads: `INSERT INTO prediction VALUES ${values(HEAD_COLUMNS, HEADS_TOGETHER)}`,
+  addRow: `INSERT INTO prediction (${FURTHER_ROW}) VALUES ${values(ROW_COLUMNS)}`,
+  addRows: `INSERT INTO prediction (${FURTHER_ROW}) VALUES ${values(ROW_COLUMNS, ROWS_ADDED_TOGETHER)}`,
   prediction: `SELECT ${PREDICTION} FROM prediction WHERE row = ?`,
   predictionsAfter: `SELECT ${PREDICTION} FROM prediction WHERE row > ? ORDER BY row LIMIT ?`,
   namesBetween:
     "SELECT row, pos, n, series, id, ts, aliases FROM prediction WHERE row BETWEEN ? AND ? ORDER BY row",
   predictionsBetween: `SELECT ${PREDICTION} FROM prediction WHERE row BETWEEN ? AND ? ORDER BY row`,
-  predictionsOf: `SELECT ${PREDICTION} FROM prediction WHERE row IN (${Array.from({ length: ROWS_TOGETHER }, () => "?").join(", ")})`,
+  predictionsWithin: `SELECT ${PREDICTION} FROM prediction WHERE row BETWEEN ? AND ? AND ts > ? AND ts <= ? ORDER BY row`,
+  predictionsOf: `SELECT ${PREDICTION} FROM prediction WHERE row IN ${values(ROWS_TOGETHER)}`,
   exchange: "SELECT trace, route, status, duration, ttfb FROM prediction WHERE row = ?",
   // Both at once would read all rows.
   rowSpan: "SELECT (SELECT min(row) FROM prediction), (SELECT max(row) FROM prediction)",
   dropPredictions: "DELETE FROM prediction WHERE row BETWEEN ? AND ?",
 
-  addLabel: `INSERT INTO label VALUES ${LABEL_VALUES}`,
-  addLabels: `INSERT INTO label VALUES ${Array.from({ length: LABELS_TOGETHER }, () => LABEL_VALUES).join(", ")}`,
+  addLabel: `INSERT INTO label VALUES ${values(LABEL_COLUMNS)}`,
+  addLabels: `INSERT INTO label VALUES ${values(LABEL_COLUMNS, LABELS_TOGETHER)}`,
   label: `SELECT ${LABEL} FROM label WHERE seq = ?`,
   labelsBetween: `SELECT ${LABEL} FROM label WHERE seq BETWEEN ? AND ?`,
   labelHeads: "SELECT seq, row, ts, state FROM label WHERE seq > ? ORDER BY seq LIMIT ?",
@@ -234,11 +249,15 @@ export function prepareSql(db: DatabaseSync): Sql {
     dropSeries: prepare(TEXTS.dropSeries),
     allWords: prepare(TEXTS.allWords),
     addWord: prepare(TEXTS.addWord),
-    addPrediction: prepare(TEXTS.addPrediction),
+    addHead: prepare(TEXTS.addHead),
+    addHeads: prepare(TEXTS.addHeads),
+    addRow: prepare(TEXTS.addRow),
+    addRows: prepare(TEXTS.addRows),
     prediction: prepare(TEXTS.prediction),
     predictionsAfter: prepare(TEXTS.predictionsAfter),
     namesBetween: prepare(TEXTS.namesBetween),
     predictionsBetween: prepare(TEXTS.predictionsBetween),
+    predictionsWithin: prepare(TEXTS.predictionsWithin),
     predictionsOf: prepare(TEXTS.predictionsOf),
     exchange: prepare(TEXTS.exchange),
     rowSpan: prepare(TEXTS.rowSpan),

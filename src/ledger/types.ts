@@ -65,6 +65,15 @@ export interface LedgerNeeds {
    * for what it does not cover: rows, changed truths, forgotten rows. Must not throw.
    */
   readonly onChanges: (changes: readonly Change[]) => void;
+  /** Called within a transaction that makes these changes: what must be on disk if and only if they are. Must not throw. */
+  readonly beside?: (changes: readonly Change[]) => Beside | null;
+}
+
+/** Values for `onLoading`, with the transaction of what they belong to. */
+export interface Beside {
+  readonly states: Iterable<readonly [key: string, value: string]>;
+  /** It is on disk; called before the changes are told. */
+  readonly kept: () => void;
 }
 
 /** What was saved under keys. */
@@ -149,6 +158,15 @@ export interface FoundPrediction {
   readonly labels: readonly LabelRevision[];
 }
 
+export interface ScanRange {
+  readonly model: string;
+  readonly version: string;
+  readonly fromTs: number;
+  readonly toTs: number;
+  /** After more rows than this the scan ends, with the block of rows in which it was. Default: none. */
+  readonly rowsMax?: number;
+}
+
 export type RowVisitor = (row: number, prediction: Prediction, truth: Truth | null) => void;
 
 export interface SweepResult {
@@ -219,10 +237,7 @@ export interface Ledger {
   /** Every revision for that id, joined or waiting; at most 1,000. */
   labelsOf(id: string): readonly LabelRevision[];
   /** Rows of a series with fromTs < ts <= toTs and their current truth, in row order. */
-  scan(
-    of: { readonly model: string; readonly version: string; readonly fromTs: number; readonly toTs: number },
-    visit: RowVisitor,
-  ): void;
+  scan(of: ScanRange, visit: RowVisitor): void;
   /** Durable small values (at most 1 MiB each). false: not saved. */
   saveState(key: string, value: string): boolean;
   /** Several at once, all or none; null drops the key. */

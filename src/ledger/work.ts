@@ -5,6 +5,7 @@ import type { Archive } from "../kernel/archive.ts";
 import type { Forgotten } from "./forgotten.ts";
 import { hashText } from "./hash.ts";
 import type { LabelTable } from "./label-table.ts";
+import type { PredictionTable } from "./prediction-table.ts";
 import { Places } from "./parts.ts";
 import { RecentRows } from "./recent-rows.ts";
 import { RowBook } from "./row-book.ts";
@@ -108,6 +109,7 @@ export class Memory {
 
 export interface Work {
   readonly labels: LabelTable;
+  readonly predictions: PredictionTable;
   readonly sql: Sql;
   readonly memory: Memory;
   readonly normalise: LedgerNeeds["normalise"];

@@ -54,6 +54,15 @@ interface AgeBin {
   open: number;
 }
 
+function comes(bin: AgeBin, rows: number): void {
+  bin.rows += rows;
+  bin.open += rows;
+}
+
+function isLabelled(bin: AgeBin, rows: number): void {
+  bin.open -= rows;
+}
+
 /** Share of rows labelled by each bound, as far as it can be seen. */
 interface Curve {
   readonly labelled: readonly number[];
@@ -89,10 +98,7 @@ export class DelayBook {
   predicted(ts: number, sign: 1 | -1): void {
     this.#kept.changing();
     this.#open += sign;
-    this.#ages.change(ts, (bin) => {
-      bin.rows += sign;
-      bin.open += sign;
-    });
+    this.#ages.change(ts, comes, sign);
   }
 
   /** A row gets its label (1) or is open again (-1). Times in Unix ms. */
@@ -102,9 +108,7 @@ export class DelayBook {
     this.#delays[bucket] = (this.#delays[bucket] ?? 0) + sign;
     this.#labels += sign;
     this.#open -= sign;
-    this.#ages.change(ts, (bin) => {
-      bin.open -= sign;
-    });
+    this.#ages.change(ts, isLabelled, sign);
   }
 
   archive(io: Archive): void {

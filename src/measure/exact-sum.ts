@@ -11,6 +11,12 @@ const SQUARE_MIN = 2 ** -480;
 const SQUARE_MAX = 2 ** 480;
 const SPLITTER = 2 ** 27 + 1;
 
+/** The first `size` of `values`: finite doubles. */
+export interface Addends {
+  readonly values: Float64Array;
+  size: number;
+}
+
 export class ExactSum {
   /**
    * Two doubles that take nearly every addend: the rounding errors of the first go to the second. What the second cannot hold
@@ -41,6 +47,32 @@ export class ExactSum {
     const left = low - (rest - part) + (error - part);
     quick[1] = rest;
     if (left !== 0) grow(this.#parts, left);
+  }
+
+  /** The same as `add` of each, in a fraction of the time. */
+  addAll({ values, size }: Addends): void {
+    const quick = this.#quick;
+    let high = quick[0] ?? 0;
+    let low = quick[1] ?? 0;
+    for (let at = 0; at < size; at++) {
+      const addend = values[at] ?? 0;
+      if (addend >= LARGE || addend <= -LARGE) {
+        this.#large += toUnits(addend);
+        continue;
+      }
+      const sum = high + addend;
+      const virtual = sum - high;
+      const error = high - (sum - virtual) + (addend - virtual);
+      high = sum;
+      if (error === 0) continue;
+      const rest = low + error;
+      const part = rest - low;
+      const left = low - (rest - part) + (error - part);
+      low = rest;
+      if (left !== 0) grow(this.#parts, left);
+    }
+    quick[0] = high;
+    quick[1] = low;
   }
 
   /** Adds (sign 1) or takes away (sign -1) all that `other` holds. */
@@ -170,6 +202,12 @@ export class ExactSquares {
     }
     this.#sum.add(sign * square.high);
     if (square.low !== 0) this.#sum.add(sign * square.low);
+  }
+
+  /** Squares as doubles, high and low parts apart, and others in units of 2^-2148. */
+  addAll(parts: Addends, units: bigint): void {
+    this.#sum.addAll(parts);
+    if (units !== 0n) this.#units += units;
   }
 
   merge(other: ExactSquares, sign: 1 | -1): void {

@@ -47,11 +47,15 @@ export class MaturedSet {
   readonly #upperAhead: RowsAhead;
   /** null: no totals yet. */
   #upper: number | null = null;
+  /** From and to of what each reading covers: asked for every change, and nearly always no. */
+  readonly #spans: Float64Array;
+  #spansSize = 0;
 
   constructor(source: MaturedSource) {
     this.#source = source;
     this.#upperAhead = new RowsAhead(source.read);
     this.#panes = source.lengthsMs.map(() => ({ lower: 0, ahead: new RowsAhead(source.read) }));
+    this.#spans = new Float64Array(2 * (this.#panes.length + 1));
   }
 
   /** Without the totals, which the series have. */
@@ -67,9 +71,23 @@ export class MaturedSet {
   }
 
   touched(ts: number): void {
-    if (this.#upper === null) return;
-    this.#upperAhead.touched(ts);
-    for (const { ahead } of this.#panes) ahead.touched(ts);
+    const spans = this.#spans;
+    for (let at = 0; at < this.#spansSize; at += 2) {
+      if (ts <= (spans[at] ?? 0) || ts > (spans[at + 1] ?? 0)) continue;
+      this.#upperAhead.touched(ts);
+      for (const { ahead } of this.#panes) ahead.touched(ts);
+      this.#noteSpans();
+      return;
+    }
+  }
+
+  #noteSpans(): void {
+    this.#spansSize = 0;
+    for (const { span } of [this.#upperAhead, ...this.#panes.map(({ ahead }) => ahead)]) {
+      if (span.from === span.to) continue;
+      this.#spans[this.#spansSize++] = span.from;
+      this.#spans[this.#spansSize++] = span.to;
+    }
   }
 
   /** Moves the windows so that they end at `upper`. Says for each whether it got there within the budget. */
@@ -77,7 +95,7 @@ export class MaturedSet {
     if (this.#upper === null) this.#begin();
     this.#moveUpper(upper, budget);
     const ends = this.#upper === upper;
-    return this.#panes.map((pane, window) => {
+    const there = this.#panes.map((pane, window) => {
       const lengthMs = this.#source.lengthsMs[window] ?? null;
       return (
         this.#moveLower(
@@ -87,6 +105,8 @@ export class MaturedSet {
         ) && ends
       );
     });
+    this.#noteSpans();
+    return there;
   }
 
   /** Empties the totals and forgets where they were. */

@@ -49,9 +49,10 @@ interface Measured {
 const DEFAULT_WINDOWS = ["1h", "24h", "7d", "all"];
 const SERIES_MAX = 200;
 const EXACT_SCORES_MAX = 1_000_000;
-/** Rows that a question may read for matured windows, and a step of catching up. About a quarter of a second. */
+/** Rows that a question may read for matured windows. */
 const QUESTION_ROWS = 100_000;
-const CATCH_UP_ROWS = 10_000;
+/** The same for a step of catching up: some 20 ms. */
+const CATCH_UP_ROWS = 4_000;
 /** Further models are not begun; their names come from outside. */
 const MODELS_MAX = 1000;
 /** Refused versions of a model that are remembered; beyond, no further version of it is begun. */
@@ -60,6 +61,7 @@ const REFUSED_MAX = 1000;
 class RunningMeasure implements Measure {
   readonly #needs: MeasureNeeds;
   readonly #exactScoresMax: number;
+  readonly #questionRows: number;
   readonly #purse: ExactPurse;
   readonly #limit: SeriesLimit;
   readonly #models = new Map<string, ModelTrack>();
@@ -70,6 +72,7 @@ class RunningMeasure implements Measure {
   constructor(options: MeasureOptions, needs: MeasureNeeds) {
     this.#needs = needs;
     this.#exactScoresMax = options.exactScoresMax ?? EXACT_SCORES_MAX;
+    this.#questionRows = options.questionRows ?? QUESTION_ROWS;
     this.#purse = { left: this.#exactScoresMax };
     this.#lastAt = options.asOf === undefined ? null : Math.floor(options.asOf);
     this.#limit = new SeriesLimit(options.seriesMax ?? SERIES_MAX, () => this.#tracks());
@@ -294,7 +297,7 @@ class RunningMeasure implements Measure {
     const instant = Math.floor(at);
     this.#lastAt = instant;
     const wanted = { window: filter.window, slice: filter.slice };
-    const budget: RowBudget = { rows: QUESTION_ROWS };
+    const budget: RowBudget = { rows: this.#questionRows };
     for (const { name, versions } of this.#models.values()) {
       if (filter.model !== undefined && filter.model !== name) continue;
       for (const track of versions.values()) {

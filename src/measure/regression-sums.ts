@@ -1,76 +1,16 @@
 // Regression: the exact sums that every regression metric and interval follows from.
 
 import type { Archive } from "../kernel/archive.ts";
+import {
+  ERROR_PAIRS_MAX,
+  type ErrorColumns,
+  type ErrorPairs,
+  fillColumns,
+  MOMENTS,
+} from "./error-columns.ts";
 import { ratio, UNIT_BITS } from "./exact-rational.ts";
-import { ExactSquares, ExactSum, squareInto, type Square } from "./exact-sum.ts";
+import { ExactSquares, ExactSum } from "./exact-sum.ts";
 import type { Sign } from "./totals.ts";
-
-/** A label this close to 0 makes a relative error meaningless. */
-const ZERO_TARGET = 2 ** -52;
-
-/** One pair, looked at once and added to many sums. */
-export interface ErrorPair {
-  label: number;
-  labelSquare: Square;
-  absolute: number;
-  /** The prediction is above the label. */
-  over: boolean;
-  squared: number;
-  relative: number;
-  relativeSquared: number;
-  /** |error| * |label|. */
-  weighted: number;
-  /** error^4, error^2 d, error^2 d^2, d^3, d^4 with d = label - centre: for the intervals of MSE and R2 alone. */
-  readonly moments: Float64Array;
-  /** False: one of the moments is no double. */
-  finite: boolean;
-}
-
-export const MOMENTS = 5;
-
-export function createErrorPair(): ErrorPair {
-  return {
-    label: 0,
-    labelSquare: { high: 0, low: 0, units: 0n },
-    absolute: 0,
-    over: false,
-    squared: 0,
-    relative: 0,
-    relativeSquared: 0,
-    weighted: 0,
-    moments: new Float64Array(MOMENTS),
-    finite: true,
-  };
-}
-
-/** Reads a pair; `centre` should lie somewhere near the labels, and must be the same for all pairs. */
-export function readErrorPair(
-  pair: ErrorPair,
-  values: { readonly prediction: number; readonly label: number; readonly centre: number },
-): void {
-  const { prediction, label, centre } = values;
-  const error = label - prediction;
-  const square = error * error;
-  pair.label = label;
-  squareInto(pair.labelSquare, label);
-  pair.absolute = Math.abs(error);
-  pair.over = error < 0;
-  pair.squared = square;
-  pair.relative = pair.absolute / Math.abs(label);
-  pair.relativeSquared = pair.relative * pair.relative;
-  pair.weighted = pair.absolute * Math.abs(label);
-  const distance = label - centre;
-  const distanceSquare = distance * distance;
-  const { moments } = pair;
-  const largest = Math.max(square, distanceSquare);
-  moments[0] = square * square;
-  moments[1] = square * distance;
-  moments[2] = square * distanceSquare;
-  moments[3] = distanceSquare * distance;
-  moments[4] = distanceSquare * distanceSquare;
-  // From 1 on none of the five is greater than the square of the greater one; below, all are finite.
-  pair.finite = largest * largest < Infinity;
-}
 
 export class RegressionSums {
   readonly over = new ExactSum();
@@ -97,20 +37,32 @@ export class RegressionSums {
     this.#centre = centre;
   }
 
-  add(pair: ErrorPair, sign: Sign): void {
-    this.label.add(sign * pair.label);
-    this.labelSize.add(sign * Math.abs(pair.label));
-    this.labelSquared.add(pair.labelSquare, sign);
-    if (pair.absolute === Infinity) this.infinite += sign;
-    else (pair.over ? this.over : this.under).add(sign * pair.absolute);
-    if (pair.squared === Infinity) this.overflow += sign;
-    else this.squared.add(sign * pair.squared);
-    if (pair.weighted === Infinity) this.weightedOverflow += sign;
-    else this.weighted.add(sign * pair.weighted);
-    if (Math.abs(pair.label) < ZERO_TARGET) this.zeroTargets += sign;
-    else this.#addRelative(pair, sign);
-    if (!pair.finite) this.momentOverflow += sign;
-    else for (let i = 0; i < MOMENTS; i++) this.moments[i]?.add(sign * (pair.moments[i] ?? 0));
+  /** Adds the first `count` pairs. */
+  add(pairs: ErrorPairs, count: number): void {
+    for (let from = 0; from < count; from += ERROR_PAIRS_MAX) {
+      this.#addColumns(
+        fillColumns(pairs, { from, to: Math.min(count, from + ERROR_PAIRS_MAX) }, this.#centre),
+      );
+    }
+  }
+
+  #addColumns(columns: ErrorColumns): void {
+    this.label.addAll(columns.label);
+    this.labelSize.addAll(columns.labelSize);
+    this.labelSquared.addAll(columns.labelSquared, columns.labelSquaredUnits);
+    this.over.addAll(columns.over);
+    this.under.addAll(columns.under);
+    this.squared.addAll(columns.squared);
+    this.weighted.addAll(columns.weighted);
+    this.relative.addAll(columns.relative);
+    this.relativeSquared.addAll(columns.relativeSquared);
+    for (const [i, column] of columns.moments.entries()) this.moments[i]?.addAll(column);
+    this.infinite += columns.infinite;
+    this.overflow += columns.overflow;
+    this.weightedOverflow += columns.weightedOverflow;
+    this.zeroTargets += columns.zeroTargets;
+    this.relativeOverflow += columns.relativeOverflow;
+    this.momentOverflow += columns.momentOverflow;
   }
 
   merge(other: RegressionSums, sign: Sign): void {
@@ -175,13 +127,5 @@ export class RegressionSums {
   /** The sum of squares of the labels around their mean. */
   labelM2(rows: number): number {
     return rows === 0 ? 0 : ratio(this.spread(rows), BigInt(rows) << (2n * UNIT_BITS));
-  }
-
-  #addRelative(pair: ErrorPair, sign: Sign): void {
-    if (pair.relativeSquared === Infinity) this.relativeOverflow += sign;
-    else {
-      this.relative.add(sign * pair.relative);
-      this.relativeSquared.add(sign * pair.relativeSquared);
-    }
   }
 }

@@ -7,7 +7,8 @@ import { invariant } from "../kernel/problem.ts";
 import { CountedRows } from "./counted-rows.ts";
 import { spreadOf } from "./order-statistics.ts";
 import { evaluateRegression } from "./regression-metrics.ts";
-import { createErrorPair, type ErrorPair, readErrorPair, RegressionSums } from "./regression-sums.ts";
+import { createErrorPairs, type ErrorPairs } from "./error-columns.ts";
+import { RegressionSums } from "./regression-sums.ts";
 import { ScoreHistogram } from "./score-histogram.ts";
 import type { ArrivalTotals, Components, Evaluation, Sign, Totals, TotalsKind, Yardstick } from "./totals.ts";
 
@@ -25,16 +26,29 @@ interface Spreads {
   readonly labels: ScoreHistogram;
 }
 
+/** The pair that was read last. */
+interface Pair {
+  label: number;
+  /** label - prediction. */
+  error: number;
+}
+
+/** Pairs that wait together for the sums: 1 KB. */
+const WAITING_MAX = 64;
+
 class RegressionTotals implements Totals {
   readonly mergeable = true;
-  readonly #pair: ErrorPair;
+  readonly #pair: Pair;
   readonly #sums: RegressionSums;
   readonly #centre: number;
   /** |error| and label of each row. */
   readonly #errors: ScoreHistogram;
   readonly #labels: ScoreHistogram;
+  /** Pairs that are not in the sums yet; null: there never were any. */
+  #waiting: ErrorPairs | null = null;
+  #waits = 0;
 
-  constructor(pair: ErrorPair, centre: number, of: Spreads) {
+  constructor(pair: Pair, centre: number, of: Spreads) {
     this.#pair = pair;
     this.#centre = centre;
     this.#sums = new RegressionSums(centre);
@@ -47,15 +61,28 @@ class RegressionTotals implements Totals {
   }
 
   add(sign: Sign): void {
-    const pair = this.#pair;
-    this.#sums.add(pair, sign);
-    if (pair.absolute !== Infinity) this.#errors.add(pair.absolute, 0, sign);
-    this.#labels.add(pair.label, 0, sign);
+    const { label, error } = this.#pair;
+    const waiting = (this.#waiting ??= createErrorPairs(WAITING_MAX));
+    const at = this.#waits++;
+    waiting.labels[at] = label;
+    waiting.errors[at] = error;
+    waiting.signs[at] = sign;
+    if (this.#waits === WAITING_MAX) this.#settle();
+    const absolute = Math.abs(error);
+    if (absolute !== Infinity) this.#errors.add(absolute, 0, sign);
+    this.#labels.add(label, 0, sign);
+  }
+
+  /** Before the sums are asked. */
+  #settle(): void {
+    if (this.#waiting !== null && this.#waits > 0) this.#sums.add(this.#waiting, this.#waits);
+    this.#waits = 0;
   }
 
   merge(other: Totals, sign: Sign): void {
     if (other instanceof CountedRows && other.mergeable) return;
     invariant(other instanceof RegressionTotals, "totals of one task");
+    other.#settle();
     this.#sums.merge(other.#sums, sign);
     this.#errors.merge(other.#errors, sign);
     this.#labels.merge(other.#labels, sign);
@@ -70,11 +97,13 @@ class RegressionTotals implements Totals {
   }
 
   evaluate(labeled: number): Evaluation {
+    this.#settle();
     const spreads = { errors: spreadOf(this.#errors), labels: spreadOf(this.#labels) };
     return evaluateRegression(labeled, this.#sums, spreads);
   }
 
   components(labeled: number): Components {
+    this.#settle();
     const sums = this.#sums;
     return {
       regression: {
@@ -89,6 +118,7 @@ class RegressionTotals implements Totals {
   }
 
   archive(io: Archive): void {
+    this.#settle();
     this.#sums.archive(io);
     this.#errors.archive(io);
     this.#labels.archive(io);
@@ -101,7 +131,7 @@ class RegressionTotals implements Totals {
 
 class RegressionYardstick implements Yardstick {
   readonly #offset: number;
-  readonly #pair = createErrorPair();
+  readonly #pair: Pair = { label: 0, error: 0 };
 
   constructor(spec: ModelSpec) {
     this.#offset = spec.labelOffset;
@@ -111,7 +141,8 @@ class RegressionYardstick implements Yardstick {
     const value = prediction.value;
     if (typeof value !== "number" || typeof truth !== "number") return false;
     if (!Number.isFinite(value) || !Number.isFinite(truth)) return false;
-    readErrorPair(this.#pair, { prediction: value, label: truth, centre: this.#offset });
+    this.#pair.label = truth;
+    this.#pair.error = truth - value;
     return true;
   }
 
@@ -126,14 +157,15 @@ class RegressionYardstick implements Yardstick {
   }
 
   arrive(arrival: ArrivalTotals): void {
-    const pair = this.#pair;
-    const deviation = pair.label - this.#offset;
+    const { label, error } = this.#pair;
+    const squared = error * error;
+    const deviation = label - this.#offset;
     // An infinite addend would poison a counter for good.
-    if (!Number.isFinite(pair.squared) || !Number.isFinite(deviation * deviation)) return;
+    if (!Number.isFinite(squared) || !Number.isFinite(deviation * deviation)) return;
     arrival.pairs++;
-    arrival.squaredError += pair.squared;
-    if (pair.over) arrival.absoluteErrorOver += pair.absolute;
-    else arrival.absoluteErrorUnder += pair.absolute;
+    arrival.squaredError += squared;
+    if (error < 0) arrival.absoluteErrorOver += Math.abs(error);
+    else arrival.absoluteErrorUnder += error;
     if (deviation >= 0) arrival.labelDeviationPositive += deviation;
     else arrival.labelDeviationNegative -= deviation;
     arrival.labelSquaredDeviation += deviation * deviation;

@@ -66,12 +66,12 @@ export class TieredBins<T> {
     }));
   }
 
-  /** Changes the bin of a time; one that is empty afterwards goes. */
-  change(ts: number, by: (bin: T) => void): void {
+  /** Changes the bin of a time, by so much; one that is empty afterwards goes. */
+  change(ts: number, by: (bin: T, times: number) => void, times = 1): void {
     const last = this.#last;
     // A bin lies in one tier with all its times: floors are ends of the next tier's bins.
     if (last !== null && Math.floor(ts / last.tier.stepMs) === last.at) {
-      by(last.bin);
+      by(last.bin, times);
       if (!this.#kind.isEmpty(last.bin)) return;
       last.tier.bins.delete(last.at);
       this.#last = null;
@@ -85,7 +85,7 @@ export class TieredBins<T> {
         bin = this.#kind.create();
         tier.bins.set(at, bin);
       }
-      by(bin);
+      by(bin, times);
       this.#last = { tier, at, bin };
       if (this.#kind.isEmpty(bin)) {
         tier.bins.delete(at);

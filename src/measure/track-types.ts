@@ -9,8 +9,8 @@ import type { ArrivalTotals, Yardstick } from "./totals.ts";
 import type { Window } from "./windows.ts";
 
 export interface RowReader {
-  /** Rows fromTs < ts <= toTs of this version as they are now. */
-  (range: { fromTs: number; toTs: number }, visit: RowVisitor): void;
+  /** Rows fromTs < ts <= toTs of this version as they are now; after more than `rowsMax` some may be missing. */
+  (range: { fromTs: number; toTs: number; rowsMax?: number }, visit: RowVisitor): void;
 }
 /** `known`: the change is told again (at the start), nothing has just arrived. */
 export type News = "arriving" | "known";

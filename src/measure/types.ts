@@ -13,6 +13,8 @@ export interface MeasureOptions {
   readonly seriesMax?: number;
   /** Different scores that all series together may count apart beyond their first 4,096 buckets each. Default 1,000,000 (about 60 MB). */
   readonly exactScoresMax?: number;
+  /** Rows that a question may read for matured windows; beyond, they are "catching_up". Default 100,000, about half a second. */
+  readonly questionRows?: number;
   /** Unix ms: when the first questions will be asked, if that is known; the windows are then filled as rows come. */
   readonly asOf?: number;
 }
@@ -23,6 +25,8 @@ export interface ScanRange {
   /** Unix ms: fromTs < ts <= toTs. */
   readonly fromTs: number;
   readonly toTs: number;
+  /** After more rows than this the scan may end, though not all have come. */
+  readonly rowsMax?: number;
 }
 
 export interface MeasureNeeds {

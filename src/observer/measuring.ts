@@ -7,6 +7,7 @@ import type { Archive } from "../kernel/archive.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import type { Ledger, SavedStates } from "../ledger/types.ts";
+import { messageOf } from "../kernel/problem.ts";
 import { createDrift, type Drift, FIRST } from "../measure/drift/drift.ts";
 import { DRIFT_STATES } from "../measure/drift/saved-spreads.ts";
 import { parseRegistered } from "../measure/drift/parse-baseline.ts";
@@ -17,6 +18,7 @@ import { createMeasure, type Measure } from "../measure/measure.ts";
 import type { VersionDelays } from "../measure/types.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { createComparing, type Comparing } from "./comparing.ts";
+import { InputTail, TAIL_STATES } from "./input-tail.ts";
 import type { ObserverVersions } from "./version-desk.ts";
 import { LAST_TOTALS } from "./parse-totals.ts";
 
@@ -35,9 +37,12 @@ export interface Measuring {
   readonly estimates: Estimates;
   readonly drift: Drift;
   readonly comparing: Comparing;
+  readonly inputTail: InputTail;
   apply(change: Change): void;
   /** The same for what the store tells again when it is opened. */
   restore(change: Change): void;
+  /** What questions would have to wait for, in a step of some 20 ms: matured windows, estimates. True: call again soon. */
+  work(at: number): boolean;
   /** All that is measured and not saved elsewhere, to a checkpoint or from one. */
   archive(io: Archive): void;
   clear(): void;
@@ -53,6 +58,8 @@ export interface Measuring {
   saveTotals(): void;
 }
 
+/** Rows of matured windows that a question reads: the rest has been caught up with before, so that no scrape holds labels up. */
+const QUESTION_ROWS = 2_000;
 /** Comparisons are saved less often than what changes little: their sums are read again from where they were. */
 const COMPARISONS_MS = 5 * 60_000;
 
@@ -61,6 +68,7 @@ class AllMeasuring implements Measuring {
   readonly estimates: Estimates;
   readonly drift: Drift;
   readonly comparing: Comparing;
+  readonly inputTail = new InputTail();
   readonly #parts: MeasuringParts;
   #comparisonsSavedAt: number;
   /** It goes on from a checkpoint. */
@@ -76,7 +84,7 @@ class AllMeasuring implements Measuring {
         ledger.stats().series.flatMap((series) => (series.model === model ? [series.version] : [])),
       scan: ledger.scan.bind(ledger),
     };
-    this.measure = createMeasure({ asOf: clock.wallMs() }, rows);
+    this.measure = createMeasure({ asOf: clock.wallMs(), questionRows: QUESTION_ROWS }, rows);
     const needs = { ...rows, maturedUntil: this.#maturedUntil.bind(this) };
     this.estimates = createEstimates({}, { ...needs, completeUntil: this.#completeUntil.bind(this) });
     this.drift = createDrift({ referenceOf: this.#referenceOf.bind(this) }, needs);
@@ -133,6 +141,16 @@ class AllMeasuring implements Measuring {
     if (this.#resumed) this.comparing.restore(change);
   }
 
+  work(at: number): boolean {
+    try {
+      const behind = this.measure.catchUp(at);
+      return this.estimates.work(at) || behind;
+    } catch (thrown) {
+      this.#parts.log.error({ error: messageOf(thrown) }, "measuring: working ahead failed");
+      return false;
+    }
+  }
+
   archive(io: Archive): void {
     this.measure.archive(io);
     this.estimates.archive(io);
@@ -151,12 +169,15 @@ class AllMeasuring implements Measuring {
 
   loading(saved: SavedStates): void {
     this.estimates.load(saved.under(NOWCAST_STATES));
-    this.drift.load(saved.under(DRIFT_STATES), this.#parts.config.capture.storeInputs);
+    const { storeInputs } = this.#parts.config.capture;
+    this.drift.load(saved.under(DRIFT_STATES), storeInputs);
+    this.inputTail.load(saved.under(TAIL_STATES), storeInputs);
   }
 
   /** Comparisons go on from sums that are older than the rows: they read for themselves what came after. */
   loaded(models: Iterable<string>): void {
     this.#parts.ledger.saveState(LAST_TOTALS, "");
+    this.inputTail.replay(this.drift);
     this.comparing.load();
     if (this.#resumed) this.comparing.resume();
     else for (const model of models) this.comparing.rebuild(model);
@@ -182,7 +203,13 @@ class AllMeasuring implements Measuring {
 
   save(last = false): void {
     this.#saveNow(this.estimates.unsaved(), "past nowcasts");
-    this.#saveNow(this.drift.unsaved(), "references and inputs of drift");
+    const [drift, tail] = [this.drift.unsaved(), this.inputTail.unsaved()];
+    const saved = (): void => {
+      drift.saved();
+      tail.saved();
+    };
+    // Together: what the hours have is dropped from the tail, and counts once.
+    this.#saveNow({ states: [...drift.states, ...tail.states], saved }, "references and inputs of drift");
     const now = this.#parts.clock.monotonicMs();
     if (!last && now - this.#comparisonsSavedAt < COMPARISONS_MS) return;
     this.#comparisonsSavedAt = now;

@@ -7,7 +7,7 @@ import type { Exchange } from "../facts/exchange.ts";
 import type { Change } from "../facts/pair.ts";
 import type { ExchangeRecord } from "../facts/prediction.ts";
 import type { ObserverState, TrafficStats } from "../facts/road.ts";
-import type { Clock, Timer } from "../kernel/clock.ts";
+import type { Clock } from "../kernel/clock.ts";
 import { UndoStack, type Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { version } from "../kernel/version.ts";
@@ -27,7 +27,6 @@ import { createMeasuring, type Measuring } from "./measuring.ts";
 import type { ParsedOpening } from "./parse-road.ts";
 import { createVersionPoller } from "./poll.ts";
 import type { Rendered, Road } from "./road.ts";
-import type { Silence } from "./absent.ts";
 import { createServed } from "./served.ts";
 import { createSilenceFor } from "./silence.ts";
 import { createStateBook } from "./state-book.ts";
@@ -37,6 +36,7 @@ import { createObserverTelemetry, type ObserverTelemetry } from "./telemetry.ts"
 import { createObserverVersions, type ObserverVersions } from "./version-desk.ts";
 import { TracedPredictions } from "./traced.ts";
 import { createWatch } from "./watch.ts";
+import { workAhead } from "./work-ahead.ts";
 
 export interface ObserverNeeds {
   readonly clock: Clock;
@@ -55,7 +55,6 @@ export interface Observer extends Part {
 /** The windows move on with each question; a long silence would have to be caught up with at the next scrape. */
 const KEEP_WARM_MS = 30_000;
 const SAVE_MS = 30_000;
-const CATCH_UP_MS = 50;
 
 class Rooms implements Observer {
   readonly #config: Config;
@@ -72,7 +71,7 @@ class Rooms implements Observer {
   readonly #external = new Map<string, string>();
   readonly #versions: ObserverVersions;
   readonly #extractor: Extractor;
-  readonly #silence: Silence;
+  readonly #silence: ReturnType<typeof createSilenceFor>;
   readonly #intake: Intake;
   readonly #keeper: StoreKeeper;
   readonly #api: Api;
@@ -80,7 +79,6 @@ class Rooms implements Observer {
   readonly #traced: TracedPredictions;
   readonly #inputs: InputDesk;
   readonly #status: ObserverStatus;
-  #catching: Timer | null = null;
   #live = false;
   #telling = false;
   #apiOpen = false;
@@ -131,7 +129,7 @@ class Rooms implements Observer {
     this.#extractor = createExtractor(extractorOptions(this.#config, this.#book), {
       externalVersion: (model) => this.#external.get(model) ?? null,
     });
-    this.#inputs = new InputDesk(this.#measuring.drift, this.#telemetry.recorder);
+    this.#inputs = new InputDesk(this.#measuring, this.#telemetry.recorder);
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
       clock,
@@ -157,6 +155,7 @@ class Rooms implements Observer {
       },
       onLoading: (saved) => this.#onStoreLoading(saved),
       checkpointed: checkpointedOf(this.#served, () => this.#measuring),
+      beside: (changes) => this.#inputs.beside(changes),
       onChanges: (changes) => {
         for (const change of changes) this.#onChange(change);
       },
@@ -265,10 +264,8 @@ class Rooms implements Observer {
     if (change.kind === "predicted") this.#inputs.predicted(change.prediction);
     this.#telemetry.change(change);
     // Ground truth also goes to the trace of its prediction, where a registry wants it.
-    const note =
-      change.kind === "truth"
-        ? this.#traced.noteOf(change.prediction, change.after, this.#needs.clock.wallMs())
-        : null;
+    if (change.kind !== "truth" || this.#traced.isEmpty) return;
+    const note = this.#traced.noteOf(change.prediction, change.after, this.#needs.clock.wallMs());
     if (note !== null) this.#versions.registries.label(model, note);
   }
 
@@ -335,25 +332,14 @@ class Rooms implements Observer {
       this.#undo.push("watch", (ms) => part.stop(ms));
       await part.start();
     }
-    const warm = clock.every(KEEP_WARM_MS, () => {
-      this.#measure.groups(clock.wallMs());
-      this.#catchUp();
-    });
-    this.#undo.push("catching up", () => this.#catching?.cancel());
+    const warm = clock.every(KEEP_WARM_MS, () => void this.#measure.groups(clock.wallMs()));
+    const busy = (): boolean => this.#ledger.stats().queuedItems > 0;
+    this.#undo.push("ahead", workAhead({ clock, work: (at) => this.#measuring.work(at), busy }));
     this.#undo.push("windows", () => warm.cancel());
     const saving = clock.every(SAVE_MS, () => this.#measuring.save());
     this.#undo.push("saving", () => saving.cancel());
     road.ready(this.#ledger.lastMark(this.#session));
     this.#tell();
-  }
-
-  /** Matured windows that are far behind come nearer in small steps, so that labels and facts get their turn. */
-  #catchUp(): void {
-    const { clock } = this.#needs;
-    this.#catching?.cancel();
-    if (this.#measure.catchUp(clock.wallMs())) {
-      this.#catching = clock.after(CATCH_UP_MS, () => this.#catchUp());
-    }
   }
 
   stop(deadlineMs: number): Promise<void> {

@@ -157,7 +157,7 @@ class Telemetry implements ObserverTelemetry {
       counters: () => comparing.comparisons.counters(),
     });
     createEstimateMetrics(this.recorder, {
-      estimates: () => estimates.at(clock.wallMs()),
+      estimates: () => estimates.latest(clock.wallMs()),
       drift: () => drift.at(clock.wallMs()),
       leftOut: () => [
         { part: "estimates", ...estimates.counters() },

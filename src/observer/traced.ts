@@ -18,6 +18,10 @@ export class TracedPredictions {
     this.#wanted = wanted;
   }
 
+  get isEmpty(): boolean {
+    return this.#traces.size === 0;
+  }
+
   /** Call it for every exchange of predictions; those that are not sampled are passed over. */
   add(exchange: Exchange): void {
     if (!this.#wanted || !exchange.trace.sampled) return;
@@ -37,7 +41,6 @@ export class TracedPredictions {
 
   /** By prediction id, `<exchange id>` or `<exchange id>:<row>`. */
   #traceOf(predictionId: string): string | null {
-    if (this.#traces.size === 0) return null;
     const whole = this.#traces.get(predictionId);
     if (whole !== undefined) return whole;
     const colon = predictionId.lastIndexOf(":");

@@ -75,6 +75,15 @@ export class Draft {
     return this.#headMs;
   }
 
+  /** `bytes`: how long the heads say the bodies are. */
+  expectRequest(bytes: number): void {
+    this.#opening.request.expect(bytes, this.#opening.requestHeaders);
+  }
+
+  expectResponse(bytes: number): void {
+    this.#opening.response.expect(bytes, this.responseHeaders);
+  }
+
   requestBytes(chunk: Uint8Array): void {
     this.#opening.request.add(chunk);
   }

@@ -90,5 +90,6 @@ function opened(
     request: new BodyTap(budget, { bodyBytesMax, totalBytesMax, tailBytes: 0 }),
     response: new BodyTap(budget, { bodyBytesMax, totalBytesMax, tailBytes: TAIL_BYTES }),
   });
+  if (head.framing === "length") draft.expectRequest(head.bodyBytes);
   return { route, head, draft, way, grpc };
 }

@@ -182,6 +182,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
       this.state = "answering";
       this.draft.status = status;
       this.draft.responseHeaders = came.plain ? came.observed : came.lines;
+      if (came.plain) this.draft.expectResponse(came.length);
       this.#waitingHead = { status, reason: came.plain ? reason : reasonPhrase(reason), lines };
       // Over HTTP/1.1 the connection tells when its read has been worked off.
       if (this.#way.speaks === "h2") this.road.afterTurn.flush(this);

@@ -1,6 +1,7 @@
 // A bounded copy of a body as it passes. The bytes are counted truly whatever is kept.
 
-import { MARKS_MAX, type BodyCopy } from "../facts/exchange.ts";
+import { MARKS_MAX, type BodyCopy, type RawHeaders } from "../facts/exchange.ts";
+import { UNREAD_PART_BYTES, isReadInParts } from "../facts/read-in-parts.ts";
 import { Slabs } from "./slabs.ts";
 
 const NO_BYTES = new Uint8Array(0);
@@ -46,7 +47,7 @@ export interface TapLimits {
 
 export class BodyTap {
   readonly #budget: CopyBudget;
-  readonly #limits: TapLimits;
+  #limits: TapLimits;
   #slab: Buffer | null = null;
   #kept = 0;
   #marks: number[] | null = null;
@@ -62,6 +63,13 @@ export class BodyTap {
     this.#budget = budget;
     this.#limits = limits;
     this.#copying = limits.bodyBytesMax !== null;
+  }
+
+  /** Of a body that will be longer than what is copied, and that nobody reads in part, only the beginning is. Before its first byte. */
+  expect(bytes: number, headers: RawHeaders): void {
+    const { bodyBytesMax } = this.#limits;
+    if (bodyBytesMax === null || bytes <= bodyBytesMax || isReadInParts(headers)) return;
+    this.#limits = { ...this.#limits, bodyBytesMax: Math.min(bodyBytesMax, UNREAD_PART_BYTES), tailBytes: 0 };
   }
 
   /** Copies: the chunk is the caller's again. `atMs`: when it came, where that is to be kept. */

@@ -34,19 +34,55 @@ export interface ExpositionOptions {
   readonly resource: Readonly<Record<string, string>>;
 }
 
+/** Writes each snapshot once per format and coding, for all who ask while it is the newest. */
+class SharedExposition implements Exposition {
+  readonly #options: ExpositionOptions;
+  #snapshot: Snapshot | null = null;
+  /** Of that snapshot: at most two formats, as they are and compressed. */
+  readonly #texts = new Map<Format, Buffer>();
+  readonly #compressed = new Map<Format, Promise<Buffer>>();
+
+  constructor(options: ExpositionOptions) {
+    this.#options = options;
+  }
+
+  async render(accept: string | undefined, acceptEncoding: string | undefined): Promise<Rendered> {
+    const format = negotiate(accept);
+    this.#keep(await this.#options.recorder.snapshot());
+    const body = this.#textOf(format);
+    const contentType = CONTENT_TYPES[format];
+    const wanted = parseAccept(acceptEncoding);
+    const gzips = body.length >= GZIP_BYTES_MIN && qualityOf(wanted, "gzip") > 0;
+    if (!gzips) return { contentType, contentEncoding: "", body };
+    return { contentType, contentEncoding: "gzip", body: await this.#compressedOf(format, body) };
+  }
+
+  #keep(snapshot: Snapshot): void {
+    if (this.#snapshot === snapshot) return;
+    this.#snapshot = snapshot;
+    this.#texts.clear();
+    this.#compressed.clear();
+  }
+
+  #textOf(format: Format): Buffer {
+    const known = this.#texts.get(format);
+    if (known !== undefined || this.#snapshot === null) return known ?? Buffer.alloc(0);
+    const text = Buffer.from(encode(this.#snapshot, { format, resource: this.#options.resource }), "utf8");
+    this.#texts.set(format, text);
+    return text;
+  }
+
+  #compressedOf(format: Format, text: Buffer): Promise<Buffer> {
+    const known = this.#compressed.get(format);
+    if (known !== undefined) return known;
+    const compressed = compress(text, { level: 1 });
+    this.#compressed.set(format, compressed);
+    return compressed;
+  }
+}
+
 export function createExposition(options: ExpositionOptions): Exposition {
-  return {
-    render: async (accept, acceptEncoding) => {
-      const format = negotiate(accept);
-      const text = encode(await options.recorder.snapshot(), { format, resource: options.resource });
-      const body = Buffer.from(text, "utf8");
-      const contentType = CONTENT_TYPES[format];
-      const wanted = parseAccept(acceptEncoding);
-      const gzips = body.length >= GZIP_BYTES_MIN && qualityOf(wanted, "gzip") > 0;
-      if (!gzips) return { contentType, contentEncoding: "", body };
-      return { contentType, contentEncoding: "gzip", body: await compress(body, { level: 1 }) };
-    },
-  };
+  return new SharedExposition(options);
 }
 
 /** What a scraper wants: OpenMetrics only when it names a version we speak, and likes it at least as much as text. */

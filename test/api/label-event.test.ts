@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { parseLabelCells, parseLabelEvent, parsePlainLabel } from "../../src/api/label-event.ts";
+import { parseLabelCells, parseLabelEvent, parsePlainLabel, plainNumber } from "../../src/api/label-event.ts";
 import { createNdjsonReader } from "../../src/api/ndjson.ts";
 import { TS_MAX_MS, parseTimestamp, parseTimestampText, rfc3339 } from "../../src/api/timestamp.ts";
 
@@ -199,6 +199,26 @@ suite("plain lines", () => {
         const event = plain(line);
         if (event !== null) assert.deepEqual(event, parseLabelEvent(JSON.parse(line), 5));
       }),
+    );
+  });
+
+  test("a number is the double that JSON gives, however many digits it has", () => {
+    const digits = fc.stringMatching(/^[0-9]{0,17}$/);
+    const sign = fc.constantFrom("", "-", "+");
+    const point = fc.constantFrom("", ".", "..");
+    fc.assert(
+      fc.property(sign, digits, point, digits, (...parts) => {
+        const text = parts.join("");
+        const read = plainNumber(`[${text}]`, 1, 1 + text.length);
+        let json = Number.NaN;
+        try {
+          json = Number(JSON.parse(text));
+        } catch {
+          // It is no number there either.
+        }
+        assert.ok(Object.is(read, json), `${text}: ${read}, not ${json}`);
+      }),
+      { numRuns: 2000 },
     );
   });
 

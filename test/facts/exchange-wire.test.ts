@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { BodyCopy } from "../../src/facts/exchange.ts";
 import { decodeExchange, encodeExchange } from "../../src/facts/exchange-wire.ts";
 import { ByteReader, ByteWriter } from "../../src/kernel/wire.ts";
 import { exchangeOf } from "../support/exchange.ts";
@@ -51,6 +52,40 @@ test("the arrival of a body's chunks and its last bytes cross too; shed, they st
   assert.equal(Buffer.from(whole.tail ?? []).toString(), "yz");
   const shed = decodeExchange(from).response;
   assert.deepEqual([shed.kept, shed.marks, shed.tail], ["shed", undefined, undefined]);
+});
+
+test("of a document that was copied in part only the beginning crosses; what is read in parts crosses as far as it goes", () => {
+  const response = {
+    bytes: Buffer.alloc(5000, "a"),
+    total: 6000,
+    kept: "truncated",
+    tail: Buffer.alloc(9),
+  } as const;
+  const crossed = (responseHeaders: readonly string[], body: Partial<BodyCopy> = {}): (number | string)[] => {
+    const out = new ByteWriter();
+    encodeExchange(out, exchangeOf({ responseHeaders, response: { ...response, ...body } }), WHOLE);
+    const { bytes, total, kept, tail } = decodeExchange(new ByteReader(out.take())).response;
+    return [bytes.length, total, kept, tail?.length ?? 0];
+  };
+  for (const type of ["application/json", "Application/JSON; charset=utf-8", "application/problem+json"])
+    assert.deepEqual(crossed(["Content-Type", type]), [1024, 6000, "truncated", 0], type);
+  for (const type of [
+    "text/event-stream",
+    "application/x-ndjson",
+    "application/grpc",
+    "application/json-seq",
+    "",
+  ])
+    assert.deepEqual(crossed(["content-type", type]), [5000, 6000, "truncated", 9], type);
+  assert.deepEqual(crossed([]), [5000, 6000, "truncated", 9]);
+  const binary = ["Inference-Header-Content-Length", "300", "content-type", "application/json"];
+  assert.deepEqual(crossed(binary), [5000, 6000, "truncated", 9]);
+  assert.deepEqual(crossed(["content-type", "application/json"], { total: 5000, kept: "whole" }), [
+    5000,
+    5000,
+    "whole",
+    9,
+  ]);
 });
 
 test("what passed over a WebSocket crosses, and what was none stays none", () => {

@@ -93,6 +93,18 @@ test("order, grouping and rows that came and went leave no trace, bit for bit", 
   );
 });
 
+test("many addends at once are the same as one after the other", () => {
+  fc.assert(
+    fc.property(numbers, numbers, (before, values) => {
+      const atOnce = sumOf(before);
+      atOnce.addAll({ values: Float64Array.from([...values, 7]), size: values.length });
+      const inTurn = sumOf([...before, ...values]);
+      assert.ok(Object.is(atOnce.value(), inTurn.value()));
+      assert.equal(atOnce.units(), inTurn.units());
+    }),
+  );
+});
+
 test("a mean is right even where the sum is beyond the doubles", () => {
   const sum = sumOf([1.5e308, 1.5e308, 1.5e308]);
   assert.equal(sum.value(), Infinity);

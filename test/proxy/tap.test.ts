@@ -52,3 +52,19 @@ test("when the budget is spent the copy is given up whole, and counted", () => {
   assert.deepEqual(tap.seal(), { bytes: new Uint8Array(0), total: 130, kept: "not-captured" });
   assert.deepEqual([budget.heldBytes, budget.refused], [0, 1]);
 });
+
+test("of a document that will be longer than what is copied only the beginning is; of what is read in parts all that may be", () => {
+  const copied = (length: number, headers: readonly string[]): number => {
+    const budget = new CopyBudget();
+    const tap = new BodyTap(budget, { bodyBytesMax: 4000, totalBytesMax: 100_000, tailBytes: 20 });
+    tap.expect(length, headers);
+    for (let sent = 0; sent < 10_000; sent += 1000) tap.add(new Uint8Array(1000), sent);
+    const { kept, total, bytes } = tap.seal();
+    assert.deepEqual([kept, total, budget.heldBytes], ["truncated", 10_000, 0]);
+    return bytes.length;
+  };
+  assert.equal(copied(10_000, ["Content-Type", "application/json"]), 1024);
+  assert.equal(copied(10_000, ["Content-Type", "text/event-stream"]), 4000);
+  // It said less than it sent.
+  assert.equal(copied(3000, ["Content-Type", "application/json"]), 4000);
+});

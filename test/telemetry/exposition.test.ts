@@ -258,3 +258,21 @@ test("any label value comes back from the text format as it was", async () => {
     { numRuns: 50 },
   );
 });
+
+test("who asks while a snapshot is the newest gets the same text, written and compressed once", async () => {
+  const clock = handClock();
+  const recorder = createRecorder({ catalogue, clock, log: silentLog });
+  const exposition = createExposition({ recorder, resource });
+  const [plain, again] = await Promise.all([exposition.render(TEXT, ""), exposition.render(TEXT, "")]);
+  assert.equal(plain.body, again.body);
+  const [packed, packedAgain] = await Promise.all([
+    exposition.render(TEXT, "gzip"),
+    exposition.render(TEXT, "gzip"),
+  ]);
+  assert.equal(packed.body, packedAgain.body);
+  assert.equal(String(gunzipSync(packed.body)), String(plain.body));
+  assert.match(String((await exposition.render(OPENMETRICS, "")).body), /# EOF\n$/);
+  recorder.counter("outrider_requests_total").inc({ model: "credit", version: "1", outcome: "ok" });
+  clock.advance(10_000);
+  assert.match(String((await exposition.render(TEXT, "")).body), /outrider_requests_total\{[^}]*\} 1/);
+});

@@ -16,6 +16,7 @@ import {
 } from "./decisions.ts";
 import type { Sketch } from "./sketch.ts";
 import {
+  type InParts,
   calibrationThen,
   type CalibrationGap,
   coarseKeepMs,
@@ -120,11 +121,11 @@ function explained({ expected, metrics }: Omit<Nowcast, "undefined">): Nowcast {
 }
 
 /** All windows of one class against the rest. */
-export function answerClass(
+export function* answerClass(
   decisions: Decisions,
   windows: readonly TimedWindow[],
   moment: Moment,
-): ClassAnswer {
+): InParts<ClassAnswer> {
   const { at, matured } = moment;
   decisions.advance(at);
   // Spans that end at the matured instant serve both as what is learnt from and as what is judged.
@@ -136,11 +137,16 @@ export function answerClass(
   };
   const complete = spanTo(moment.complete, LONG_SPAN_MS);
   const completeRows = decisions.rows(complete, "coarse");
-  const learnt = [
-    upToMatured(LONG_SPAN_MS),
-    upToMatured(SHORT_SPAN_MS),
-    decisions.rows(calibrationThen(moment), "coarse"),
-  ];
+  yield;
+  const longRows = upToMatured(LONG_SPAN_MS);
+  yield;
+  const learnt = [longRows, upToMatured(SHORT_SPAN_MS), decisions.rows(calibrationThen(moment), "coarse")];
+  for (const { lengthMs } of windows) {
+    yield;
+    upToMatured(lengthMs);
+  }
+  yield;
+  // From here on in one part: a nowcast looks into the same panes again.
   const rows = windows.map(({ lengthMs, tier }) => ({
     now: decisions.rows(spanTo(at, lengthMs), tier),
     matured: upToMatured(lengthMs),
@@ -200,8 +206,8 @@ class BinaryTrack implements EstimateTrack {
     return true;
   }
 
-  answer(moment: Moment): TrackAnswer {
-    const { labels, windows } = answerClass(this.#decisions, this.#windows, moment);
+  *answer(moment: Moment): InParts<TrackAnswer> {
+    const { labels, windows } = yield* answerClass(this.#decisions, this.#windows, moment);
     return { labels, windows };
   }
 

@@ -194,13 +194,20 @@ export function alignKeys(sketches: readonly Sketch[]): void {
 }
 
 function columnOf(rows: Sketch, sides: readonly number[]): Float64Array {
-  return Float64Array.from({ length: rows.size }, (_, at) =>
-    sides.reduce((sum, side) => sum + rows.count(at, side), 0),
-  );
+  const column = new Float64Array(rows.size);
+  for (let at = 0; at < column.length; at++) {
+    let count = 0;
+    for (const side of sides) count += rows.count(at, side);
+    column[at] = count;
+  }
+  return column;
 }
 
-const scoresOf = (rows: Sketch): Float64Array =>
-  Float64Array.from({ length: rows.size }, (_, at) => rows.key(at));
+function scoresOf(rows: Sketch): Float64Array {
+  const scores = new Float64Array(rows.size);
+  for (let at = 0; at < scores.length; at++) scores[at] = rows.key(at);
+  return scores;
+}
 
 /** Every prediction of `rows`, labelled or not. */
 export function predictionsOf(rows: Sketch): ScoredPredictions {

@@ -13,10 +13,11 @@ import { createRegressionTrack } from "./regression-track.ts";
 import { parseNotes } from "./parse-notes.ts";
 import { type Note, PastNowcasts } from "./past-nowcasts.ts";
 import {
+  atOnce,
   type EstimateError,
   type EstimateTrack,
   HOUR_MS,
-  type Moment,
+  type InParts,
   spanTo,
   type TrackAnswer,
   type TrackSetup,
@@ -72,6 +73,10 @@ export interface Estimates {
   restore(change: Change): void;
   /** Estimates as of `at` (Unix ms), sorted by model and version. */
   at(nowMs: number): readonly VersionEstimates[];
+  /** The same without working anything out: what `work` has found, and no version whose answer is older than five minutes. */
+  latest(nowMs: number): readonly VersionEstimates[];
+  /** A part of what the last call of `latest` found out of date, some milliseconds; true: call again soon. */
+  work(nowMs: number): boolean;
   /** Forgets the model and reads its rows again: after its task was resolved or changed, and at the start. */
   rebuild(model: string): void;
   /** Nowcasts that wait for their labels: what `load` goes on with after a restart. */
@@ -90,6 +95,8 @@ const VERSIONS_MAX = 64;
 const BUCKETS_MAX = 4_000_000;
 const REFRESH_MS = 30_000;
 const REFRESH_AT_ONCE = 2;
+/** By then somebody who asks regularly has got a newer answer. */
+const STALE_MS = 5 * 60_000;
 
 function trackOf(setup: TrackSetup): EstimateTrack | null {
   const { task } = setup.spec;
@@ -114,10 +121,16 @@ interface Of {
   readonly version: string;
 }
 
+type Answer = Pick<VersionEstimates, "labels" | "windows">;
+
 interface Followed {
   readonly track: EstimateTrack;
   readonly spec: ModelSpec;
-  answered: { readonly at: number; readonly answer: Pick<VersionEstimates, "labels" | "windows"> } | null;
+  answered: { readonly at: number; readonly answer: Answer } | null;
+}
+
+interface OfTrack extends Of {
+  readonly track: Followed;
 }
 
 class RunningEstimates implements Estimates {
@@ -130,6 +143,9 @@ class RunningEstimates implements Estimates {
   readonly #past = new Map<string, PastNowcasts>();
   readonly #states = new StateBook();
   #unusable = 0;
+  /** Whose answers are out of date, for `work`. */
+  #wanted: OfTrack[] = [];
+  #working: { readonly at: number; readonly track: Followed; readonly parts: InParts<Answer> } | null = null;
 
   constructor(options: EstimatesOptions, needs: EstimatesNeeds) {
     this.#needs = needs;
@@ -157,28 +173,59 @@ class RunningEstimates implements Estimates {
 
   at(nowMs: number): readonly VersionEstimates[] {
     const at = Math.floor(nowMs);
-    const tracks = this.#book.tracks();
-    const ageOf = ({ answered }: Followed): number =>
-      answered === null ? Number.POSITIVE_INFINITY : Math.abs(at - answered.at);
-    const due = tracks
-      .filter(({ track }) => ageOf(track) >= (this.#options.refreshMs ?? REFRESH_MS))
-      .toSorted((a, b) => ageOf(b.track) - ageOf(a.track))
-      .slice(0, this.#options.refreshAtOnce ?? REFRESH_AT_ONCE);
-    for (const each of due) this.#refresh(each, at);
-    return tracks.flatMap(({ model, version, track: { answered } }) =>
-      answered === null ? [] : [{ model, version, ...answered.answer }],
-    );
+    for (const each of this.#due(at).slice(0, this.#options.refreshAtOnce ?? REFRESH_AT_ONCE))
+      each.track.answered = { at, answer: atOnce(this.#answer(each, at)) };
+    return this.#answers(() => true);
   }
 
-  #refresh({ model, version, track: followed }: Of & { readonly track: Followed }, at: number): void {
-    const horizonAgo = at - followed.spec.labelHorizonMs;
-    const matured = wholeHour(this.#needs.maturedUntil?.(model, version, at) ?? horizonAgo, at);
-    const complete = wholeHour(this.#needs.completeUntil?.(model, version, at) ?? horizonAgo, at);
-    const moment = { at, matured, complete: Math.min(matured, complete) };
-    followed.answered = { at, answer: this.#answer({ model, version }, followed.track, moment) };
+  latest(nowMs: number): readonly VersionEstimates[] {
+    const at = Math.floor(nowMs);
+    this.#wanted = this.#due(at);
+    return this.#answers((answeredAt) => Math.abs(at - answeredAt) <= STALE_MS);
+  }
+
+  work(nowMs: number): boolean {
+    const next = this.#working === null ? this.#wanted.shift() : undefined;
+    if (next !== undefined) {
+      const at = Math.floor(nowMs);
+      this.#working = { at, track: next.track, parts: this.#answer(next, at) };
+    }
+    const working = this.#working;
+    if (working === null) return false;
+    const part = working.parts.next();
+    if (part.done !== true) return true;
+    working.track.answered = { at: working.at, answer: part.value };
+    this.#working = null;
+    return this.#wanted.length > 0;
+  }
+
+  /** Versions whose answers are out of date, the oldest first. */
+  #due(at: number): OfTrack[] {
+    const ageOf = ({ track: { answered } }: OfTrack): number =>
+      answered === null ? Number.POSITIVE_INFINITY : Math.abs(at - answered.at);
+    const isWorkedOn = ({ track }: OfTrack): boolean => this.#working?.track === track;
+    return this.#book
+      .tracks()
+      .filter((each) => !isWorkedOn(each) && ageOf(each) >= (this.#options.refreshMs ?? REFRESH_MS))
+      .toSorted((a, b) => ageOf(b) - ageOf(a));
+  }
+
+  #answers(isGood: (answeredAt: number) => boolean): VersionEstimates[] {
+    return this.#book
+      .tracks()
+      .flatMap(({ model, version, track: { answered } }) =>
+        answered === null || !isGood(answered.at) ? [] : [{ model, version, ...answered.answer }],
+      );
+  }
+
+  /** What was begun is not finished: its rows are gone. */
+  #drop(): void {
+    this.#wanted = [];
+    this.#working = null;
   }
 
   rebuild(model: string): void {
+    this.#drop();
     const known = this.#book.forget(model);
     const versions = new Set([...known, ...(this.#needs.versionsOf?.(model) ?? [])]);
     const range = { fromTs: Number.MIN_SAFE_INTEGER, toTs: Number.MAX_SAFE_INTEGER };
@@ -219,22 +266,28 @@ class RunningEstimates implements Estimates {
     };
   }
 
-  #answer(of: Of, track: EstimateTrack, moment: Moment): Pick<VersionEstimates, "labels" | "windows"> {
-    const past = this.#past.get(stateKey(of)) ?? new PastNowcasts();
-    this.#past.set(stateKey(of), past);
-    const due = past.due(moment.at);
+  *#answer({ model, version, track: { track, spec } }: OfTrack, at: number): InParts<Answer> {
+    const horizonAgo = at - spec.labelHorizonMs;
+    const matured = wholeHour(this.#needs.maturedUntil?.(model, version, at) ?? horizonAgo, at);
+    const complete = wholeHour(this.#needs.completeUntil?.(model, version, at) ?? horizonAgo, at);
+    const moment = { at, matured, complete: Math.min(matured, complete) };
+    const key = stateKey({ model, version });
+    const past = this.#past.get(key) ?? new PastNowcasts();
+    this.#past.set(key, past);
+    const due = past.due(at);
     if (due !== null) {
-      const then = track.answer({ ...moment, at: due });
+      const then = yield* track.answer({ ...moment, at: due });
       for (const { window, nowcast } of then.windows) past.note(window, due, nowcast.metrics);
+      yield;
     }
-    const { labels, windows } = track.answer(moment);
-    return {
-      labels,
-      windows: windows.map((each) => ({
-        ...each,
-        nowcastErrors: settledError(past.settled(each.window, moment.complete), track),
-      })),
-    };
+    const { labels, windows } = yield* track.answer(moment);
+    const found: VersionWindow[] = [];
+    for (const each of windows) {
+      yield;
+      const nowcastErrors = settledError(past.settled(each.window, moment.complete), track);
+      found.push({ ...each, nowcastErrors });
+    }
+    return { labels, windows: found };
   }
 
   archive(io: Archive): void {
@@ -246,6 +299,7 @@ class RunningEstimates implements Estimates {
   }
 
   clear(): void {
+    this.#drop();
     this.#unusable = 0;
     this.#book.clear();
     this.#purse.left = this.#bucketsMax;

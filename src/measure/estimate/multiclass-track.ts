@@ -5,6 +5,7 @@ import { canonicalClass } from "../../kernel/classes.ts";
 import { answerClass, type ClassAnswer, realisedIn } from "./binary-track.ts";
 import { Decisions } from "./decisions.ts";
 import {
+  type InParts,
   coarseKeepMs,
   type CountedRow,
   delayOf,
@@ -69,8 +70,12 @@ class MulticlassTrack implements EstimateTrack {
     return true;
   }
 
-  answer(moment: Moment): TrackAnswer {
-    const answers = [...this.#classes.values()].map((each) => answerClass(each, this.#windows, moment));
+  *answer(moment: Moment): InParts<TrackAnswer> {
+    const answers: ClassAnswer[] = [];
+    for (const each of this.#classes.values()) {
+      answers.push(yield* answerClass(each, this.#windows, moment));
+      yield;
+    }
     const [first] = answers;
     return {
       labels: first?.labels ?? { long: 0, short: 0 },

@@ -20,6 +20,7 @@ import {
   type EstimateTrack,
   FINE,
   HOUR_MS,
+  type InParts,
   LONG_SPAN_MS,
   type MetricEstimate,
   type Moment,
@@ -108,44 +109,44 @@ class RegressionTrack implements EstimateTrack {
     return true;
   }
 
-  answer(moment: Moment): TrackAnswer {
+  *answer(moment: Moment): InParts<TrackAnswer> {
     const { at, matured } = moment;
     this.#fine.advance(at);
     this.#coarse.advance(at);
     this.#delays.advance(at);
-    const basis = this.#nowcastBasis(spanTo(moment.complete, LONG_SPAN_MS));
-    const long = this.#learn(spanTo(matured, LONG_SPAN_MS));
-    const short = this.#learn(spanTo(matured, SHORT_SPAN_MS));
-    const then = this.#learn(calibrationThen(moment));
-    return {
-      labels: { long: long.labels, short: short.labels },
-      windows: this.#windows.map((window) => {
-        const errors = then.model === null ? [] : this.#errors(spanTo(matured, window.lengthMs), then.model);
-        const now = this.#predicted(spanTo(at, window.lengthMs), window.tier);
-        const models = { long: long.model, short: short.model };
-        const nowcast = this.#nowcast(spanTo(at, window.lengthMs), window.tier, basis);
-        return {
-          window: window.name,
-          predictions: totalOf(now),
-          ...estimateNow(now, models),
-          errors,
-          nowcast,
-        };
-      }),
+    // Spans that end at the matured instant serve both as what is learnt from and as what is judged.
+    const spans = new Map<string, ErrorBuckets>();
+    const labelledIn = (span: Span): ErrorBuckets => {
+      const key = `${span.from} ${span.to}`;
+      const found = spans.get(key) ?? this.#labelled(span);
+      spans.set(key, found);
+      return found;
     };
+    const complete = spanTo(moment.complete, LONG_SPAN_MS);
+    const basis = this.#nowcastBasis(complete, labelledIn(complete));
+    yield;
+    const long = learn(labelledIn(spanTo(matured, LONG_SPAN_MS)));
+    yield;
+    const short = learn(labelledIn(spanTo(matured, SHORT_SPAN_MS)));
+    const then = learn(labelledIn(calibrationThen(moment))).model;
+    const models = { long: long.model, short: short.model };
+    const windows: WindowEstimates[] = [];
+    for (const { name: window, lengthMs, tier } of this.#windows) {
+      yield;
+      const judged = spanTo(matured, lengthMs);
+      const errors = then === null ? [] : this.#errors(judged, labelledIn(judged), then);
+      yield;
+      const span = spanTo(at, lengthMs);
+      const now = this.#predicted(span, tier);
+      yield;
+      const nowcast = this.#nowcast(span, tier, basis);
+      windows.push({ window, predictions: totalOf(now), ...estimateNow(now, models), errors, nowcast });
+    }
+    return { labels: { long: long.labels, short: short.labels }, windows };
   }
 
   realised(span: Span): ReadonlyMap<string, number> {
-    const buckets = this.#labelled(span).buckets();
-    const rows = buckets.reduce((sum, bucket) => sum + bucket.rows, 0);
-    if (rows === 0) return new Map();
-    const mae = buckets.reduce((sum, { absolute }) => sum + absolute, 0) / rows;
-    const mse = buckets.reduce((sum, { squared }) => sum + squared, 0) / rows;
-    return new Map([
-      ["mae", mae],
-      ["mse", mse],
-      ["rmse", Math.sqrt(mse)],
-    ]);
+    return realisedOf(this.#labelled(span));
   }
 
   archive(io: Archive): void {
@@ -182,8 +183,8 @@ class RegressionTrack implements EstimateTrack {
   }
 
   /** Learnt from rows of `span`, all of them complete; null when their labels are too few. */
-  #nowcastBasis(span: Span): ErrorBasis | null {
-    const { model, labels } = this.#learn(span);
+  #nowcastBasis(span: Span, labelled: ErrorBuckets): ErrorBasis | null {
+    const { model, labels } = learn(labelled);
     const delays = this.#delays.learn(span);
     if (model === null || delays === null) return null;
     const rows = totalOf(this.#predicted(span, "coarse"));
@@ -220,14 +221,7 @@ class RegressionTrack implements EstimateTrack {
     return merged;
   }
 
-  #learn(span: Span): { readonly model: ErrorModel | null; readonly labels: number } {
-    const labelled = this.#labelled(span);
-    const buckets = labelled.buckets();
-    const labels = buckets.reduce((sum, { rows }) => sum + rows, 0);
-    return { model: learnErrors(buckets, labelled.bits), labels };
-  }
-
-  #errors(span: Span, then: ErrorModel): EstimateError[] {
+  #errors(span: Span, labelled: ErrorBuckets, then: ErrorModel): EstimateError[] {
     const verdict = estimateErrors(this.#predicted(span, "coarse"), then);
     if (!verdict.ok) return [];
     const { mae, mse } = verdict.estimates;
@@ -236,19 +230,42 @@ class RegressionTrack implements EstimateTrack {
       ["mse", mse],
       ["rmse", Math.sqrt(mse)],
     ]);
-    return [...this.realised(span)].flatMap(([metric, realised]) => {
+    return [...realisedOf(labelled)].flatMap(([metric, realised]) => {
       const estimated = estimates.get(metric);
       return estimated === undefined ? [] : [{ metric, estimated, realised }];
     });
   }
 }
 
+function learn(labelled: ErrorBuckets): { readonly model: ErrorModel | null; readonly labels: number } {
+  const buckets = labelled.buckets();
+  const labels = buckets.reduce((sum, { rows }) => sum + rows, 0);
+  return { model: learnErrors(buckets, labelled.bits), labels };
+}
+
+function realisedOf(labelled: ErrorBuckets): ReadonlyMap<string, number> {
+  const buckets = labelled.buckets();
+  const rows = buckets.reduce((sum, bucket) => sum + bucket.rows, 0);
+  if (rows === 0) return new Map();
+  const mae = buckets.reduce((sum, { absolute }) => sum + absolute, 0) / rows;
+  const mse = buckets.reduce((sum, { squared }) => sum + squared, 0) / rows;
+  return new Map([
+    ["mae", mae],
+    ["mse", mse],
+    ["rmse", Math.sqrt(mse)],
+  ]);
+}
+
 function valuesOf(sketch: Sketch, sides: readonly number[]): PredictedValues {
-  const size = { length: sketch.size };
-  return {
-    values: Float64Array.from(size, (_, i) => sketch.key(i)),
-    counts: Float64Array.from(size, (_, i) => sides.reduce((sum, side) => sum + sketch.count(i, side), 0)),
-  };
+  const values = new Float64Array(sketch.size);
+  const counts = new Float64Array(sketch.size);
+  for (let at = 0; at < values.length; at++) {
+    values[at] = sketch.key(at);
+    let count = 0;
+    for (const side of sides) count += sketch.count(at, side);
+    counts[at] = count;
+  }
+  return { values, counts };
 }
 
 function totalOf({ counts }: PredictedValues): number {

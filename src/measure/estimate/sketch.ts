@@ -3,6 +3,7 @@
 
 import { type Archive, Kept } from "../../kernel/archive.ts";
 import { ALL_BITS, floatKey } from "./float-key.ts";
+import { KeyTable } from "./key-table.ts";
 
 /** Buckets that all sketches together may hold beyond the first `FREE` of each; 8 + 4 x sides bytes a bucket. */
 export interface BucketPurse {
@@ -22,12 +23,16 @@ export interface SketchShape {
 /** Buckets that every sketch may hold whatever the purse. */
 const FREE = 64;
 const FIRST = 8;
+/** While many are merged, so many times the buckets are told apart before precision falls. */
+const TABLE_FACTOR = 2;
 
 export class Sketch {
   readonly #shape: SketchShape;
   #keys = new Float64Array(FIRST);
   #counts: Int32Array;
   #size = 0;
+  /** Where the last row was counted: one that gets its label leaves a side of a bucket for another. */
+  #last = 0;
   #bits = ALL_BITS;
   #borrowed = 0;
   readonly #kept = new Kept();
@@ -105,28 +110,48 @@ export class Sketch {
     this.#fit();
   }
 
-  /** The same as `merge` of each, in less time: neighbours first, so that no sketch is walked through as often as there are others. */
+  /** Adds all of each of `others` (same sides), at the precision of the coarsest: `merge` of each, but in one pass. */
   mergeAll(others: Iterable<Sketch>): void {
-    const shape = { ...this.#shape, purse: { left: Number.POSITIVE_INFINITY } };
-    let layer = [...others].filter(({ size }) => size > 0);
-    while (layer.length > 1) {
-      const next: Sketch[] = [];
-      for (let at = 0; at < layer.length; at += 2) {
-        const pair = layer.slice(at, at + 2);
-        const merged = new Sketch(shape);
-        for (const one of pair) merged.merge(one);
-        next.push(merged);
-      }
-      layer = next;
+    const parts = [this, ...others].filter(({ size }) => size > 0);
+    if (parts.length === 0) return;
+    this.#kept.changing();
+    const { sides, buckets } = this.#shape;
+    let bits = Math.min(...parts.map((part) => part.bits));
+    let table = new KeyTable(sides);
+    for (const part of parts) {
+      part.#addTo(table, bits);
+      if (table.size <= TABLE_FACTOR * buckets) continue;
+      // All together cannot be told apart any finer than these alone.
+      this.#become(table, bits);
+      this.#coarsen(this.#bitsFor(buckets));
+      bits = this.#bits;
+      table = new KeyTable(sides);
+      this.#addTo(table, bits);
     }
-    const [last] = layer;
-    if (last !== undefined) this.merge(last);
+    this.#become(table, bits);
+    this.#fit();
+  }
+
+  #addTo(table: KeyTable, bits: number): void {
+    const { sides } = this.#shape;
+    const keys = this.#bits === bits ? this.#keys : this.#keysAt(bits);
+    for (let at = 0; at < this.#size; at++) table.add(keys[at] ?? 0, this.#counts, at * sides);
+  }
+
+  #become(table: KeyTable, bits: number): void {
+    const { keys, counts } = table.sorted();
+    this.#keys = keys;
+    this.#counts = counts;
+    this.#size = keys.length;
+    this.#bits = bits;
   }
 
   /** The keys as they are with fewer bits; equal ones stand side by side. */
   #keysAt(bits: number): Float64Array {
     const { mirrored } = this.#shape;
-    return Float64Array.from({ length: this.#size }, (_, at) => floatKey(this.key(at), bits, mirrored));
+    const keys = new Float64Array(this.#size);
+    for (let at = 0; at < keys.length; at++) keys[at] = floatKey(this.#keys[at] ?? 0, bits, mirrored);
+    return keys;
   }
 
   /** How many different ones of the first `size` `keys` are not here. */
@@ -202,6 +227,12 @@ export class Sketch {
   }
 
   #place(key: number): number {
+    if (this.#last < this.#size && this.#keys[this.#last] === key) return this.#last;
+    this.#last = this.#search(key);
+    return this.#last;
+  }
+
+  #search(key: number): number {
     let low = 0;
     let high = this.#size;
     while (low < high) {

@@ -129,10 +129,21 @@ export function delayOf({ prediction, truth }: CountedRow): number | null {
   return truth === null ? null : Math.max(0, truth.firstReceivedAt - prediction.ts);
 }
 
+/** Work in parts of some milliseconds: each `next` does one, the last one gives what came of it. */
+export type InParts<T> = Generator<undefined, T, undefined>;
+
+export function atOnce<T>(work: InParts<T>): T {
+  for (;;) {
+    const part = work.next();
+    if (part.done === true) return part.value;
+  }
+}
+
 export interface EstimateTrack {
   /** Counts the row as it is, or takes it back. False: the task cannot use it. */
   count(row: CountedRow, sign: 1 | -1): boolean;
-  answer(moment: Moment): TrackAnswer;
+  /** Rows may come and go between the parts. */
+  answer(moment: Moment): InParts<TrackAnswer>;
   /** The metrics of the labelled rows of a span of whole hours, as they turned out. */
   realised(span: Span): ReadonlyMap<string, number>;
   /** To a checkpoint, or, newly made, from one. */

@@ -246,3 +246,49 @@ test("a full purse of buckets makes panes coarser, not larger", () => {
   const fine = valueOf(whole.at(NOW)[0], "7d", "accuracy");
   assert.ok(Math.abs(valueOf(answer, "7d", "accuracy") - fine) < 0.02);
 });
+
+test("what is worked out in parts is what one question gives, and only for those who asked", () => {
+  for (const task of ["binary", "regression", "multiclass"] as const) {
+    const classes = task === "multiclass" ? ["a", "b"] : null;
+    const spec =
+      task === "binary"
+        ? binarySpec("credit", { labelHorizonMs: DAY })
+        : specFor("credit", { task, labelHorizonMs: DAY, classes });
+    const random = randomFrom(3);
+    const world = worldOf(spec);
+    const estimates = createEstimates({}, world.needs);
+    const asked = createEstimates({}, world.needs);
+    for (const each of [estimates, asked]) world.listen((change) => each.apply(change));
+    for (let i = 0; i < 2000; i++) {
+      const { score, positive } = overconfident(random);
+      const value = task === "regression" ? 100 * score : score >= 0.5 ? "a" : "b";
+      const scores = task === "multiclass" ? { a: score, b: 1 - score } : null;
+      const ts = Math.floor(NOW - (i / 2000) * 4 * DAY);
+      const row = world.predict({ ts, score: task === "binary" ? score : null, value, scores });
+      const truth =
+        task === "regression"
+          ? 100 * random()
+          : task === "binary"
+            ? positive
+              ? 1
+              : 0
+            : positive
+              ? "a"
+              : "b";
+      if (ts <= NOW - DAY) world.label(row, truth);
+    }
+    assert.equal(estimates.work(NOW), false, "nobody has asked");
+    assert.deepEqual(estimates.latest(NOW), []);
+    let parts = 1;
+    while (estimates.work(NOW)) parts++;
+    assert.ok(parts > 5, `${task}: ${parts}`);
+    const expected = asked.at(NOW);
+    assert.ok((expected[0]?.windows.length ?? 0) > 0);
+    assert.deepEqual(estimates.latest(NOW), expected);
+    assert.equal(estimates.work(NOW), false, "it is fresh");
+    assert.deepEqual(estimates.latest(NOW + HOUR), [], "nobody is told what is an hour old");
+    assert.equal(estimates.work(NOW + HOUR), true);
+    estimates.clear();
+    assert.equal(estimates.work(NOW + HOUR), false, "its rows are gone");
+  }
+});
