@@ -15,7 +15,7 @@ function refusal(code: string, message: string): Refusal {
   return Object.freeze({ result: "rejected", code, message, model: null, version: null });
 }
 
-const LABEL_RULE = `a finite number, a string of at most ${LABEL_CHARS_MAX} characters, true, false, an array of these, or null to retract`;
+const LABEL_RULE = `a finite number, a string of at most ${LABEL_CHARS_MAX} characters without control characters, true, false, an array of these, or null to retract`;
 export const REFUSED = Object.freeze({
   notJson: refusal("invalid_json", "not valid JSON: write one JSON object per line"),
   notUtf8: refusal("invalid_utf8", "not valid UTF-8: write the file in UTF-8"),

@@ -14,6 +14,7 @@ import { LabelTable } from "./label-table.ts";
 import type { Shelf } from "./lookup.ts";
 import { PredictionTable } from "./prediction-table.ts";
 import { num, one } from "./sql.ts";
+import { setStates } from "./states.ts";
 import { sqliteCodeOf, troubleOf } from "./trouble.ts";
 import type { Trouble } from "./trouble.ts";
 import type { LedgerNeeds } from "./types.ts";
@@ -31,7 +32,7 @@ interface Counters {
   readonly nextSeq: number;
 }
 
-export interface DiskNeeds extends Pick<LedgerNeeds, "normalise" | "onChanges"> {
+export interface DiskNeeds extends Required<Pick<LedgerNeeds, "normalise" | "onChanges" | "beside">> {
   readonly clock: Clock;
   readonly log: Log;
   readonly directory: string;
@@ -101,6 +102,7 @@ export class Disk {
       work.predictions.flush();
       work.labels.flush();
       writeForgotten(work);
+      this.#writeBeside(work);
       file.sql.setMeta.run(commits + 1, this.#memory.nextRow, this.#memory.nextSeq);
       file.sql.commit.run();
       this.#trouble = null;
@@ -109,6 +111,13 @@ export class Disk {
     } catch (thrown) {
       return this.#fail({ work, before }, thrown);
     }
+  }
+
+  #writeBeside(work: Work): void {
+    const beside = work.changes.length === 0 ? null : this.#needs.beside(work.changes);
+    if (beside === null) return;
+    setStates(work.sql, beside.states);
+    work.after.push(beside.kept);
   }
 
   #refuse(trouble: Trouble): { readonly kind: "failed"; readonly trouble: Trouble } {

@@ -134,13 +134,14 @@ class FileLedger implements Ledger {
     if (this.#running !== null) return null;
     const opened = openFile(this.#options.path);
     if (opened.kind === "trouble") return opened.trouble;
-    const { clock, log, normalise, onChanges, checkpointed } = this.#needs;
+    const { clock, log, normalise, onChanges, beside = () => null, checkpointed } = this.#needs;
     const memory = new Memory({
       segmentRows: this.#options.segmentRows ?? SEGMENT_ROWS,
       residentSegments: this.#options.residentSegments ?? RESIDENT_SEGMENTS,
     });
     const { path: directory, waitingMax = WAITING_MAX } = this.#options;
-    const disk = new Disk({ clock, log, normalise, onChanges, directory, waitingMax }, memory, opened.file);
+    const told = { normalise, onChanges, beside };
+    const disk = new Disk({ clock, log, ...told, directory, waitingMax }, memory, opened.file);
     try {
       const { sql } = opened.file;
       this.#needs.onLoading?.(savedStates(sql));

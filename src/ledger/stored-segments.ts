@@ -58,7 +58,7 @@ export class NameRun {
   }
 
   /** One step; gives what is to be done when all are on disk, null before. */
-  step(sql: Pick<Sql, "setNames">): (() => void) | null {
+  step(sql: Pick<Sql, "setNames" | "dropNames">): (() => void) | null {
     const { segment } = this;
     const end = this.#end;
     if (this.#gathered.length < GATHERINGS) {
@@ -67,7 +67,10 @@ export class NameRun {
       return null;
     }
     const bytes = Buffer.concat(this.#gathered);
-    sql.setNames.run(nameKey(segment.number, segment.namedTo), end, crc32(bytes), bytes);
+    const key = nameKey(segment.number, segment.namedTo);
+    // Runs that begin within this one are of a checkpoint that was not written to its end, or of one that no start could use.
+    sql.dropNames.run(key, nameKey(segment.number, end) - 1);
+    sql.setNames.run(key, end, crc32(bytes), bytes);
     return () => {
       segment.namedTo = end;
     };
@@ -85,7 +88,9 @@ export function restoreNames(
   let covered = 0;
   const key = nameKey(segment.number, 0);
   for (const [from, until, bytes, crc] of many(sql.names.all(key, nameKey(segment.number + 1, 0) - 1))) {
-    // A longer run belongs to a checkpoint that was not written to the end.
+    // Left by one that was not written to the end.
+    if (num(from) - key < covered) continue;
+    // A longer run belongs to such a one, too.
     if (covered >= of.end || num(until) > of.end) break;
     if (num(from) - key !== covered || !(bytes instanceof Uint8Array) || crc32(bytes) !== num(crc))
       return false;

@@ -65,6 +65,15 @@ export interface LedgerNeeds {
    * for what it does not cover: rows, changed truths, forgotten rows. Must not throw.
    */
   readonly onChanges: (changes: readonly Change[]) => void;
+  /** Called within a transaction that makes these changes: what must be on disk if and only if they are. Must not throw. */
+  readonly beside?: (changes: readonly Change[]) => Beside | null;
+}
+
+/** Values for `onLoading`, with the transaction of what they belong to. */
+export interface Beside {
+  readonly states: Iterable<readonly [key: string, value: string]>;
+  /** It is on disk; called before the changes are told. */
+  readonly kept: () => void;
 }
 
 /** What was saved under keys. */

@@ -12,7 +12,12 @@ export function intervalOf(bounds: Interval, method: string): MetricInterval {
 /** Wilson's score interval of hits / trials; null without trials. */
 export function shareInterval(hits: number, trials: number): MetricInterval | null {
   const bounds = wilson(hits, trials);
-  return bounds === null ? null : intervalOf(bounds, "wilson");
+  return bounds === null ? null : intervalOf(holding(bounds, hits / trials), "wilson");
+}
+
+/** Of no hits, or of nothing but hits, rounding may leave the share itself just outside. */
+function holding(bounds: Interval, share: number): Interval {
+  return [Math.min(bounds[0], share), Math.max(bounds[1], share)];
 }
 
 /** Where a metric can lie at all. */
@@ -76,7 +81,8 @@ export function effectiveWilson(
   if (!(trials > 0)) return null;
   const spread = value * (1 - value);
   const effective = variance > 0 && spread > 0 ? Math.min(trials, spread / variance) : trials;
-  return wilson(value * effective, effective);
+  const bounds = wilson(value * effective, effective);
+  return bounds === null ? null : holding(bounds, value);
 }
 
 /** The mean of two independent shares from the intervals of each (Zou and Donner, Statistics in Medicine 27, 2008). */

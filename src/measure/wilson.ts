@@ -13,8 +13,7 @@ export function wilson(hits: number, trials: number): Interval | null {
   const spread = 1 + (z * z) / trials;
   const centre = (share + (z * z) / (2 * trials)) / spread;
   const half = (z / spread) * Math.sqrt((share * (1 - share)) / trials + (z * z) / (4 * trials * trials));
-  // Of no hits, or of nothing but hits, rounding may leave the share itself outside.
-  return [Math.max(0, Math.min(share, centre - half)), Math.min(1, Math.max(share, centre + half))];
+  return [Math.max(0, centre - half), Math.min(1, centre + half)];
 }
 
 /** Bounds of F1 through J = tp / (tp + fp + fn), F1 = 2J / (1 + J) (Lam 2023, arXiv 2309.14621). */

@@ -1,7 +1,10 @@
 // Inputs on their way to drift: held until the ledger has taken their prediction, so that a prediction that came twice counts once.
 
+import type { Change } from "../facts/pair.ts";
 import type { Prediction } from "../facts/prediction.ts";
-import type { Drift } from "../measure/drift/drift.ts";
+import type { Beside } from "../ledger/types.ts";
+import type { InputRow } from "./input-tail.ts";
+import type { Measuring } from "./measuring.ts";
 import type { Recorder } from "../telemetry/recorder.ts";
 
 export interface ReadInput {
@@ -13,12 +16,12 @@ export interface ReadInput {
 const WAITING_MAX = 20_000;
 
 export class InputDesk {
-  readonly #drift: Drift;
+  readonly #measuring: Pick<Measuring, "drift" | "inputTail">;
   readonly #counter: ReturnType<Recorder["counter"]>;
   readonly #waiting = new Map<string, readonly ReadInput[]>();
 
-  constructor(drift: Drift, recorder: Recorder) {
-    this.#drift = drift;
+  constructor(measuring: Pick<Measuring, "drift" | "inputTail">, recorder: Recorder) {
+    this.#measuring = measuring;
     this.#counter = recorder.counter("outrider_inputs_total");
   }
 
@@ -40,6 +43,17 @@ export class InputDesk {
     if (left > 0) this.#count(first.model, "left_out", left);
   }
 
+  /** In the transaction that takes predictions as new: their inputs are on disk if and only if they are. */
+  beside(changes: readonly Change[]): Beside | null {
+    if (this.#waiting.size === 0) return null;
+    const rows: InputRow[] = [];
+    for (const { kind, prediction } of changes) {
+      const inputs = kind === "predicted" ? this.#waiting.get(keyOf(prediction)) : undefined;
+      if (inputs !== undefined && inputs.length > 0) rows.push({ prediction, inputs });
+    }
+    return this.#measuring.inputTail.write(rows);
+  }
+
   /** The ledger has taken it as new, and drift knows of it. */
   predicted(prediction: Prediction): void {
     if (this.#waiting.size === 0) return;
@@ -47,7 +61,7 @@ export class InputDesk {
     const row = this.#waiting.get(key);
     if (row === undefined) return;
     this.#waiting.delete(key);
-    for (const { name, value } of row) this.#drift.input(prediction, name, value);
+    for (const { name, value } of row) this.#measuring.drift.input(prediction, name, value);
     this.#count(prediction.model, row.length === 0 ? "no_inputs" : "read", 1);
   }
 

@@ -18,6 +18,7 @@ import { createMeasure, type Measure } from "../measure/measure.ts";
 import type { VersionDelays } from "../measure/types.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { createComparing, type Comparing } from "./comparing.ts";
+import { InputTail, TAIL_STATES } from "./input-tail.ts";
 import type { ObserverVersions } from "./version-desk.ts";
 import { LAST_TOTALS } from "./parse-totals.ts";
 
@@ -36,6 +37,7 @@ export interface Measuring {
   readonly estimates: Estimates;
   readonly drift: Drift;
   readonly comparing: Comparing;
+  readonly inputTail: InputTail;
   apply(change: Change): void;
   /** The same for what the store tells again when it is opened. */
   restore(change: Change): void;
@@ -66,6 +68,7 @@ class AllMeasuring implements Measuring {
   readonly estimates: Estimates;
   readonly drift: Drift;
   readonly comparing: Comparing;
+  readonly inputTail = new InputTail();
   readonly #parts: MeasuringParts;
   #comparisonsSavedAt: number;
   /** It goes on from a checkpoint. */
@@ -166,12 +169,15 @@ class AllMeasuring implements Measuring {
 
   loading(saved: SavedStates): void {
     this.estimates.load(saved.under(NOWCAST_STATES));
-    this.drift.load(saved.under(DRIFT_STATES), this.#parts.config.capture.storeInputs);
+    const { storeInputs } = this.#parts.config.capture;
+    this.drift.load(saved.under(DRIFT_STATES), storeInputs);
+    this.inputTail.load(saved.under(TAIL_STATES), storeInputs);
   }
 
   /** Comparisons go on from sums that are older than the rows: they read for themselves what came after. */
   loaded(models: Iterable<string>): void {
     this.#parts.ledger.saveState(LAST_TOTALS, "");
+    this.inputTail.replay(this.drift);
     this.comparing.load();
     if (this.#resumed) this.comparing.resume();
     else for (const model of models) this.comparing.rebuild(model);
@@ -197,7 +203,13 @@ class AllMeasuring implements Measuring {
 
   save(last = false): void {
     this.#saveNow(this.estimates.unsaved(), "past nowcasts");
-    this.#saveNow(this.drift.unsaved(), "references and inputs of drift");
+    const [drift, tail] = [this.drift.unsaved(), this.inputTail.unsaved()];
+    const saved = (): void => {
+      drift.saved();
+      tail.saved();
+    };
+    // Together: what the hours have is dropped from the tail, and counts once.
+    this.#saveNow({ states: [...drift.states, ...tail.states], saved }, "references and inputs of drift");
     const now = this.#parts.clock.monotonicMs();
     if (!last && now - this.#comparisonsSavedAt < COMPARISONS_MS) return;
     this.#comparisonsSavedAt = now;

@@ -27,7 +27,6 @@ import { createMeasuring, type Measuring } from "./measuring.ts";
 import type { ParsedOpening } from "./parse-road.ts";
 import { createVersionPoller } from "./poll.ts";
 import type { Rendered, Road } from "./road.ts";
-import type { Silence } from "./absent.ts";
 import { createServed } from "./served.ts";
 import { createSilenceFor } from "./silence.ts";
 import { createStateBook } from "./state-book.ts";
@@ -72,7 +71,7 @@ class Rooms implements Observer {
   readonly #external = new Map<string, string>();
   readonly #versions: ObserverVersions;
   readonly #extractor: Extractor;
-  readonly #silence: Silence;
+  readonly #silence: ReturnType<typeof createSilenceFor>;
   readonly #intake: Intake;
   readonly #keeper: StoreKeeper;
   readonly #api: Api;
@@ -130,7 +129,7 @@ class Rooms implements Observer {
     this.#extractor = createExtractor(extractorOptions(this.#config, this.#book), {
       externalVersion: (model) => this.#external.get(model) ?? null,
     });
-    this.#inputs = new InputDesk(this.#measuring.drift, this.#telemetry.recorder);
+    this.#inputs = new InputDesk(this.#measuring, this.#telemetry.recorder);
     this.#intake = this.#createIntake();
     this.#keeper = createStoreKeeper({
       clock,
@@ -156,6 +155,7 @@ class Rooms implements Observer {
       },
       onLoading: (saved) => this.#onStoreLoading(saved),
       checkpointed: checkpointedOf(this.#served, () => this.#measuring),
+      beside: (changes) => this.#inputs.beside(changes),
       onChanges: (changes) => {
         for (const change of changes) this.#onChange(change);
       },

@@ -4,8 +4,13 @@
 const COLLECT_BYTES_MAX = 256 * 1024;
 
 export class CollectedBody {
+  readonly #bytesMax: number;
   #chunks: Buffer[] = [];
   #bytes = 0;
+
+  constructor(bytesMax: number = COLLECT_BYTES_MAX) {
+    this.#bytesMax = bytesMax;
+  }
 
   get bytes(): number {
     return this.#bytes;
@@ -15,7 +20,7 @@ export class CollectedBody {
   add(chunk: Buffer): boolean {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
-    return this.#bytes > COLLECT_BYTES_MAX;
+    return this.#bytes > this.#bytesMax;
   }
 
   /** All of it in one piece; one chunk is not copied. */

@@ -48,10 +48,13 @@ export class PlainHead {
 /** What becomes of a line; "extend": something is added to its value. */
 export type Use = "keep" | "drop" | "extend" | "not plain";
 
+/** One for all connections: a head is scanned and worked off at once. */
+const SCAN = new HeadScan();
+
 /** Reads heads one after the other, each at once: what it holds of one is overwritten by the next. */
 export abstract class PlainReader<Head extends PlainHead> {
   readonly #filter: HeaderFilter | null;
-  protected readonly scan = new HeadScan();
+  protected readonly scan = SCAN;
   protected bytes: Uint8Array = new Uint8Array(0);
   #text = "";
   /** Where `text` begins in `bytes`. */
@@ -109,6 +112,12 @@ export abstract class PlainReader<Head extends PlainHead> {
   protected value(i: number): string {
     const { scan } = this;
     return this.#text.slice(scan.valueAt(i) - this.#from, (scan.valueEnds[i] ?? 0) - this.#from);
+  }
+
+  /** The whole of line `i`, with its CRLF. */
+  protected line(i: number): string {
+    const { names, valueEnds } = this.scan;
+    return this.#text.slice((names[i] ?? 0) - this.#from, (valueEnds[i] ?? 0) + 2 - this.#from);
   }
 
   /** Is the value of line `i` this text (lower case; letters and hyphens), in any case? */

@@ -32,6 +32,8 @@ export class PlainRequest extends PlainHead {
   bodyBytes = -1;
   predictionId: string | null = null;
   traceparent: string | null = null;
+  /** The line, with its CRLF; "": there is none. */
+  tracestate = "";
 
   constructor(text: string, line: RequestLine, observed: string[] | null) {
     super(text, observed);
@@ -87,6 +89,10 @@ export class PlainRequestReader extends PlainReader<PlainRequest> {
       case FIELD.traceparent:
         if (head.traceparent !== null) return "not plain";
         head.traceparent = this.value(i);
+        return "drop";
+      case FIELD.tracestate:
+        if (head.tracestate !== "") return "not plain";
+        head.tracestate = this.line(i);
         return "drop";
       case FIELD.predictionId: {
         const value = this.value(i);

@@ -99,10 +99,11 @@ export function plainRequestHead(head: PlainRequest, context: PlainContext): Req
     (head.traceparent === null ? null : continueTrace(head.traceparent)) ??
     beginTrace(context.traceSampleRatio);
   const { own } = context;
+  const state = tracing.trace.parentSpanId === null ? "" : head.tracestate;
   const text = head.extended.length === 0 ? head.kept + own.text : extendedText(head, own);
   return {
     lines: NO_LINES,
-    text: `${text}traceparent: ${tracing.traceparent}\r\n`,
+    text: `${text}${state}traceparent: ${tracing.traceparent}\r\n`,
     framing: head.bodyBytes > 0 ? "length" : "none",
     acceptsTrailers: false,
     bodyBytes: Math.max(0, head.bodyBytes),

@@ -123,10 +123,12 @@ function write(sheet: Sheet, group: QualityGroup, minSamples: number): void {
     put(sheet, BOUND, { labels: { ...labels, metric }, value: group.extra[key] });
   writeIntervals(sheet, labels, group.intervals ?? {});
   for (const [name, value] of Object.entries(group.baseline ?? {})) {
-    const metric = name === MEAN_ERROR ? "bias" : name;
-    put(sheet, BASELINE, { labels: { ...labels, metric }, value });
+    put(sheet, BASELINE, { labels: { ...labels, metric: seriesNameOf(name) }, value });
   }
 }
+
+/** The label `metric` of a group's metric. */
+const seriesNameOf = (name: string): string => (name === MEAN_ERROR ? "bias" : name);
 
 /** Never -0, which some readers print. */
 function negated(value: number): number {
@@ -135,7 +137,8 @@ function negated(value: number): number {
 
 function writeFurtherReasons(sheet: Sheet, labels: Labels, reasons: unknown): void {
   if (typeof reasons !== "object" || reasons === null) return;
-  for (const [metric, reason] of Object.entries(reasons)) {
+  for (const [name, reason] of Object.entries(reasons)) {
+    const metric = seriesNameOf(name);
     if (typeof reason === "string")
       put(sheet, UNDEFINED, { labels: { ...labels, metric, reason }, value: 1 });
   }
@@ -145,7 +148,7 @@ function writeIntervals(sheet: Sheet, labels: Labels, intervals: NonNullable<Gro
   for (const [name, interval] of Object.entries(intervals)) {
     if (interval === null) continue;
     const turned = name === MEAN_ERROR;
-    const metric = turned ? "bias" : name;
+    const metric = seriesNameOf(name);
     const lower = turned ? negated(interval.upper) : interval.lower;
     const upper = turned ? negated(interval.lower) : interval.upper;
     put(sheet, INTERVAL, { labels: { ...labels, metric, bound: "lower" }, value: lower });

@@ -171,13 +171,26 @@ test("windows and references of inputs, and registered references of predictions
   sidecar = await start();
   await until(async () => (await getJson(`${sidecar.api}/v1/drift?model=default`)).status === 200);
   assert.deepEqual(await told(), both);
+  // A kill loses no input whose prediction is kept, and doubles none, however soon the next one comes.
+  await send(80);
+  const all = {
+    "input:age": ["registered", 120],
+    "input:city": ["first", 120],
+    prediction: ["registered", 120],
+  };
+  for (const signal of ["SIGKILL", "SIGKILL", "SIGTERM"] as const) {
+    await sidecar.stop(signal);
+    sidecar = await start();
+    await until(async () => (await getJson(`${sidecar.api}/v1/drift?model=default`)).status === 200);
+    assert.deepEqual(await told(), all);
+  }
   await sidecar.stop("SIGTERM");
   // Whoever turns it off has the hours of inputs dropped from the store.
   write(false);
   sidecar = await start();
-  assert.deepEqual(await told(), { prediction: ["registered", 80] });
+  assert.deepEqual(await told(), { prediction: ["registered", 120] });
   await sidecar.stop("SIGTERM");
   write(true);
   sidecar = await start();
-  assert.deepEqual(await told(), { prediction: ["registered", 80] });
+  assert.deepEqual(await told(), { prediction: ["registered", 120] });
 });

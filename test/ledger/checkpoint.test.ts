@@ -175,6 +175,27 @@ test("segments whose filter or names are damaged are read again, and nothing els
   await bench.ledger.close();
 });
 
+test("names of young rows are on disk once, also when a start could not use what was there", async (t) => {
+  const path = tempFolder(t);
+  const options = { ...SMALL, segmentRows: 64 };
+  let bench = openBench(path, options);
+  for (const from of [0, 10, 20]) {
+    await bench.record(...singles(from, from + 10));
+    settle(bench);
+  }
+  await bench.ledger.close();
+  edit(path, "DELETE FROM checkpoint");
+  bench = openBench(path, options);
+  await bench.record(...singles(30, 33));
+  settle(bench);
+  await bench.ledger.close();
+  const db = new DatabaseSync(join(path, "ledger.db"));
+  const runs = db.prepare("SELECT key, until FROM name ORDER BY key").all();
+  db.close();
+  const ends = runs.map(({ until }) => until);
+  assert.deepEqual([runs.map(({ key }) => key), ends.at(-1)], [[0, ...ends.slice(0, -1)], 34]);
+});
+
 test("a file of the schema before checkpoints is taken forward, read whole, and has one from then on", async (t) => {
   const path = tempFolder(t);
   const truths = await stopped(path);

@@ -244,3 +244,30 @@ for (const [what, { end, outcome }] of Object.entries(ENDS)) {
     );
   });
 }
+
+/** Takes a chunk, and rests. */
+function sip(stream: ClientHttp2Stream | ServerHttp2Stream): void {
+  stream.on("data", () => {
+    stream.pause();
+    setTimeout(() => stream.resume(), 1);
+  });
+}
+
+test("one that is slow all the time, be it the model or the client, makes no more held than one that stands still", async (t) => {
+  const { url } = await streamOrigin(t, (stream) => {
+    sip(stream);
+    stream.on("end", () => {
+      stream.respond({ ":status": 200 });
+      stream.end(BODY);
+    });
+  });
+  const running = await startProxy(t, url);
+  const held = watchHeld(t, running);
+  const session = await connectStreams(t, running.port);
+  const client = upload(session, BODY);
+  const answer = wholeAnswer(client);
+  sip(client);
+  assert.ok((await answer).body.equals(BODY));
+  assert.ok(held.most() < MIB / 4, `${held.most()} bytes were held`);
+  assert.equal(running.proxy.stats().limited["held_body"], 0);
+});

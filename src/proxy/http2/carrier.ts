@@ -82,7 +82,10 @@ export class StreamCarrier implements Carrier {
   #listen(stream: ClientHttp2Stream, call: Call): void {
     stream.on("response", (_headers, flags, raw: RawHeaders) => this.#onHead(flags, raw));
     stream.on("headers", (_headers, _flags, raw: RawHeaders) => this.#onInterim(call, raw));
-    stream.on("data", (chunk: Buffer) => this.#onData(chunk));
+    stream.on("data", (chunk: Buffer) => {
+      this.#onData(chunk);
+      this.#reading?.taken();
+    });
     stream.on("trailers", (_headers, _flags, raw: RawHeaders) => {
       call.trailers = raw;
     });

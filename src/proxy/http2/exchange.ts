@@ -37,6 +37,9 @@ import { joinCookies, readRequestFields, type ReadRequest } from "./fields.ts";
 
 const NO_LINES: RawHeaders = Object.freeze([]);
 
+/** Of each of a connection's streams. */
+const COLLECT_BYTES_MAX = 64 * 1024;
+
 /** What its connection gives a stream. */
 export interface StreamPlace {
   readonly piece: Piece;
@@ -48,12 +51,12 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   readonly #request: ReadRequest;
   readonly #opened: Opened;
   readonly #upstream: Upstream;
-  readonly #collected = new CollectedBody();
+  readonly #collected = new CollectedBody(COLLECT_BYTES_MAX);
   #requestEnded = false;
   #requestTrailers: RawHeaders = NO_LINES;
   readonly #answer: StreamAnswer;
   #answered = false;
-  readonly #reading: StreamReading;
+  readonly reading: StreamReading;
   readonly #uploads: Uploads;
   /** Of a whole body, until it is answered. */
   #keptBytes = 0;
@@ -79,7 +82,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       piece,
       onTaken: () => this.call?.resume(),
     });
-    this.#reading = new StreamReading(stream);
+    this.reading = new StreamReading(stream);
     this.#uploads = uploads;
     this.#request = request;
     this.#opened = opened;
@@ -105,7 +108,10 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     stream.on("trailers", (_fields, _flags, raw: RawHeaders) => {
       this.#requestTrailers = plainLines(raw).flat();
     });
-    stream.on("data", (chunk: Buffer) => this.#onRequestData(chunk));
+    stream.on("data", (chunk: Buffer) => {
+      this.#onRequestData(chunk);
+      this.reading.taken();
+    });
     stream.on("end", () => this.#onRequestEnd());
     stream.on("wantTrailers", () => this.#onWantTrailers());
     stream.once("close", () => this.#onClosed());
@@ -141,10 +147,6 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     return this.#answer.unsentBytes + (this.call?.unreadBytes ?? 0);
   }
 
-  get stopped(): boolean {
-    return this.#reading.stopped;
-  }
-
   released(): void {
     this.#times.moved(this.road.clock.monotonicMs());
   }
@@ -164,7 +166,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       this.draft.requestBytes(chunk);
       this.#times.bodyCame(chunk.length, this.road.clock.monotonicMs());
       if (this.state !== "collecting") {
-        if (this.call?.write(chunk) === false) this.#reading.stop();
+        if (this.call?.write(chunk) === false) this.reading.stop();
       } else if (this.#collected.add(chunk)) this.stream();
       this.#uploads.came(chunk.length);
     } catch (thrown) {
@@ -202,7 +204,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       const chunks = this.#collected.take();
       this.#send("streamed");
       for (const chunk of chunks) {
-        if (this.call?.write(chunk) === false) this.#reading.stop();
+        if (this.call?.write(chunk) === false) this.reading.stop();
       }
     } catch (thrown) {
       this.bug(thrown);
@@ -229,7 +231,8 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
 
   onDrain(): void {
     this.#times.moved(this.road.clock.monotonicMs());
-    this.#reading.goOn();
+    this.reading.goOn();
+    this.#uploads.went();
   }
 
   /** Ends what has run out of time by `limits`, and says what it was. */
@@ -248,13 +251,13 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     );
     if (late === "send") {
       stream.close(RESET.cancel);
-      this.#reading.goOn();
+      this.reading.goOn();
     } else if (late !== null) this.giveUp(late === "body" ? SLOW_BODY : OVERDUE);
     return late;
   }
 
   get #awaitsBody(): boolean {
-    return !this.#requestEnded && !this.#reading.stopped && this.#uploads.free;
+    return !this.#requestEnded && !this.reading.stopped && this.#uploads.free;
   }
 
   onInformation(status: number, headers: RawHeaders): void {
@@ -342,14 +345,14 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   }
 
   protected override breakOff(failure: Failure): void {
-    this.#reading.goOn();
+    this.reading.goOn();
     this.#answer.breakOff(failure.resetCode ?? RESET.internal);
   }
 
   protected override answerFailure(failure: Failure): void {
     this.#collected.take();
     // A stream that is not read to its end does not close.
-    this.#reading.goOn();
+    this.reading.goOn();
     const { id } = this.draft;
     const { grpc } = this.#opened;
     const status = grpc ? 200 : (failure.status ?? statusOf(failure.code));
@@ -369,7 +372,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
 
   protected override drop(): void {
     this.#stream.close(RESET.internal);
-    this.#reading.goOn();
+    this.reading.goOn();
   }
 
   protected override release(): void {}

@@ -1,4 +1,5 @@
-// Reading of one stream that really stops: node:http2 goes on reading a paused stream until 64 KiB wait in it, whatever its window is.
+// Reading of one stream that really stops. node:http2 grants a window again when reading starts, not when bytes are taken, and goes on
+// reading a paused stream until 64 KiB wait in it: what waits would grow by a window with every stop.
 
 import type { Http2Stream } from "node:http2";
 
@@ -6,13 +7,15 @@ export class StreamReading {
   readonly #stream: Http2Stream;
   readonly #read: (size: number) => void;
   #stopped = false;
+  #deferred = false;
+  #stops = 0;
 
   constructor(stream: Http2Stream) {
     this.#stream = stream;
     this.#read = stream._read.bind(stream);
-    // What would be read ahead opens the window for as much again.
     stream._read = (size) => {
-      if (!this.#stopped) this.#read(size);
+      if (!this.#stopped && stream.readableLength === 0) this.#read(size);
+      else this.#deferred = true;
     };
   }
 
@@ -20,18 +23,35 @@ export class StreamReading {
     return this.#stopped;
   }
 
-  /** No more of the stream is taken than its window lets come: one piece, until `goOn`. */
+  /** Come, and not taken: never more than the stream's window. */
+  get unreadBytes(): number {
+    return this.#stream.readableLength;
+  }
+
+  /** How often it was stopped. */
+  get stops(): number {
+    return this.#stops;
+  }
+
+  /** To be called when a chunk has been worked off: once all are, more may come. */
+  taken(): void {
+    if (!this.#deferred || this.#stopped || this.#stream.readableLength > 0) return;
+    this.#deferred = false;
+    if (!this.#stream.destroyed) this.#read(0);
+  }
+
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#deferred = true;
+    this.#stops++;
     this.#stream.pause();
   }
 
   goOn(): void {
     if (!this.#stopped) return;
     this.#stopped = false;
-    if (this.#stream.destroyed) return;
-    this.#read(0);
-    this.#stream.resume();
+    this.taken();
+    if (!this.#stream.destroyed) this.#stream.resume();
   }
 }

@@ -1,33 +1,38 @@
-// Request bodies of one client connection that the model does not take: all of them together hold at most about half a MiB.
+// Request bodies of one client connection that the model does not take: all of them together have a bound.
 //
-//   free ──two streams stand still──▶ tight (streams get small windows) ──too much held──▶ closed (the connection gets none)
-//     ◀──────────all taken────────────┘                      ◀────────────taken─────────────┘
+// Streams that stand still for a while: every stream gets a small window (tight), so that those that go on still do.
+// Too much held, whoever holds it: the connection gets no window (closed) until some of it has been taken.
 
 import type { ServerHttp2Session } from "node:http2";
 import type { Clock, Timer } from "../../kernel/clock.ts";
+import type { StreamReading } from "./reading.ts";
 
 const KIB = 1024;
 /** What HTTP/2 itself begins with, for a stream and for a connection (RFC 9113 §6.9.2). */
 const WINDOW = 65_535;
-/** For each stream, once some stand still: those that go on still do, and none of them adds much when it stops too. */
+/** For each stream, once some stand still: none that begins adds much when it stops too. */
 const TIGHT_WINDOW = 2 * KIB;
+/** Of streams that stand still: two. */
 const TIGHT_FROM = 160 * KIB;
-const CLOSED_FROM = 448 * KIB;
 const FREE_AGAIN_BELOW = 32 * KIB;
-const OPEN_AGAIN_BELOW = 320 * KIB;
-/** While it is not free it is looked at this often: what a model takes is not told. */
-const LOOK_MS = 20;
 const TIGHT_MS_MIN = 2000;
+/** Of all: what a burst of streams that all stop may hold, and what is still under way then (a window), stay below 1 MiB. */
+const CLOSED_FROM = 800 * KIB;
+const OPEN_AGAIN_BELOW = 780 * KIB;
+/** Bytes that come between two looks, however little is held. */
+const LOOK_AFTER = 96 * KIB;
+const LOOK_MS = 20;
+/** Looks without a stream that is stopped, until the next bytes come. */
+const CALM_LOOKS = 50;
 /** Of whole bodies kept until they are answered, so that a refused request can be sent again. */
-const KEPT_MAX = 256 * KIB;
+const KEPT_MAX = 128 * KIB;
 /** node:http2 offers windows again as they are used, not as they are granted: only a larger one than before is told to the client at once. */
 const GROWTH = 8;
 
 export interface Upload {
   /** Bytes of the request's body that are held and not taken by the model. */
   readonly heldBytes: number;
-  /** What the client may still send of it unasked counts too. */
-  readonly stopped: boolean;
+  readonly reading: StreamReading;
   /** All may go on at their own pace. */
   released(): void;
 }
@@ -40,16 +45,19 @@ export interface UploadsNeeds {
 
 export class Uploads {
   readonly #needs: UploadsNeeds;
-  readonly #all = new Set<Upload>();
-  #state: "free" | "tight" | "closed" = "free";
+  /** With how often each had been stopped at the last look. */
+  readonly #all = new Map<Upload, number>();
+  #tight = false;
+  #closed = false;
   /** Came since `#held` was last counted. */
   #came = 0;
   #held = 0;
   #kept = 0;
   #window = WINDOW;
-  /** What the client knows that a stream may send. */
+  /** What a stream may still send, as far as its client knows. */
   #streamWindow = WINDOW;
   #tightSinceMs = 0;
+  #calmLooks = 0;
   #looking: Timer | null = null;
 
   constructor(needs: UploadsNeeds) {
@@ -58,11 +66,11 @@ export class Uploads {
 
   /** False: a body that stands still may do so because of us. */
   get free(): boolean {
-    return this.#state === "free";
+    return !this.#tight && !this.#closed;
   }
 
   add(one: Upload): void {
-    this.#all.add(one);
+    this.#all.set(one, 0);
   }
 
   remove(one: Upload): void {
@@ -80,44 +88,63 @@ export class Uploads {
     this.#kept -= bytes;
   }
 
-  /** Bytes of a body came. What is held is counted only when it may have become much. */
+  /** Bytes of a body came. */
   came(bytes: number): void {
     this.#came += bytes;
-    if (this.#state !== "closed" && this.#held + this.#came > TIGHT_FROM) this.#look();
+    if (this.#came <= LOOK_AFTER && this.#held + this.#came <= CLOSED_FROM) return;
+    this.#weigh();
+    this.#calmLooks = 0;
+    if (!this.#needs.session.destroyed)
+      this.#looking ??= this.#needs.clock.every(LOOK_MS, () => this.#look());
   }
 
-  #count(): number {
-    let held = 0;
-    for (const one of this.#all) {
-      held += one.heldBytes;
-      if (one.stopped) held += this.#streamWindow;
-    }
-    this.#held = held;
+  /** The model has taken some. */
+  went(): void {
+    if (this.#closed) this.#weigh();
+  }
+
+  /** What one holds, with what may come unasked while it is stopped. */
+  #heldBy(one: Upload): number {
+    const { stopped, unreadBytes } = one.reading;
+    return one.heldBytes + (stopped ? Math.max(0, this.#streamWindow - unreadBytes) : 0);
+  }
+
+  /** Closes and opens by what all hold. */
+  #weigh(): void {
+    this.#held = 0;
     this.#came = 0;
-    return held;
+    for (const one of this.#all.keys()) this.#held += this.#heldBy(one);
+    if (!this.#closed && this.#held > CLOSED_FROM) this.#close();
+    else if (this.#closed && this.#held < OPEN_AGAIN_BELOW) this.#open();
   }
 
+  /** From time to time while bytes come: which stand still since the last look? */
   #look(): void {
     if (this.#needs.session.destroyed) return;
-    const held = this.#count();
+    let still = 0;
+    let stopped = false;
+    for (const [one, stops] of this.#all) {
+      if (!one.reading.stopped) continue;
+      stopped = true;
+      if (one.reading.stops === stops) still += this.#heldBy(one);
+      this.#all.set(one, one.reading.stops);
+    }
+    this.#tighten(still);
+    this.#weigh();
+    this.#calmLooks = stopped || !this.free ? 0 : this.#calmLooks + 1;
+    if (this.#calmLooks > CALM_LOOKS) this.stop();
+  }
+
+  #tighten(still: number): void {
     const nowMs = this.#needs.clock.monotonicMs();
-    if (this.#state === "free" && held > TIGHT_FROM) {
-      this.#state = "tight";
+    if (!this.#tight && still > TIGHT_FROM) {
+      this.#tight = true;
       this.#tightSinceMs = nowMs;
       this.#setStreamWindow(TIGHT_WINDOW);
-      this.#looking ??= this.#needs.clock.every(LOOK_MS, () => this.#look());
-    }
-    if (this.#state === "tight" && held > CLOSED_FROM) this.#close();
-    else if (this.#state === "closed" && held < OPEN_AGAIN_BELOW) this.#open();
-    else if (
-      this.#state === "tight" &&
-      held < FREE_AGAIN_BELOW &&
-      nowMs - this.#tightSinceMs > TIGHT_MS_MIN
-    ) {
-      this.#state = "free";
+    } else if (this.#tight && still < FREE_AGAIN_BELOW && nowMs - this.#tightSinceMs > TIGHT_MS_MIN) {
+      this.#tight = false;
       this.#setStreamWindow(WINDOW);
-      for (const one of this.#all) one.released();
-      this.stop();
+      for (const one of this.#all.keys()) one.released();
     }
   }
 
@@ -134,7 +161,7 @@ export class Uploads {
   #close(): void {
     const { session, onClosed } = this.#needs;
     if (session.destroyed) return;
-    this.#state = "closed";
+    this.#closed = true;
     session.setLocalWindowSize(0);
     onClosed();
   }
@@ -142,7 +169,7 @@ export class Uploads {
   #open(): void {
     const { session } = this.#needs;
     if (session.destroyed) return;
-    this.#state = "tight";
+    this.#closed = false;
     this.#window += GROWTH;
     session.setLocalWindowSize(this.#window);
     // Nothing else would send it.
