@@ -35,7 +35,7 @@ function arrivalOf(exchange: Exchange, head: BodyHead, end: number): number | nu
     else low = middle + 1;
   }
   const at = low === 1 ? exchange.clocks.firstByteMs : (marks[2 * (low - 2) + 1] ?? null);
-  return at === null || Number.isNaN(at) ? null : at;
+  return at === null || !Number.isFinite(at) ? null : at;
 }
 
 /** Milliseconds per token after the first. Where usage is not said, an event with a token counts as one. */
