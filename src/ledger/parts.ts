@@ -9,7 +9,7 @@ import { many, num, one } from "./sql.ts";
 import type { Sql } from "./sql.ts";
 
 /** The first place of a part; before it are the pieces that say which parts there are. */
-export const PARTS_FROM = 1 << 21;
+const PARTS_FROM = 1 << 21;
 /** Parts that are not used any more and are deleted in one step. */
 const DROPPED_TOGETHER = 12;
 const STATE_BYTES_MAX = 256 * 1024 * 1024;

@@ -1,5 +1,7 @@
 // Saved inputs, read back from text that may be anything.
 
+import { savedItems } from "../kernel/saved.ts";
+
 /** Values with counts of one input of one version, in the minute that ends with `ts` (Unix ms). */
 export type TailEntry = readonly [
   model: string,
@@ -37,10 +39,5 @@ function isEntry(item: unknown): item is TailEntry {
 
 /** What is no entry is left out. */
 export function parseTail(text: string): TailEntry[] {
-  try {
-    const items: unknown = JSON.parse(text);
-    return Array.isArray(items) ? items.filter(isEntry) : [];
-  } catch {
-    return [];
-  }
+  return savedItems(text, isEntry);
 }

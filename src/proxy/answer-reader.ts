@@ -18,6 +18,11 @@ export type AnswerHead =
       readonly lines: RawHeaders;
     };
 
+/** The lines that are told to the observer, at least. */
+export function observedOf(head: AnswerHead): RawHeaders {
+  return head.plain ? head.observed : head.lines;
+}
+
 export interface AnswerSink {
   /** An interim head other than 100. */
   onInterim(status: number, headers: RawHeaders): void;

@@ -50,38 +50,48 @@ for (const [name, field] of NAMES) {
   BY_LENGTH[name.length]?.push([name, field]);
 }
 
+type Known = readonly [name: string, field: number];
+const NONE: readonly Known[] = Object.freeze([]);
+
+/** The known names of a length that begin with the letter of code `first`, and others of that length; mostly none. */
+function candidates(length: number, first: number): readonly Known[] {
+  const letters = length < 32 ? (INITIALS[length] ?? 0) : 0;
+  if (letters === 0) return NONE;
+  const letter = (first | 0x20) - 97;
+  if (letter < 0 || letter > 25 || (letters & (1 << letter)) === 0) return NONE;
+  return BY_LENGTH[length] ?? NONE;
+}
+
 /** One of `FIELD` for a header name (a token) in any case. */
 export function fieldOf(name: string): number {
-  const letters = name.length < 32 ? (INITIALS[name.length] ?? 0) : 0;
-  if (letters === 0) return FIELD.other;
-  const letter = (name.charCodeAt(0) | 0x20) - 97;
-  if (letter < 0 || letter > 25 || (letters & (1 << letter)) === 0) return FIELD.other;
-  for (const known of BY_LENGTH[name.length] ?? []) if (isSpelling(name, known[0])) return known[1];
+  for (const known of candidates(name.length, name.charCodeAt(0)))
+    if (isSpelling(name, known[0])) return known[1];
   return FIELD.other;
 }
 
 /** The same for the token that stands in `bytes` from `at` to `end`. */
 export function fieldAt(bytes: Uint8Array, at: number, end: number): number {
-  const length = end - at;
-  const letters = length < 32 ? (INITIALS[length] ?? 0) : 0;
-  if (letters === 0) return FIELD.other;
-  const letter = ((bytes[at] ?? 0) | 0x20) - 97;
-  if (letter < 0 || letter > 25 || (letters & (1 << letter)) === 0) return FIELD.other;
-  for (const known of BY_LENGTH[length] ?? []) if (isSpelledAt(bytes, at, known[0])) return known[1];
+  for (const known of candidates(end - at, bytes[at] ?? 0)) if (says(bytes, at, known[0])) return known[1];
   return FIELD.other;
-}
-
-function isSpelledAt(bytes: Uint8Array, at: number, known: string): boolean {
-  for (let i = 0; i < known.length; i++) {
-    if (((bytes[at + i] ?? 0) | 0x20) !== known.charCodeAt(i)) return false;
-  }
-  return true;
 }
 
 /** Is this token the lower-case `known`, in any case? Of a token's characters only letters change under 0x20. */
 function isSpelling(token: string, known: string): boolean {
   for (let i = 0; i < known.length; i++) {
     if ((token.charCodeAt(i) | 0x20) !== known.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+const LETTER_A = 97;
+
+/** Do the bytes from `at` on say `text` (lower case; letters and hyphens), in any case? */
+export function says(bytes: Uint8Array, at: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    const byte = bytes[at + i] ?? 0;
+    // Only letters may differ in that bit.
+    if (byte !== code && (code < LETTER_A || (byte | 0x20) !== code)) return false;
   }
   return true;
 }

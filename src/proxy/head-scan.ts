@@ -5,14 +5,13 @@ import { TOKEN } from "./field-lines.ts";
 import { fieldAt } from "./field-names.ts";
 
 /** A head with more lines is read the other way. */
-export const PLAIN_LINES_MAX = 64;
+const PLAIN_LINES_MAX = 64;
 
 const CR = 13;
 const LF = 10;
 const SPACE = 32;
 const TAB = 9;
 const COLON = 58;
-const LETTER_A = 97;
 
 /** 1 for each byte that may stand in a field value (RFC 9110 §5.5). */
 const VALUE = new Uint8Array(256);
@@ -75,17 +74,6 @@ export class HeadScan {
 
 function isBlank(byte: number | undefined): boolean {
   return byte === SPACE || byte === TAB;
-}
-
-/** Do the bytes from `at` on say `text` (lower case; letters and hyphens), in any case? */
-export function says(bytes: Uint8Array, at: number, text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    const byte = bytes[at + i] ?? 0;
-    // Only letters may differ in that bit.
-    if (byte !== code && (code < LETTER_A || (byte | 0x20) !== code)) return false;
-  }
-  return true;
 }
 
 /** The number that 1 to 15 digits say, else -1. */

@@ -14,11 +14,7 @@ const REASON_AT = BEFORE_STATUS.length + 4;
 export class PlainAnswer extends PlainHead {
   readonly status: number;
   readonly reason: string;
-  /** -1: none is given. */
-  length = -1;
   chunked = false;
-  connections = 0;
-  closes = false;
   /** From the server's `Keep-Alive: timeout`, milliseconds, or null. */
   keepAliveMs: number | null = null;
   hasDate = false;
@@ -52,17 +48,13 @@ export class PlainAnswerReader extends PlainReader<PlainAnswer> {
         if (this.isNamed(i, "date")) head.hasDate = true;
         return "keep";
       case FIELD.contentLength:
-        if (head.length >= 0) return "not plain";
-        head.length = digits(this.bytes, this.scan.valueAt(i), this.scan.valueEnds[i] ?? 0);
-        return head.length < 0 ? "not plain" : "keep";
+        return this.useLength(head, i);
       case FIELD.transferEncoding:
         if (head.chunked || !this.saysValue(i, "chunked")) return "not plain";
         head.chunked = true;
         return "drop";
       case FIELD.connection:
-        head.closes = this.saysValue(i, "close");
-        if (++head.connections > 1) return "not plain";
-        return head.closes || this.saysValue(i, "keep-alive") ? "drop" : "not plain";
+        return this.useConnection(head, i);
       case FIELD.hop:
         if (!this.isNamed(i, "keep-alive")) return "not plain";
         head.keepAliveMs = timeoutMsOf(this.value(i)) ?? head.keepAliveMs;

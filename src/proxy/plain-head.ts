@@ -4,7 +4,8 @@
 import type { RawHeaders } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
 import { readFieldLines } from "./field-lines.ts";
-import { HeadScan, says } from "./head-scan.ts";
+import { says } from "./field-names.ts";
+import { HeadScan, digits } from "./head-scan.ts";
 
 const NONE: readonly number[] = Object.freeze([]);
 
@@ -14,6 +15,11 @@ export class PlainHead {
   extended: readonly number[] = NONE;
   /** The lines that go on, each with its CRLF: without hop-by-hop ones and those that the relay writes anew. */
   kept = "";
+  /** Content-Length; -1: none is given. */
+  length = -1;
+  /** The other side closes its connection after this message. */
+  closes = false;
+  hasConnection = false;
   readonly #text: string;
   readonly #observed: string[] | null;
 
@@ -25,6 +31,11 @@ export class PlainHead {
 
   extend(field: number, at: number): void {
     this.extended = [...this.extended, field, at];
+  }
+
+  isExtended(field: number): boolean {
+    for (let i = 0; i < this.extended.length; i += 2) if (this.extended[i] === field) return true;
+    return false;
   }
 
   /** Bytes. */
@@ -67,6 +78,21 @@ export abstract class PlainReader<Head extends PlainHead> {
 
   /** Notes what line `i` says. */
   protected abstract use(head: Head, i: number): Use;
+
+  /** Line `i` is the Content-Length. */
+  protected useLength(head: Head, i: number): Use {
+    if (head.length >= 0) return "not plain";
+    head.length = digits(this.bytes, this.scan.valueAt(i), this.scan.valueEnds[i] ?? 0);
+    return head.length < 0 ? "not plain" : "keep";
+  }
+
+  /** Line `i` is a `Connection`. */
+  protected useConnection(head: Head, i: number): Use {
+    if (head.hasConnection) return "not plain";
+    head.hasConnection = true;
+    head.closes = this.saysValue(i, "close");
+    return head.closes || this.saysValue(i, "keep-alive") ? "drop" : "not plain";
+  }
 
   /** The text of the head that was scanned and begins at `from`. */
   protected textOf(bytes: Buffer, from: number): string {

@@ -3,9 +3,8 @@
 import type { HeaderFilter } from "../facts/header-filter.ts";
 import { TOKEN } from "./field-lines.ts";
 import { FIELD } from "./field-names.ts";
-import { digits } from "./head-scan.ts";
 import { PlainHead, PlainReader, type Use } from "./plain-head.ts";
-import { isExtended, isHost, isPredictionId } from "./request-head.ts";
+import { isHost, isPredictionId } from "./request-head.ts";
 
 const SPACE = 32;
 const SLASH = 47;
@@ -26,10 +25,6 @@ export class PlainRequest extends PlainHead {
   /** Begins with a slash. */
   readonly target: string;
   host = "";
-  connections = 0;
-  closes = false;
-  /** -1: no length is given, and no body follows. */
-  bodyBytes = -1;
   predictionId: string | null = null;
   traceparent: string | null = null;
   /** The line, with its CRLF; "": there is none. */
@@ -79,13 +74,9 @@ export class PlainRequestReader extends PlainReader<PlainRequest> {
         head.host = this.value(i);
         return isHost(head.host) ? "keep" : "not plain";
       case FIELD.contentLength:
-        if (head.bodyBytes >= 0) return "not plain";
-        head.bodyBytes = digits(this.bytes, this.scan.valueAt(i), this.scan.valueEnds[i] ?? 0);
-        return head.bodyBytes < 0 ? "not plain" : "keep";
+        return this.useLength(head, i);
       case FIELD.connection:
-        head.closes = this.saysValue(i, "close");
-        if (++head.connections > 1) return "not plain";
-        return head.closes || this.saysValue(i, "keep-alive") ? "drop" : "not plain";
+        return this.useConnection(head, i);
       case FIELD.traceparent:
         if (head.traceparent !== null) return "not plain";
         head.traceparent = this.value(i);
@@ -104,7 +95,7 @@ export class PlainRequestReader extends PlainReader<PlainRequest> {
       case FIELD.forwardedProto:
       case FIELD.forwardedHost:
         // Of several with one name only the last would be added to.
-        return isExtended(head, this.scan.fields[i] ?? 0) ? "not plain" : "extend";
+        return head.isExtended(this.scan.fields[i] ?? 0) ? "not plain" : "extend";
       default:
         return "not plain";
     }

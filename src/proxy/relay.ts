@@ -8,7 +8,7 @@ import { STATUS_CODES } from "node:http";
 import { CollectedBody } from "./collected.ts";
 import type { RawHeaders } from "../facts/exchange.ts";
 import { answerLines, plainAnswerLines, type AnswerClues } from "./answer-head.ts";
-import type { AnswerHead } from "./answer-reader.ts";
+import { observedOf, type AnswerHead } from "./answer-reader.ts";
 import { Ends } from "./ends.ts";
 import { describeFailure, problemBody, problemHeaders, statusOf, type Failure } from "./failures.ts";
 import type { RelayRequest } from "./client-request.ts";
@@ -181,7 +181,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
       if (lines === null) return;
       this.state = "answering";
       this.draft.status = status;
-      this.draft.responseHeaders = came.plain ? came.observed : came.lines;
+      this.draft.responseHeaders = observedOf(came);
       if (came.plain) this.draft.expectResponse(came.length);
       this.#waitingHead = { status, reason: came.plain ? reason : reasonPhrase(reason), lines };
       // Over HTTP/1.1 the connection tells when its read has been worked off.

@@ -104,9 +104,9 @@ export function plainRequestHead(head: PlainRequest, context: PlainContext): Req
   return {
     lines: NO_LINES,
     text: `${text}${state}traceparent: ${tracing.traceparent}\r\n`,
-    framing: head.bodyBytes > 0 ? "length" : "none",
+    framing: head.length > 0 ? "length" : "none",
     acceptsTrailers: false,
-    bodyBytes: Math.max(0, head.bodyBytes),
+    bodyBytes: Math.max(0, head.length),
     expectsContinue: false,
     predictionId: head.predictionId,
     tracing,
@@ -152,13 +152,8 @@ function extendedText(head: PlainRequest, own: OwnLines): string {
   }
   text += kept.slice(from);
   for (const { field, name, value } of own.lines)
-    if (!isExtended(head, field)) text += `${name}: ${value}\r\n`;
+    if (!head.isExtended(field)) text += `${name}: ${value}\r\n`;
   return text;
-}
-
-export function isExtended({ extended }: PlainRequest, field: number): boolean {
-  for (let i = 0; i < extended.length; i += 2) if (extended[i] === field) return true;
-  return false;
 }
 
 function framingOf(seen: Gathered, bodyFollows: boolean | null): Framing {

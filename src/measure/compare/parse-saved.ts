@@ -1,5 +1,6 @@
 // Saved comparisons, looked at before they are gone on from: the file may be from another version of the program.
 
+import { savedItems } from "../../kernel/saved.ts";
 import type { SavedModel, SavedPair } from "./arms.ts";
 import type { SavedLoss } from "./pair-test.ts";
 
@@ -38,11 +39,5 @@ function isModel(value: unknown): value is SavedModel {
 
 /** What is left of `text` after everything that does not fit; nothing when it is no JSON. */
 export function parseSavedComparisons(text: string | null): SavedModel[] {
-  if (text === null) return [];
-  try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) ? value.filter(isModel) : [];
-  } catch {
-    return [];
-  }
+  return text === null ? [] : savedItems(text, isModel);
 }

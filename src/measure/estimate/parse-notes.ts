@@ -1,5 +1,6 @@
 // Notes of past nowcasts, read back from text that may be anything.
 
+import { savedItems } from "../../kernel/saved.ts";
 import type { Note } from "./past-nowcasts.ts";
 
 const METRICS_MAX = 20;
@@ -15,10 +16,5 @@ function isNote(item: unknown): item is Note {
 
 /** What of the text is a note; nothing when it is not JSON. */
 export function parseNotes(text: string): Note[] {
-  try {
-    const items: unknown = JSON.parse(text);
-    return Array.isArray(items) ? items.filter(isNote) : [];
-  } catch {
-    return [];
-  }
+  return savedItems(text, isNote);
 }

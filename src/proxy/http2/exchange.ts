@@ -25,7 +25,7 @@ import { upstreamTarget } from "../request-head.ts";
 import { answerLines } from "../answer-head.ts";
 import { plainLines, readResponseHead } from "../response-head.ts";
 import type { Road } from "../road.ts";
-import type { AnswerHead } from "../answer-reader.ts";
+import { observedOf, type AnswerHead } from "../answer-reader.ts";
 import type { Upstream, UpstreamHandler } from "../upstream.ts";
 import { StreamAnswer } from "./answer.ts";
 import { StreamReading } from "./reading.ts";
@@ -290,7 +290,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       }
       this.state = "answering";
       this.draft.status = status;
-      this.draft.responseHeaders = came.plain ? came.observed : came.lines;
+      this.draft.responseHeaders = observedOf(came);
       const clues = { rules: this.road.rules, route, target: this.#request.target };
       this.#answer.head(status, answerLines(head, this.draft, clues));
       this.road.afterTurn.flush(this);
