@@ -5,7 +5,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { LoadResult } from "./load.ts";
-import { Stage, freePort, goBuild, listening, type Ports } from "./peers/stage.ts";
+import { Stage, goBuild, listening, type Ports } from "./peers/stage.ts";
+import { freePort } from "../test/real/support/process.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const ROUNDS = 5;

@@ -2,7 +2,8 @@
 
 import { join } from "node:path";
 import { cpuMicros, runLoad, tree } from "./relay.ts";
-import { Stage, freePort, goBuild, listening } from "./peers/stage.ts";
+import { Stage, goBuild, listening } from "./peers/stage.ts";
+import { freePort } from "../test/real/support/process.ts";
 
 const ROUNDS = 5;
 const SECONDS = 3;

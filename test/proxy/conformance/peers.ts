@@ -1,6 +1,7 @@
 // Outrider and the proxies people know, each in front of the suite's origin.
 
-import { Stage, freePort, type Ports } from "../../../bench/peers/stage.ts";
+import { Stage, type Ports } from "../../../bench/peers/stage.ts";
+import { freePort } from "../../real/support/process.ts";
 import type { Origin } from "./origin.ts";
 
 export interface Running {

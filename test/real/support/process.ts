@@ -1,6 +1,7 @@
 // A real third-party process for the length of a test: started on a free port, waited for, its output kept, always ended.
 
 import { spawn, type ChildProcess } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -55,20 +56,38 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** A loopback port that was free a moment ago. */
+/**
+ * A loopback port that was free a moment ago, and that no other call gives out, of this process or of another one, while
+ * this process lives: its UDP side stays taken, which no server of a test needs.
+ */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     // Below what systems give to connections and to listeners on port 0 (Linux: from 32768): nobody is given it meanwhile.
     const port = 15_000 + Math.floor(Math.random() * 15_000);
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    await new Promise<void>((resolve) => server.close(() => resolve()));
-    if (free) return port;
+    if ((await reserved(port)) && (await unused(port))) return port;
   }
   throw new Error("no free port in a hundred tries");
+}
+
+async function reserved(port: number): Promise<boolean> {
+  const socket = createSocket("udp4").unref();
+  return new Promise((resolve) => {
+    socket.once("error", () => {
+      socket.close();
+      resolve(false);
+    });
+    socket.bind({ port, address: "127.0.0.1", exclusive: true }, () => resolve(true));
+  });
+}
+
+async function unused(port: number): Promise<boolean> {
+  const server = createServer();
+  const free = await new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => resolve(true));
+  });
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return free;
 }
 
 /** A folder below the system's temporary one, removed when the test is over. */
