@@ -3,17 +3,11 @@
 import type { MetricInterval } from "../facts/group.ts";
 import { ratio, UNIT_BITS } from "./exact-rational.ts";
 import { ANYWHERE, intervalOf, normalInterval, NOT_NEGATIVE } from "./intervals.ts";
-import {
-  largestOf,
-  meanOver,
-  medianDistance,
-  medianInterval,
-  medianOf,
-  type Spread,
-} from "./order-statistics.ts";
+import { largestOf, meanOver, medianInterval, medianOf, middle, type Spread } from "./order-statistics.ts";
+import { regressionBaseline } from "./regression-baseline.ts";
 import type { RegressionSums } from "./regression-sums.ts";
 import { type Shape, shapeOfSquares, skewedInterval } from "./skewed-interval.ts";
-import type { Baseline, Evaluation, Intervals } from "./totals.ts";
+import type { Evaluation, Intervals } from "./totals.ts";
 
 const METRICS = ["mse", "rmse", "mae", "r2"] as const;
 const FURTHER = ["me", "medae", "max_error", "mape", "wape"] as const;
@@ -57,7 +51,7 @@ export function evaluateRegression(rows: number, sums: RegressionSums, spreads: 
     undefined: reasons,
     extra,
     intervals: intervals({ rows, sums, spreads, r2: metrics.r2 }, extra),
-    baseline: baseline(rows, sums, spreads.labels),
+    baseline: regressionBaseline(rows, sums, spreads.labels),
   };
 }
 
@@ -238,7 +232,7 @@ function determinationInterval(
   const method = spread === null ? "delta_hall_t_wide" : "delta_hall_t";
   spread ??=
     (sums.moments[0]?.value() ?? 0) +
-    share * share * rows * meanOver(labels, (label) => (label - centre) ** 4);
+    share * share * rows * meanOver(labels, (low, high) => (middle(low, high) - centre) ** 4);
   if (!(spread > 0) || !Number.isFinite(spread)) return null;
   const deviation = Math.sqrt((spread * rows) / (rows - 1)) / sums.labelM2(rows);
   const inverted = skewedInterval(share, { standardError: deviation, shape }, method);
@@ -264,24 +258,4 @@ function influenceSquares(share: number, rows: number, sums: RegressionSums): nu
     size = Math.max(size, Math.abs(term));
   }
   return spread > NOISE * size ? spread : null;
-}
-
-/** The mean of the labels for squares, their median for absolute errors, the middle of their range for the largest. */
-function baseline(rows: number, sums: RegressionSums, labels: Spread): Baseline {
-  const mse = sums.labelM2(rows) / rows;
-  const median = medianOf(labels)?.value ?? 0;
-  const mae = meanOver(labels, (label) => Math.abs(label - median));
-  const found: Record<string, number | null> = {
-    mse,
-    rmse: Math.sqrt(mse),
-    r2: rows < 2 || mse === 0 ? null : 0,
-    me: 0,
-    mae,
-    medae: medianDistance(labels, median),
-    wape: mae / sums.labelSize.mean(rows),
-    mape: sums.zeroTargets > 0 ? null : meanOver(labels, (label) => Math.abs((label - median) / label)),
-    max_error: (labels.high.at(-1) ?? 0) / 2 - (labels.low[0] ?? 0) / 2,
-  };
-  for (const [name, value] of Object.entries(found)) if (!Number.isFinite(value)) found[name] = null;
-  return found;
 }
