@@ -43,7 +43,7 @@ export function evaluateRegression(rows: number, sums: RegressionSums, spreads: 
   const extra: Record<string, unknown> = {
     ...means(rows, sums, further),
     ...errorOrder(sums, spreads, further),
-    ...standardErrors(rows, sums),
+    ...standardErrors(rows, sums, spreads.errors),
   };
   extra["undefined"] = further;
   return {
@@ -116,8 +116,14 @@ function errorOrder(
   return found;
 }
 
-function standardErrors(rows: number, sums: RegressionSums): { mae_se?: number; mse_se?: number } {
+function standardErrors(
+  rows: number,
+  sums: RegressionSums,
+  { low, high }: Spread,
+): { mae_se?: number; mse_se?: number } {
   if (rows < 2 || sums.overflow > 0) return {};
+  // Nothing varies; the rounding of squares would say otherwise.
+  if (low.length === 1 && low[0] === high[0]) return { mae_se: 0, mse_se: 0 };
   const squares = sums.squared.units();
   const mae = standardError(rows, squares << UNIT_BITS, sums.absolute().units());
   const fourth = sums.moments[0];
@@ -143,7 +149,7 @@ interface Whole {
 function intervals(whole: Whole, extra: Record<string, unknown>): Intervals {
   const { rows, sums, spreads, r2 } = whole;
   const found: Record<string, MetricInterval | null> = {};
-  const { mae_se: ofMae = null, mse_se: ofMse = null } = standardErrors(rows, sums);
+  const { mae_se: ofMae = null, mse_se: ofMse = null } = standardErrors(rows, sums, spreads.errors);
   const shape = shapeOfSquares(spreads.errors, sums.squared.mean(rows));
   if (sums.overflow === 0) {
     const mse = skewedInterval(sums.squared.mean(rows), { standardError: ofMse, shape }, "hall_t");

@@ -31,7 +31,9 @@ function told(labels: readonly number[], buckets: number): Baseline {
 function medianOf(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const half = sorted.length / 2;
-  return (sorted[Math.ceil(half) - 1] ?? 0) / 2 + (sorted[Math.floor(half)] ?? 0) / 2;
+  const [low = 0, high = 0] = [sorted[Math.ceil(half) - 1], sorted[Math.floor(half)]];
+  // Halves of the smallest doubles are 0, the sum of two large ones is no double.
+  return Number.isFinite(low + high) ? (low + high) / 2 : low / 2 + high / 2;
 }
 
 /** From the rows themselves. */
@@ -52,7 +54,7 @@ function byDefinition(labels: readonly number[]): Record<(typeof BOUNDED)[number
 function agrees(labels: readonly number[], buckets: number): void {
   const found = told(labels, buckets);
   const exact = byDefinition(labels);
-  const slack = 1e-15 * Math.max(...labels.map(Math.abs));
+  const slack = 1e-15 * Math.max(...labels.map(Math.abs)) + 1e-323;
   for (const name of BOUNDED) {
     const value = found[name] ?? null;
     // Nothing is told where there is no number, nor a bound where labels may be as near to 0 as can be.
