@@ -10,6 +10,7 @@ import {
   type ConnectionOwner,
   type Late,
 } from "./client-connection.ts";
+import { ClientReads } from "./client-reads.ts";
 import type { RelayRequest } from "./client-request.ts";
 import { OVERDUE, SLOW_BODY, problemMessage, type Failure } from "./failures.ts";
 import type { BadHead } from "./request-line.ts";
@@ -32,6 +33,7 @@ const SWEEP_MS = 1000;
 export class ClientConnections implements ConnectionOwner {
   readonly limits: ConnectionLimits;
   readonly observed: HeaderFilter | null;
+  readonly reads = new ClientReads();
   readonly #needs: ConnectionsNeeds;
   readonly #roll = new Roll<ClientConnection>();
   /** Ended by a limit, by which one: the values of `limit` in `outrider_proxy_limited_total`. */
