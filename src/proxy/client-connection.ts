@@ -12,28 +12,11 @@ import { RelayRequest } from "./client-request.ts";
 import { RelayResponse } from "./client-answer.ts";
 import type { ClientReading, ClientReads } from "./client-reads.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
+import { PROGRESS_BYTES, type ConnectionLimits, type Late } from "./connection-limits.ts";
 import type { PlainRequest } from "./plain-request.ts";
 import { ownLinesOf, type OwnLines } from "./request-head.ts";
 import type { BadHead, ReadHead } from "./request-line.ts";
 import { RequestReader, type RequestSink } from "./request-reader.ts";
-
-export interface ConnectionLimits {
-  readonly headBytesMax: number;
-  readonly headLinesMax: number;
-  /** From a head's first byte to its last. */
-  readonly headMs: number;
-  /** Between two exchanges. */
-  readonly idleMs: number;
-  /** Between two reads of a request's body. */
-  readonly bodyMs: number;
-  /** Between two signs of a client that takes its answer. */
-  readonly sendMs: number;
-  /** From a request's head to the end of its answer. Of these times, 0 is: no limit. */
-  readonly totalMs: number;
-}
-
-/** What ran out of time. */
-export type Late = "head" | "idle" | "body" | "send" | "total" | "rest";
 
 export interface ConnectionOwner {
   readonly limits: ConnectionLimits;
@@ -60,8 +43,6 @@ export interface ConnectionOwner {
 /** Bytes taken in ahead of the answer that is under way. */
 const AHEAD_BYTES_MAX = 64 * 1024;
 const NO_BYTES = Buffer.alloc(0);
-/** Of a body, within the time it may stand still. */
-export const PROGRESS_BYTES = 64;
 /** Of a request that was answered before it was whole: what is still read, and for how long, so that its connection may be kept. */
 const REST_BYTES_MAX = 64 * 1024 * 1024;
 const REST_MS = 30_000;

@@ -4,12 +4,8 @@ import type { Socket } from "node:net";
 import type { HeaderFilter } from "../facts/header-filter.ts";
 import { onceRead, type Clock, type Timer } from "../kernel/clock.ts";
 import type { RelayResponse } from "./client-answer.ts";
-import {
-  ClientConnection,
-  type ConnectionLimits,
-  type ConnectionOwner,
-  type Late,
-} from "./client-connection.ts";
+import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
+import type { ConnectionLimits, Late } from "./connection-limits.ts";
 import { ClientReads } from "./client-reads.ts";
 import type { RelayRequest } from "./client-request.ts";
 import { OVERDUE, SLOW_BODY, problemMessage, type Failure } from "./failures.ts";
