@@ -10,12 +10,13 @@ import type { Socket } from "node:net";
 import type { RawHeaders } from "../../facts/exchange.ts";
 import { onceRead, type Clock, type Timer } from "../../kernel/clock.ts";
 import { codeOf } from "../../kernel/problem.ts";
-import type { ConnectionLimits } from "../client-connection.ts";
+import type { ConnectionLimits } from "../connection-limits.ts";
 import { sweepMsOf } from "../client-connections.ts";
 import { problemBody, problemHeaders, type Failure } from "../failures.ts";
 import { RESET } from "./codes.ts";
 import { responseFields } from "./fields.ts";
 import type { StreamPlace } from "./exchange.ts";
+import { endWithSocket, keepSessionOf } from "./lasting.ts";
 import { Shares } from "./pieces.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -117,6 +118,7 @@ export class Sessions {
       socket.destroy();
       return;
     }
+    endWithSocket(socket);
     const { clock, limits } = this.#needs;
     const nowMs = clock.monotonicMs();
     const uploads = new Uploads({ clock, session, onClosed: () => this.#needs.limited.held_body++ });
@@ -146,6 +148,7 @@ export class Sessions {
   }
 
   #onStream(connection: Connection, stream: ServerHttp2Stream, raw: RawHeaders): void {
+    keepSessionOf(stream);
     this.#countRefused(connection, stream.id ?? 0);
     connection.full = ++connection.streams >= this.#needs.limits.streamsMax;
     stream.once("close", () => this.#onStreamClosed(connection, stream));
