@@ -39,6 +39,7 @@ import type {
   ScanRange,
   SweepResult,
 } from "./types.ts";
+import { walPagesFor } from "./wal.ts";
 import { Memory } from "./work.ts";
 
 export type * from "./types.ts";
@@ -67,6 +68,8 @@ const NO_STATS: LedgerStats = Object.freeze({
   forgottenByAge: 0,
   forgottenBySize: 0,
   sizeBytes: 0,
+  walBytes: 0,
+  wal: { steps: 0, forced: 0, failed: 0, pagesMax: 0 },
   writeErrors: 0,
   queuedItems: 0,
   queuedBytes: 0,
@@ -139,9 +142,10 @@ class FileLedger implements Ledger {
       segmentRows: this.#options.segmentRows ?? SEGMENT_ROWS,
       residentSegments: this.#options.residentSegments ?? RESIDENT_SEGMENTS,
     });
-    const { path: directory, waitingMax = WAITING_MAX } = this.#options;
+    const { path: directory, waitingMax = WAITING_MAX, sizeMaxBytes = Infinity } = this.#options;
+    const walPagesMax = this.#options.walPagesMax ?? walPagesFor(sizeMaxBytes);
     const told = { normalise, onChanges, beside };
-    const disk = new Disk({ clock, log, ...told, directory, waitingMax }, memory, opened.file);
+    const disk = new Disk({ clock, log, ...told, directory, waitingMax, walPagesMax }, memory, opened.file);
     try {
       const { sql } = opened.file;
       this.#needs.onLoading?.(savedStates(sql));
@@ -274,19 +278,24 @@ class FileLedger implements Ledger {
     return this.#sealed;
   }
 
+  /** One step of what comes before retention; null: there was none. No call does two things. */
+  #otherStep(running: Running): { readonly trouble: Trouble | null } | null {
+    const { disk, checkpointer } = running;
+    if (disk.stepLog(false)) return { trouble: null };
+    if (this.#sealsNow(running)) return { trouble: this.#seal(running) };
+    return checkpointer.due ? { trouble: checkpointer.step() } : null;
+  }
+
   sweep(nowMs: number): SweepResult {
     const { clock } = this.#needs;
     const startedAt = clock.monotonicMs();
     const nothing = { forgotten: 0, expired: 0, more: false, held: false, tookMs: 0, trouble: null };
     const running = this.#running;
     if (running === null) return nothing;
-    const { memory, disk, guard, checkpointer, pace } = running;
-    if (this.#sealsNow(running)) {
-      const trouble = this.#seal(running)?.message ?? null;
-      return { ...nothing, more: trouble === null, tookMs: clock.monotonicMs() - startedAt, trouble };
-    }
-    if (checkpointer.due) {
-      const trouble = checkpointer.step()?.message ?? null;
+    const { memory, disk, guard, pace } = running;
+    const other = this.#otherStep(running);
+    if (other !== null) {
+      const trouble = other.trouble?.message ?? null;
       return { ...nothing, more: trouble === null, tookMs: clock.monotonicMs() - startedAt, trouble };
     }
     if (!guard.believes(nowMs, startedAt, newestTs(memory))) return { ...nothing, held: true };
@@ -324,6 +333,8 @@ class FileLedger implements Ledger {
       forgottenByAge: memory.forgottenByAge,
       forgottenBySize: memory.forgottenBySize,
       sizeBytes: disk.sizeBytes(),
+      walBytes: disk.walBytes(),
+      wal: disk.wal,
       writeErrors: disk.writeErrors,
       queuedItems: queue.items,
       queuedBytes: queue.bytes,

@@ -29,6 +29,8 @@ export interface LedgerOptions {
   readonly checkpointChanges?: number;
   /** So many bytes of a checkpoint are written in one step. */
   readonly checkpointBytes?: number;
+  /** On a write-ahead log of so many pages of 4 KiB no transaction begins before it was emptied. Default: 4,096, in a store of less than 256 MiB a sixteenth of it. */
+  readonly walPagesMax?: number;
   /** What may wait to be written; beyond it calls are refused as `busy`. Defaults: 262,144 items, 64 MiB. */
   readonly queueItemsMax?: number;
   readonly queueBytesMax?: number;
@@ -196,6 +198,16 @@ export interface SeriesStats {
   readonly lastTs: number;
 }
 
+/** The write-ahead log, since the store was opened. */
+export interface WalStats {
+  /** Steps that brought it into the file, and those of them that a transaction had to wait for. */
+  readonly steps: number;
+  readonly forced: number;
+  readonly failed: number;
+  /** Of the largest step. */
+  readonly pagesMax: number;
+}
+
 export interface LedgerStats {
   readonly rows: number;
   readonly labelled: number;
@@ -210,6 +222,9 @@ export interface LedgerStats {
   readonly forgottenByAge: number;
   readonly forgottenBySize: number;
   readonly sizeBytes: number;
+  /** Of these, the file of the write-ahead log. */
+  readonly walBytes: number;
+  readonly wal: WalStats;
   readonly writeErrors: number;
   readonly queuedItems: number;
   readonly queuedBytes: number;
