@@ -97,23 +97,19 @@ test(
     }));
     t.after(() => model.close());
     const config = join(folder, "outrider.yaml");
-    writeFileSync(
-      config,
-      `upstream: ${model.url}
-store: { maxSize: ${MAX_BYTES / 1024}KiB }
-models:
-  - name: default
-    task: regression
-    slices: [{ name: region, header: x-region }]
-`,
-    );
     const store = join(folder, "data");
-    const start = (): Promise<Sidecar> => startSidecar({ upstream: null, store, args: ["--config", config] });
-    let sidecar = await start();
+    const start = (maxSize: string): Promise<Sidecar> => {
+      const models = `[{ name: default, task: regression, slices: [{ name: region, header: x-region }] }]`;
+      writeFileSync(config, `upstream: ${model.url}\nstore: { maxSize: ${maxSize} }\nmodels: ${models}\n`);
+      return startSidecar({ upstream: null, store, args: ["--config", config] });
+    };
+    let sidecar = await start("1GiB");
     t.after(() => sidecar.stop("SIGKILL"));
     await send(sidecar);
+    assert.equal(await sidecar.stop(), 0);
 
-    // The first sweep comes a minute after the start; the steps of one follow each other until there is room.
+    // A store that is too large is swept soon after a start; the steps of a sweep follow each other until there is room.
+    sidecar = await start(`${MAX_BYTES / 1024}KiB`);
     let forgotten = 0;
     let text = "";
     const labels = { reason: "size" };
@@ -156,7 +152,7 @@ models:
     );
 
     await sidecar.stop("SIGKILL");
-    sidecar = await start();
+    sidecar = await start("1GiB");
     await check();
     assert.equal(await sidecar.stop(), 0);
     const { code, out, err } = await outrider(["verify", "--config", config, "--store", store]);
