@@ -34,6 +34,6 @@ test("what is too old when the store is opened is swept within seconds, what get
   assert.equal(ledger.stats().rows, 2);
   clock.advance(80_000);
   assert.equal(ledger.stats().rows, 1);
-  await keeper.stop();
+  await keeper.stop(0);
   await ledger.close();
 });
