@@ -9,7 +9,7 @@ import { messageOf } from "../kernel/problem.ts";
 import { Disk } from "./disk.ts";
 import { FILE_NAME, openFile, quarantine } from "./file.ts";
 import { LabelJob, RecordJob } from "./jobs.ts";
-import { Checkpointer } from "./checkpoint.ts";
+import { changesFor, Checkpointer } from "./checkpoint.ts";
 import { CheckpointTally } from "./checkpoint-tally.ts";
 import { load } from "./load.ts";
 import type { Loaded } from "./load.ts";
@@ -165,7 +165,8 @@ class FileLedger implements Ledger {
     const { groupCommitMs, queueItemsMax = QUEUE_ITEMS_MAX, queueBytesMax = QUEUE_BYTES_MAX } = this.#options;
     const limits = { groupCommitMs, itemsMax: queueItemsMax, bytesMax: queueBytesMax };
     const queue = new CommitQueue(disk, clock, limits);
-    const { checkpointChanges: changes, checkpointBytes: pieceBytes } = this.#options;
+    const { checkpointChanges: changes = changesFor(sizeMaxBytes), checkpointBytes: pieceBytes } =
+      this.#options;
     const writes = { clock, log, checkpointed, changes, pieceBytes, tally: this.#tally };
     const checkpointer = new Checkpointer(writes, memory, disk);
     this.#running = {

@@ -25,7 +25,7 @@ export interface LedgerOptions {
   readonly segmentRows?: number;
   /** Full segments whose names stay in memory; older ones are sealed by and by. Default: 2. */
   readonly residentSegments?: number;
-  /** A checkpoint is written after so many changes, and at a close after a sixty-fourth of them. Default: 131,072. */
+  /** A checkpoint is written after so many changes, and at a close after a sixty-fourth of them. Default: 131,072, fewer in a store of less than 128 MiB. */
   readonly checkpointChanges?: number;
   /** So many bytes of a checkpoint are written in one step. */
   readonly checkpointBytes?: number;
