@@ -232,11 +232,15 @@ class FileLedger implements Ledger {
     return this.#ask<readonly LabelRevision[]>([], (shelf) => findRevisions(shelf, id));
   }
 
-  scan(of: ScanRange, visit: RowVisitor): void {
-    this.#ask(null, (shelf) => {
+  scan(of: ScanRange, visit: RowVisitor): boolean {
+    return this.#ask(false, (shelf) => {
       scanRows(shelf, of, visit);
-      return null;
+      return true;
     });
+  }
+
+  readable(): boolean {
+    return (this.#running?.disk.shelf ?? null) !== null;
   }
 
   saveState(key: string, value: string): boolean {

@@ -252,7 +252,10 @@ export interface Ledger {
   /** Every revision for that id, joined or waiting; at most 1,000. */
   labelsOf(id: string): readonly LabelRevision[];
   /** Rows of a series with fromTs < ts <= toTs and their current truth, in row order. */
-  scan(of: ScanRange, visit: RowVisitor): void;
+  /** Unless it is false, all of them came. */
+  scan(of: ScanRange, visit: RowVisitor): boolean;
+  /** False: the file cannot be had now, and every question is answered as if there was nothing. It is tried again here. */
+  readable(): boolean;
   /** Durable small values (at most 1 MiB each). false: not saved. */
   saveState(key: string, value: string): boolean;
   /** Several at once, all or none; null drops the key. */

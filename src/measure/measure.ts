@@ -165,6 +165,7 @@ class RunningMeasure implements Measure {
   }
 
   catchUp(at: number): boolean {
+    if (!this.#isReadable()) return false;
     const budget: RowBudget = { rows: CATCH_UP_ROWS };
     let behind = false;
     for (const track of this.#tracks()) behind = !track.settle(Math.floor(at), budget) || behind;
@@ -292,12 +293,17 @@ class RunningMeasure implements Measure {
     for (const { versions } of this.#models.values()) yield* versions.values();
   }
 
+  #isReadable(): boolean {
+    return this.#needs.readable?.() ?? true;
+  }
+
   #answer(at: number, filter: GroupFilter, visitorOf: (of: Answered) => BinVisitor): void {
     // ts are whole milliseconds; a clock's fraction means nothing to them.
     const instant = Math.floor(at);
     this.#lastAt = instant;
     const wanted = { window: filter.window, slice: filter.slice };
-    const budget: RowBudget = { rows: this.#questionRows };
+    // Asked once: a store that comes back in the middle would be read for one edge of a window and not for the other.
+    const budget: RowBudget | null = this.#isReadable() ? { rows: this.#questionRows } : null;
     for (const { name, versions } of this.#models.values()) {
       if (filter.model !== undefined && filter.model !== name) continue;
       for (const track of versions.values()) {
@@ -305,7 +311,7 @@ class RunningMeasure implements Measure {
         const expected = track.delays(instant).expectedCoverage;
         const visit = visitorOf({ model: name, version: track.version, expected });
         if (filter.basis === "matured") track.answerMatured({ at: instant, budget }, wanted, visit);
-        else track.answer(instant, wanted, visit);
+        else track.answer(budget === null ? null : instant, wanted, visit);
       }
     }
   }

@@ -323,9 +323,11 @@ class RunningDrift implements Drift {
   #answer(followed: Followed, at: number): VersionDrift {
     const { model, version, spec, streams, losses } = followed;
     const until = this.#needs.maturedUntil?.(model, version, at) ?? at - spec.labelHorizonMs;
-    losses.advance({ model, version }, Math.min(Math.floor(until), at), (range, visit) =>
-      this.#needs.scan(range, visit),
-    );
+    // Rows that cannot be read now are not passed by.
+    if (this.#needs.readable?.() ?? true)
+      losses.advance({ model, version }, Math.min(Math.floor(until), at), (range, visit) =>
+        this.#needs.scan(range, visit),
+      );
     return {
       model,
       version,
