@@ -10,7 +10,7 @@ import { request as httpsRequest } from "node:https";
 import { isIP, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Outcome, OwnError, RawHeaders } from "../facts/exchange.ts";
-import type { Timer } from "../kernel/clock.ts";
+import { afterReading, type Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
 import { parseUpstreamUrl, tlsNow } from "./dial.ts";
 import { answerLines } from "./answer-head.ts";
@@ -140,7 +140,7 @@ export class Tunnel implements Underway {
       this.#timer?.cancel();
       this.#timer = null;
       if (ms <= 0) return;
-      this.#timer = this.#road.clock.after(ms, () =>
+      this.#timer = afterReading(this.#road.clock, ms, () =>
         this.#edge(() => this.#fail(describeFailure(code, this.#road.upstreamName, null))),
       );
     };
