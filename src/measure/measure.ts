@@ -29,7 +29,7 @@ import { compareTracks, DIFFERENCES_MAX } from "./verify.ts";
 import type { BinVisitor, News } from "./track-types.ts";
 import { VersionTrack } from "./version-track.ts";
 import { compareNames, compareText } from "./order.ts";
-import { horizonOf, tell } from "./stored-rows.ts";
+import { horizonOf, isReadable, tell } from "./stored-rows.ts";
 import { parseWindow, type Window } from "./windows.ts";
 
 interface ModelTrack {
@@ -165,7 +165,7 @@ class RunningMeasure implements Measure {
   }
 
   catchUp(at: number): boolean {
-    if (!this.#isReadable()) return false;
+    if (!isReadable(this.#needs)) return false;
     const budget: RowBudget = { rows: CATCH_UP_ROWS };
     let behind = false;
     for (const track of this.#tracks()) behind = !track.settle(Math.floor(at), budget) || behind;
@@ -293,17 +293,13 @@ class RunningMeasure implements Measure {
     for (const { versions } of this.#models.values()) yield* versions.values();
   }
 
-  #isReadable(): boolean {
-    return this.#needs.readable?.() ?? true;
-  }
-
   #answer(at: number, filter: GroupFilter, visitorOf: (of: Answered) => BinVisitor): void {
     // ts are whole milliseconds; a clock's fraction means nothing to them.
     const instant = Math.floor(at);
     this.#lastAt = instant;
     const wanted = { window: filter.window, slice: filter.slice };
     // Asked once: a store that comes back in the middle would be read for one edge of a window and not for the other.
-    const budget: RowBudget | null = this.#isReadable() ? { rows: this.#questionRows } : null;
+    const budget: RowBudget | null = isReadable(this.#needs) ? { rows: this.#questionRows } : null;
     for (const { name, versions } of this.#models.values()) {
       if (filter.model !== undefined && filter.model !== name) continue;
       for (const track of versions.values()) {
