@@ -7,7 +7,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { CollectedBody } from "../collected.ts";
 import type { RawHeaders } from "../../facts/exchange.ts";
-import type { ConnectionLimits, Late } from "../client-connection.ts";
+import type { ConnectionLimits, Late } from "../connection-limits.ts";
 import { Ends } from "../ends.ts";
 import {
   OVERDUE,

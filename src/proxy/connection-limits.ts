@@ -1,0 +1,22 @@
+// What a client's connection may take, in whatever version of HTTP, and what it may run out of.
+
+export interface ConnectionLimits {
+  readonly headBytesMax: number;
+  readonly headLinesMax: number;
+  /** From a head's first byte to its last. */
+  readonly headMs: number;
+  /** Between two exchanges. */
+  readonly idleMs: number;
+  /** Between two reads of a request's body. */
+  readonly bodyMs: number;
+  /** Between two signs of a client that takes its answer. */
+  readonly sendMs: number;
+  /** From a request's head to the end of its answer. Of these times, 0 is: no limit. */
+  readonly totalMs: number;
+}
+
+/** What ran out of time. */
+export type Late = "head" | "idle" | "body" | "send" | "total" | "rest";
+
+/** Of a body, within the time it may stand still. */
+export const PROGRESS_BYTES = 64;
