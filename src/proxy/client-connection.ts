@@ -12,28 +12,11 @@ import { RelayRequest } from "./client-request.ts";
 import { RelayResponse } from "./client-answer.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
 import type { PlainRequest } from "./plain-request.ts";
+import type { ConnectionLimits, Late } from "./connection-limits.ts";
 import { ownLinesOf, type OwnLines } from "./request-head.ts";
 import type { BadHead, ReadHead } from "./request-line.ts";
 import { RequestReader, type RequestSink } from "./request-reader.ts";
 import { TurnShare } from "./turn-share.ts";
-
-export interface ConnectionLimits {
-  readonly headBytesMax: number;
-  readonly headLinesMax: number;
-  /** From a head's first byte to its last. */
-  readonly headMs: number;
-  /** Between two exchanges. */
-  readonly idleMs: number;
-  /** Between two reads of a request's body. */
-  readonly bodyMs: number;
-  /** Between two signs of a client that takes its answer. */
-  readonly sendMs: number;
-  /** From a request's head to the end of its answer. Of these times, 0 is: no limit. */
-  readonly totalMs: number;
-}
-
-/** What ran out of time. */
-export type Late = "head" | "idle" | "body" | "send" | "total" | "rest";
 
 export interface ConnectionOwner {
   readonly limits: ConnectionLimits;

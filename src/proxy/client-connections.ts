@@ -4,13 +4,9 @@ import type { Socket } from "node:net";
 import type { HeaderFilter } from "../facts/header-filter.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import type { RelayResponse } from "./client-answer.ts";
-import {
-  ClientConnection,
-  type ConnectionLimits,
-  type ConnectionOwner,
-  type Late,
-} from "./client-connection.ts";
+import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
 import type { RelayRequest } from "./client-request.ts";
+import type { ConnectionLimits, Late } from "./connection-limits.ts";
 import { OVERDUE, SLOW_BODY, problemMessage, type Failure } from "./failures.ts";
 import type { BadHead } from "./request-line.ts";
 import { Roll } from "./road.ts";
@@ -43,6 +39,7 @@ export class ClientConnections implements ConnectionOwner {
     idle_timeout: 0,
     request_timeout: 0,
     early_answer: 0,
+    tunnel_idle_timeout: 0,
     /** Of HTTP/2 alone: frames without end that nghttp2 stops, and streams that are begun and reset. */
     flood: 0,
     stream_resets: 0,

@@ -38,6 +38,7 @@ export const LIMITS: ProxyOptions["limits"] = Object.freeze({
   sendMs: 60_000,
   idleMs: 75_000,
   totalMs: 0,
+  tunnelIdleMs: 0,
   streamsMax: 128,
 });
 

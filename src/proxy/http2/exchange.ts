@@ -7,7 +7,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { CollectedBody } from "../collected.ts";
 import type { RawHeaders } from "../../facts/exchange.ts";
-import type { ConnectionLimits, Late } from "../client-connection.ts";
+import type { ConnectionLimits, Late } from "../connection-limits.ts";
 import { Ends } from "../ends.ts";
 import {
   OVERDUE,
@@ -145,6 +145,10 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   /** The same of its answer, that the client does not take. */
   get heldAnswerBytes(): number {
     return this.#answer.unsentBytes + (this.call?.unreadBytes ?? 0);
+  }
+
+  get held(): number {
+    return this.heldBytes + this.heldAnswerBytes;
   }
 
   released(): void {

@@ -10,7 +10,7 @@ import type { Socket } from "node:net";
 import type { RawHeaders } from "../../facts/exchange.ts";
 import type { Clock, Timer } from "../../kernel/clock.ts";
 import { codeOf } from "../../kernel/problem.ts";
-import type { ConnectionLimits } from "../client-connection.ts";
+import type { ConnectionLimits } from "../connection-limits.ts";
 import { sweepMsOf } from "../client-connections.ts";
 import { problemBody, problemHeaders, type Failure } from "../failures.ts";
 import { RESET } from "./codes.ts";

@@ -1,0 +1,21 @@
+// What one client connection may take, and how long; the same for both versions of HTTP.
+
+export interface ConnectionLimits {
+  readonly headBytesMax: number;
+  readonly headLinesMax: number;
+  /** From a head's first byte to its last. */
+  readonly headMs: number;
+  /** Between two exchanges. */
+  readonly idleMs: number;
+  /** Between two reads of a request's body. */
+  readonly bodyMs: number;
+  /** Between two signs of a client that takes its answer. */
+  readonly sendMs: number;
+  /** From a request's head to the end of its answer. */
+  readonly totalMs: number;
+  /** Of a tunnel: between two bytes, whichever way. Of all these times, 0 is: no limit. */
+  readonly tunnelIdleMs: number;
+}
+
+/** What ran out of time. */
+export type Late = "head" | "idle" | "body" | "send" | "total" | "rest";
