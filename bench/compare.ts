@@ -140,10 +140,17 @@ const ramp = (hour: number): number => 0.01 + (0.49 * hour) / (HOURS - 1);
 /** Harder at night: 4 % to 16 % wrong over the day, and a week that gets harder. */
 const season = (hour: number): number =>
   0.1 + 0.06 * Math.sin((2 * Math.PI * hour) / DAY) + (0.04 * hour) / HOURS;
-/** A heavy-tailed loss: the square of a normal error. */
+/** Hour of the day alone: 1 % wrong at noon, 19 % at midnight. */
+const hourOfDay = (hour: number): number => 0.1 + 0.09 * Math.cos((2 * Math.PI * hour) / DAY);
+/** The square of a normal error. */
 function squaredError(scale: number, dice: () => number): number {
   const radius = -2 * Math.log(1 - dice());
   return scale * radius * Math.cos(2 * Math.PI * dice()) ** 2;
+}
+/** The square of an error by Student's t with 3 degrees: it has a mean (3) and no variance. */
+function heavySquare(dice: () => number): number {
+  const spread = squaredError(1, dice) + squaredError(1, dice) + squaredError(1, dice);
+  return (3 * squaredError(1, dice)) / spread;
 }
 
 export const SAME: readonly Scenario[] = [
@@ -170,6 +177,34 @@ export const SAME: readonly Scenario[] = [
     loss: (_arm, hour, dice) => squaredError(season(hour), dice),
     kind: "amount",
   },
+  {
+    name: "A/A hour of day, 50:50",
+    labelsPerHour: 60,
+    share: half,
+    loss: wrong((hour) => [hourOfDay(hour), hourOfDay(hour)]),
+    kind: "share",
+  },
+  {
+    name: "A/A 0.5 % wrong, canary",
+    labelsPerHour: 120,
+    share: canary,
+    loss: wrong(() => [0.005, 0.005]),
+    kind: "share",
+  },
+  {
+    name: "A/A squared t3, canary",
+    labelsPerHour: 120,
+    share: canary,
+    loss: (_arm, _hour, dice) => heavySquare(dice),
+    kind: "amount",
+  },
+  {
+    name: "A/A squared t3, hour of day",
+    labelsPerHour: 60,
+    share: half,
+    loss: (_arm, hour, dice) => 10 * hourOfDay(hour) * heavySquare(dice),
+    kind: "amount",
+  },
 ];
 
 export const DIFFERENT: readonly Scenario[] = [
@@ -187,6 +222,20 @@ export const DIFFERENT: readonly Scenario[] = [
     share: canary,
     loss: wrong(() => [0.1, 0.2]),
     kind: "share",
+  },
+  {
+    name: "MSE +20 %, 50:50",
+    labelsPerHour: 60,
+    share: half,
+    loss: (arm, _hour, dice) => squaredError(1 + 0.2 * arm, dice),
+    kind: "amount",
+  },
+  {
+    name: "MSE +20 %, t3, 50:50",
+    labelsPerHour: 60,
+    share: half,
+    loss: (arm, _hour, dice) => (1 + 0.2 * arm) * heavySquare(dice),
+    kind: "amount",
   },
 ];
 

@@ -111,3 +111,27 @@ test("slice values are texts as they are live: true is no 1, and what is no plai
   assert.ok(event.kind === "prediction");
   assert.deepEqual(event.prediction.slice, { a: "eu", b: "7", c: "1.5", d: "true", e: "false" });
 });
+
+test("classes are told apart by all digits of their numbers; a regression takes the nearest number", async () => {
+  const one = "9007199254740993";
+  const other = "9007199254740992";
+  const lines = [one, other].flatMap((predicted, i) => [
+    `{"kind":"prediction","id":"${i}","model":"code","version":"1","ts":1,"prediction":${predicted},"at":1}`,
+    `{"kind":"label","id":"${i}","model":"code","label":${one},"ts":2,"at":2}`,
+    `{"kind":"prediction","id":"${i}","model":"ns","version":"1","ts":1,"prediction":${predicted},"at":1}`,
+    `{"kind":"label","id":"${i}","model":"ns","label":${other},"ts":2,"at":2}`,
+    // Text is no number to a regression, however it reads.
+    `{"kind":"label","id":"${i}","model":"ns","label":"${one}","ts":3,"at":3}`,
+  ]);
+  const eventsFile = join(folder, "digits.ndjson");
+  const caseFile = join(folder, "digits.json");
+  writeFileSync(eventsFile, [...lines, '{"kind":"query","name":"q","at":9}', ""].join("\n"));
+  const models = { code: { task: "multiclass", classes: [one, other] }, ns: { task: "regression" } };
+  writeFileSync(caseFile, JSON.stringify({ models }));
+  const { queries } = await replay({ eventsFile, caseFile, outFile: null }, needs);
+  const [code, ns] = ["code", "ns"].map((model) =>
+    queries[0]?.groups.find((group) => group.model === model && group.window === "all"),
+  );
+  assert.deepEqual(code?.confusion, { [one]: { [one]: 1, [other]: 1 } });
+  assert.deepEqual([ns?.n_labeled, ns?.metrics["mse"]], [2, 0]);
+});

@@ -2,6 +2,7 @@
 
 import type { LabelEvent, LabelOutcome } from "../facts/label.ts";
 import type { Value } from "../facts/prediction.ts";
+import { longDigits } from "../kernel/parse-exactly.ts";
 import { TS_MAX_MS, parseTimestamp, parseTimestampText } from "./timestamp.ts";
 
 export const ID_CHARS_MAX = 512;
@@ -45,6 +46,11 @@ export const REFUSED = Object.freeze({
     "label is empty: write the label, or null to retract; leave unknown rows out",
   ),
 });
+
+/** Of the numbers of an event only its label, or those in its list, may be larger than a double holds. */
+export function isLabelKey(key: string): boolean {
+  return key === "label" || /^\d+$/.test(key);
+}
 
 /** A surrogate alone, or a control character, would not survive storage, logs and exposition unchanged. */
 function isCleanText(text: string, charsMax: number): boolean {
@@ -120,7 +126,7 @@ function skip(text: string, word: string, at: number): number {
   return text.charCodeAt(end) === SPACE ? end + 1 : end;
 }
 
-/** A JSON number that is all of text[from, to); NaN: it is none, or no finite one. */
+/** A JSON number that is all of text[from, to); NaN: it is none, no finite one, or an integer that a number cannot hold. */
 export function plainNumber(text: string, from: number, to: number): number {
   if (to - from > EXACT_DIGITS + 2) return longNumber(text, from, to);
   const start = text.charCodeAt(from) === MINUS ? from + 1 : from;
@@ -144,6 +150,8 @@ export function plainNumber(text: string, from: number, to: number): number {
 
 function longNumber(text: string, from: number, to: number): number {
   const digits = text.slice(from, to);
+  // More digits than a number holds: they are kept where the line is read as JSON.
+  if (longDigits(digits) !== null) return Number.NaN;
   const value = JSON_NUMBER.test(digits) ? Number(digits) : Number.NaN;
   return Number.isFinite(value) ? value : Number.NaN;
 }
@@ -196,7 +204,8 @@ function parseLabelCell(cell: string): Value | null | Refusal {
   const word = CELL_WORDS.get(cell);
   if (word !== undefined) return word;
   if (NOT_A_NUMBER.test(cell)) return REFUSED.labelNumber;
-  return parseScalar(JSON_NUMBER.test(cell) ? Number(cell) : cell);
+  const isNumber = JSON_NUMBER.test(cell) && longDigits(cell) === null;
+  return parseScalar(isNumber ? Number(cell) : cell);
 }
 
 /** The cells of one CSV record; null: the column is absent. */

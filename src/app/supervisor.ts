@@ -2,7 +2,7 @@
 
 import type { Exchange } from "../facts/exchange.ts";
 import { FRAME, type ObserverState, type Opening, type TrafficStats } from "../facts/road.ts";
-import type { Clock, Timer } from "../kernel/clock.ts";
+import { afterReading, type Clock, type Timer } from "../kernel/clock.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { ByteReader } from "../kernel/wire.ts";
@@ -191,7 +191,7 @@ class ObserverSupervisor implements Supervisor {
     if (!this.#child.ready || this.#questions.size >= QUESTIONS_MAX) return Promise.resolve(null);
     const id = ++this.#question;
     return new Promise((resolve) => {
-      const timer = this.#needs.clock.after(timeoutMs, () => {
+      const timer = afterReading(this.#needs.clock, timeoutMs, () => {
         this.#questions.delete(id);
         resolve(null);
       });

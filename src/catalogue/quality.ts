@@ -368,10 +368,19 @@ export const readyFamilies: readonly Descriptor[] = [
     seriesMax: 4000,
   },
   {
+    name: "outrider_quality_constant_baseline_bound",
+    otel: { name: "outrider.quality.constant_baseline.bound", unit: "" },
+    type: "gauge",
+    labels: [...WINDOW, "metric"],
+    help: "How far the score of the best constant may be off because labels are kept in buckets; absent while it is exact.",
+  },
+  {
     name: "outrider_metric_undefined",
     otel: { name: "outrider.metric.undefined", unit: "" },
     type: "gauge",
     labels: [...WINDOW, "metric", "reason"],
-    help: "1 for each quality metric that has no value, with the reason.",
+    help: "1 for each quality metric that has no value or is left out, with the reason.",
+    // One for each ready gauge that is missing: up to 18 metrics in 4 windows on 2 bases.
+    seriesMax: 4000,
   },
 ];

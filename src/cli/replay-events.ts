@@ -4,6 +4,7 @@ import type { LabelEvent } from "../facts/label.ts";
 import type { ModelSpec, Task } from "../facts/model.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import { canonicalClass } from "../kernel/classes.ts";
+import { parseExactly } from "../kernel/parse-exactly.ts";
 import { Problem, Problems } from "../kernel/problem.ts";
 import { checkPrediction, normaliseLabel } from "../measure/semantics.ts";
 
@@ -33,7 +34,15 @@ const isTime = (value: unknown): value is number => Number.isSafeInteger(value);
 /** A JSON scalar as a value: booleans become the classes 1 and 0. undefined: it is none. */
 function scalar(value: unknown): Value | undefined {
   if (typeof value === "boolean") return canonicalClass(value);
+  if (typeof value === "bigint") return value.toString();
   return typeof value === "string" || typeof value === "number" ? value : undefined;
+}
+
+/** What was predicted or turned out, as the task of the model has it. undefined: it is no such value. */
+function valueOf({ task }: ModelSpec, value: unknown): Value | undefined {
+  if (task !== "regression") return scalar(value);
+  // A regression model that answers true has not answered with a number.
+  return typeof value === "number" || typeof value === "bigint" ? Number(value) : undefined;
 }
 
 function isTask(value: unknown): value is Task {
@@ -92,8 +101,7 @@ function parseSlice(slice: unknown): Prediction["slice"] {
   if (!isFields(slice)) return null;
   const values: [string, string][] = [];
   for (const [name, value] of Object.entries(slice)) {
-    if (typeof value === "string" || typeof value === "number" || typeof value === "boolean")
-      values.push([name, String(value)]);
+    if (["string", "number", "boolean", "bigint"].includes(typeof value)) values.push([name, String(value)]);
   }
   return values.length === 0 ? null : Object.fromEntries(values);
 }
@@ -123,9 +131,7 @@ function parsePrediction(event: Fields, at: number, specOf: SpecOf): ReplayEvent
   const scores = spec.task === "regression" || spec.task === "binary" ? null : parseScores(event["scores"]);
   const score = spec.task === "regression" || spec.task === "multiclass" ? null : (event["score"] ?? null);
   const said = event["prediction"] ?? null;
-  // A regression model that answers true has not answered with a number.
-  const value =
-    said === null || (spec.task === "regression" && typeof said === "boolean") ? null : scalar(said);
+  const value = said === null ? null : valueOf(spec, said);
   if (scores === undefined || value === undefined || (score !== null && typeof score !== "number")) {
     return refused("invalid_prediction");
   }
@@ -144,7 +150,7 @@ function parseLabel(event: Fields, at: number, specOf: SpecOf): ReplayEvent {
   if (spec === null) return refused("unknown_model");
   if (told === null)
     return { kind: "label", at, label: { id, model, label: null, ts: since, receivedAt: at } };
-  const value = spec.task === "regression" && typeof told === "boolean" ? undefined : scalar(told);
+  const value = valueOf(spec, told);
   if (value === undefined) return refused("invalid_label");
   const normal = normaliseLabel(spec, value);
   if (!normal.ok) return refused("invalid_label");
@@ -154,11 +160,14 @@ function parseLabel(event: Fields, at: number, specOf: SpecOf): ReplayEvent {
 /** Python writes numbers that JSON does not have; nothing can be made of them, but the rest of their line holds. */
 const NO_NUMBER = /(?<=[:,[]\s*)(?:NaN|-?Infinity)(?=\s*[,}\]])/g;
 
+/** Integers that a number cannot hold keep their digits where they may be classes. */
+const isValueKey = (key: string): boolean => key === "prediction" || key === "label";
+
 /** undefined: no JSON. */
 function parseLine(line: string): unknown {
   for (const text of [line, line.replace(NO_NUMBER, "{}")]) {
     try {
-      return JSON.parse(text);
+      return parseExactly(text, isValueKey, BigInt);
     } catch {
       // The second reading decides.
     }

@@ -31,6 +31,22 @@ export const systemClock: Clock = Object.freeze({
   },
 });
 
+/**
+ * Calls when what has arrived by now at this process's sockets has been read. For limits on what others send: after the process
+ * was held up (its machine moved, its CPU taken away) they have not been late because nobody listened.
+ */
+export function onceRead(call: () => void): Timer {
+  // Of each turn of the event loop timers come first, then sockets, then immediates.
+  const soon = setImmediate(call).unref();
+  return { cancel: () => clearImmediate(soon) };
+}
+
+/** `clock.after` for such a limit: cancelled by what is read, it does not call. */
+export function afterReading(clock: Clock, ms: number, call: () => void): Timer {
+  let running = clock.after(ms, () => (running = onceRead(call)));
+  return { cancel: () => running.cancel() };
+}
+
 /** Resolves after `ms` by `clock`. Keeps the process alive only as long as somebody awaits other work. */
 export function sleep(clock: Pick<Clock, "after">, ms: number): Promise<void> {
   return new Promise((resolve) => {

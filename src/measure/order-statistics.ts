@@ -57,7 +57,7 @@ export function medianOf(spread: Spread): Estimate | null {
 }
 
 /** Halves first: the sum of two large values is no double. */
-function middle(a: number, b: number): number {
+export function middle(a: number, b: number): number {
   const sum = a + b;
   return Number.isFinite(sum) ? sum / 2 : a / 2 + b / 2;
 }
@@ -79,23 +79,19 @@ export function medianInterval(spread: Spread): MetricInterval | null {
   return intervalOf([atRank(spread, first).low, atRank(spread, last).high], "order_statistics");
 }
 
-/** The mean of a function of each value, taken at the middle of its bucket. */
-export function meanOver(spread: Spread, of: (value: number) => number): number {
+/** The mean of a function of the ends of each bucket. */
+export function meanOver(spread: Spread, of: (low: number, high: number) => number): number {
   let sum = 0;
   for (let i = 0; i < spread.counts.length; i++) {
-    sum += (spread.counts[i] ?? 0) * of(middle(spread.low[i] ?? 0, spread.high[i] ?? 0));
+    sum += (spread.counts[i] ?? 0) * of(spread.low[i] ?? 0, spread.high[i] ?? 0);
   }
   return sum / spread.rows;
 }
 
-/** The median of |value - centre|; null without rows. */
-export function medianDistance(spread: Spread, centre: number): number | null {
-  const { counts, rows } = spread;
-  if (rows === 0) return null;
-  const distances = Array.from(counts, (count, i) => {
-    return { distance: Math.abs(middle(spread.low[i] ?? 0, spread.high[i] ?? 0) - centre), count };
-  }).sort((a, b) => a.distance - b.distance);
-  const at = Float64Array.from(distances, ({ distance }) => distance);
-  const sorted = { rows, low: at, high: at, counts: Float64Array.from(distances, ({ count }) => count) };
-  return medianOf(sorted)?.value ?? null;
+/** `counts[i]` rows of `values[i]`, in any order. */
+export function sortedSpread(values: Float64Array, counts: Float64Array): Spread {
+  const order = Uint32Array.from(values, (_, i) => i).sort((a, b) => (values[a] ?? 0) - (values[b] ?? 0));
+  const at = Float64Array.from(order, (i) => values[i] ?? 0);
+  const sorted = Float64Array.from(order, (i) => counts[i] ?? 0);
+  return { rows: sorted.reduce((sum, count) => sum + count, 0), low: at, high: at, counts: sorted };
 }

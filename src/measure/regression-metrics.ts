@@ -3,17 +3,11 @@
 import type { MetricInterval } from "../facts/group.ts";
 import { ratio, UNIT_BITS } from "./exact-rational.ts";
 import { ANYWHERE, intervalOf, normalInterval, NOT_NEGATIVE } from "./intervals.ts";
-import {
-  largestOf,
-  meanOver,
-  medianDistance,
-  medianInterval,
-  medianOf,
-  type Spread,
-} from "./order-statistics.ts";
+import { largestOf, meanOver, medianInterval, medianOf, middle, type Spread } from "./order-statistics.ts";
+import { regressionBaseline } from "./regression-baseline.ts";
 import type { RegressionSums } from "./regression-sums.ts";
 import { type Shape, shapeOfSquares, skewedInterval } from "./skewed-interval.ts";
-import type { Baseline, Evaluation, Intervals } from "./totals.ts";
+import type { Evaluation, Intervals } from "./totals.ts";
 
 const METRICS = ["mse", "rmse", "mae", "r2"] as const;
 const FURTHER = ["me", "medae", "max_error", "mape", "wape"] as const;
@@ -49,7 +43,7 @@ export function evaluateRegression(rows: number, sums: RegressionSums, spreads: 
   const extra: Record<string, unknown> = {
     ...means(rows, sums, further),
     ...errorOrder(sums, spreads, further),
-    ...standardErrors(rows, sums),
+    ...standardErrors(rows, sums, spreads.errors),
   };
   extra["undefined"] = further;
   return {
@@ -57,7 +51,7 @@ export function evaluateRegression(rows: number, sums: RegressionSums, spreads: 
     undefined: reasons,
     extra,
     intervals: intervals({ rows, sums, spreads, r2: metrics.r2 }, extra),
-    baseline: baseline(rows, sums, spreads.labels),
+    baseline: regressionBaseline(rows, sums, spreads.labels),
   };
 }
 
@@ -122,8 +116,14 @@ function errorOrder(
   return found;
 }
 
-function standardErrors(rows: number, sums: RegressionSums): { mae_se?: number; mse_se?: number } {
+function standardErrors(
+  rows: number,
+  sums: RegressionSums,
+  { low, high }: Spread,
+): { mae_se?: number; mse_se?: number } {
   if (rows < 2 || sums.overflow > 0) return {};
+  // Nothing varies; the rounding of squares would say otherwise.
+  if (low.length === 1 && low[0] === high[0]) return { mae_se: 0, mse_se: 0 };
   const squares = sums.squared.units();
   const mae = standardError(rows, squares << UNIT_BITS, sums.absolute().units());
   const fourth = sums.moments[0];
@@ -149,7 +149,7 @@ interface Whole {
 function intervals(whole: Whole, extra: Record<string, unknown>): Intervals {
   const { rows, sums, spreads, r2 } = whole;
   const found: Record<string, MetricInterval | null> = {};
-  const { mae_se: ofMae = null, mse_se: ofMse = null } = standardErrors(rows, sums);
+  const { mae_se: ofMae = null, mse_se: ofMse = null } = standardErrors(rows, sums, spreads.errors);
   const shape = shapeOfSquares(spreads.errors, sums.squared.mean(rows));
   if (sums.overflow === 0) {
     const mse = skewedInterval(sums.squared.mean(rows), { standardError: ofMse, shape }, "hall_t");
@@ -238,7 +238,7 @@ function determinationInterval(
   const method = spread === null ? "delta_hall_t_wide" : "delta_hall_t";
   spread ??=
     (sums.moments[0]?.value() ?? 0) +
-    share * share * rows * meanOver(labels, (label) => (label - centre) ** 4);
+    share * share * rows * meanOver(labels, (low, high) => (middle(low, high) - centre) ** 4);
   if (!(spread > 0) || !Number.isFinite(spread)) return null;
   const deviation = Math.sqrt((spread * rows) / (rows - 1)) / sums.labelM2(rows);
   const inverted = skewedInterval(share, { standardError: deviation, shape }, method);
@@ -264,24 +264,4 @@ function influenceSquares(share: number, rows: number, sums: RegressionSums): nu
     size = Math.max(size, Math.abs(term));
   }
   return spread > NOISE * size ? spread : null;
-}
-
-/** The mean of the labels for squares, their median for absolute errors, the middle of their range for the largest. */
-function baseline(rows: number, sums: RegressionSums, labels: Spread): Baseline {
-  const mse = sums.labelM2(rows) / rows;
-  const median = medianOf(labels)?.value ?? 0;
-  const mae = meanOver(labels, (label) => Math.abs(label - median));
-  const found: Record<string, number | null> = {
-    mse,
-    rmse: Math.sqrt(mse),
-    r2: rows < 2 || mse === 0 ? null : 0,
-    me: 0,
-    mae,
-    medae: medianDistance(labels, median),
-    wape: mae / sums.labelSize.mean(rows),
-    mape: sums.zeroTargets > 0 ? null : meanOver(labels, (label) => Math.abs((label - median) / label)),
-    max_error: (labels.high.at(-1) ?? 0) / 2 - (labels.low[0] ?? 0) / 2,
-  };
-  for (const [name, value] of Object.entries(found)) if (!Number.isFinite(value)) found[name] = null;
-  return found;
 }

@@ -3,6 +3,7 @@
 import type { ModelSpec } from "../facts/model.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import type { Archive } from "../kernel/archive.ts";
+import { numberOf } from "../kernel/parse-exactly.ts";
 import { invariant } from "../kernel/problem.ts";
 import { CountedRows } from "./counted-rows.ts";
 import { spreadOf } from "./order-statistics.ts";
@@ -138,11 +139,12 @@ class RegressionYardstick implements Yardstick {
   }
 
   read(prediction: Prediction, truth: Value): boolean {
-    const value = prediction.value;
-    if (typeof value !== "number" || typeof truth !== "number") return false;
-    if (!Number.isFinite(value) || !Number.isFinite(truth)) return false;
-    this.#pair.label = truth;
-    this.#pair.error = truth - value;
+    // Digits: the label came before it was known that the model is a regression.
+    const value = prediction.value === null ? null : numberOf(prediction.value);
+    const label = numberOf(truth);
+    if (value === null || label === null || !Number.isFinite(value) || !Number.isFinite(label)) return false;
+    this.#pair.label = label;
+    this.#pair.error = label - value;
     return true;
   }
 

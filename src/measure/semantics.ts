@@ -3,6 +3,7 @@
 import type { ModelSpec } from "../facts/model.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import { canonicalClass } from "../kernel/classes.ts";
+import { numberOf } from "../kernel/parse-exactly.ts";
 
 export type NormalisedLabel =
   | { readonly ok: true; readonly value: Value }
@@ -28,7 +29,8 @@ export function normaliseLabel(spec: ModelSpec, label: Value): NormalisedLabel {
   }
   if (spec.task === "auto") return { ok: true, value: label };
   if (spec.task === "regression") {
-    if (typeof label === "number") return { ok: true, value: label };
+    const value = numberOf(label);
+    if (value !== null) return { ok: true, value };
     return {
       ok: false,
       message: `${spec.name} is a regression model: the label ${shown(label)} is no number`,

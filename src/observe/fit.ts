@@ -3,6 +3,7 @@
 import type { ModelSpec } from "../facts/model.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import { canonicalClass } from "../kernel/classes.ts";
+import { numberOf } from "../kernel/parse-exactly.ts";
 import { SCORES_MAX } from "./row.ts";
 import type { Row } from "./row.ts";
 import type { FailureReason } from "./rules.ts";
@@ -69,9 +70,10 @@ function winner(row: Row, classes: readonly string[] | null): string | null {
 }
 
 function fitRegression(row: Row): Fitted | FailureReason {
-  const value = row.value ?? row.score;
-  if (typeof value === "number") return { value, score: null, scores: null };
-  return value === null && row.list !== null ? "unsupported" : "invalid_value";
+  const said = row.value ?? row.score;
+  const value = said === null ? null : numberOf(said);
+  if (value !== null) return { value, score: null, scores: null };
+  return said === null && row.list !== null ? "unsupported" : "invalid_value";
 }
 
 interface BinaryTask {

@@ -14,12 +14,6 @@ export function isFiniteNumber(value: unknown): value is number {
   return typeof value === "number" && Number.isFinite(value);
 }
 
-/** The integer as a number when a number can hold it, else as its digits: a rounded id or class would be another one. */
-export function exactInteger(integer: bigint): number | string {
-  const number = Number(integer);
-  return BigInt(number) === integer ? number : integer.toString();
-}
-
 /** The object's own property, or undefined; never one of `Object.prototype`. */
 export function own(object: JsonObject, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;

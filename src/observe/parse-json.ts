@@ -1,34 +1,17 @@
 // JSON as model servers and their clients really write it: byte order marks, UTF-16, NaN and Infinity, integers beyond 2^53.
 // Of duplicate keys the last one counts, as in every common parser.
 
-import { exactInteger } from "./json.ts";
+import { parseExactly } from "../kernel/parse-exactly.ts";
 
 /**
  * NaN and Infinity (Python writes them) become null, so that one bad row does not cost all others.
  * A text without end matches too: were it tried again from each of its quotes, time would grow with the square.
  */
 const NOT_JSON = /"(?:[^"\\]+|\\[^])*"?|-?\b(?:NaN|Infinity)\b/g;
-const LONG_INTEGER = /(?<![\d.])\d{16}/;
-/** Those of 64 bits; longer ones are no ids. */
-const INTEGER = /^-?\d{16,20}$/;
-
-type Revive = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
-// The library's type does not know yet that a reviver is shown the source text of numbers.
-const parseWith = JSON.parse as (text: string, revive: Revive) => unknown;
-
-/** Integers that a number cannot hold become their digits. */
-const exact: Revive = (_key, value, { source }) =>
-  typeof value === "number" && source !== undefined && INTEGER.test(source)
-    ? exactInteger(BigInt(source))
-    : value;
+const everywhere = (): boolean => true;
 
 function parseStrict(text: string): unknown {
-  return LONG_INTEGER.test(text) ? parseWith(text, exact) : parsePlain(text);
-}
-
-function parsePlain(text: string): unknown {
-  const parsed: unknown = JSON.parse(text);
-  return parsed;
+  return parseExactly(text, everywhere);
 }
 
 /** Parses JSON text; undefined when it is none. */

@@ -1,7 +1,8 @@
 // Tensors of the Open Inference Protocol: JSON data, flat or nested, and the binary tail behind the JSON head
 // (binary tensor data extension: outputs in order, little endian, those with `parameters.binary_data_size`).
 
-import { exactInteger, isFiniteNumber, isList, isObject, own } from "./json.ts";
+import { exactInteger } from "../kernel/parse-exactly.ts";
+import { isFiniteNumber, isList, isObject, own } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import type { FailureReason } from "./rules.ts";
 

@@ -178,7 +178,11 @@ class Desk implements ObserverVersions {
     this.registries.model(model);
     if (!this.#open || this.#ledger.seen(model, version) !== "new") return;
     this.registries.missing(model);
-    this.#needs.log.warn({ model, version }, "a version that was never registered appeared in traffic");
+    // Who registers versions has forgotten this one, or somebody else deployed it; to all others it is no trouble.
+    const registers = [...this.#ledger.records(model)].some(({ registration }) => registration !== null);
+    const fields = { model, version };
+    if (registers) this.#needs.log.warn(fields, "a version that was never registered appeared in traffic");
+    else this.#needs.log.info(fields, "a version appeared in traffic; this model has no registered ones");
   }
 
   record(model: string, version: string): VersionRecord | null {

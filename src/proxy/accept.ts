@@ -2,7 +2,7 @@
 
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from "node:tls";
-import type { Clock } from "../kernel/clock.ts";
+import { afterReading, type Clock } from "../kernel/clock.ts";
 import { messageOf } from "../kernel/problem.ts";
 import type { Log } from "../kernel/log.ts";
 
@@ -187,7 +187,7 @@ export class Acceptor {
       this.#needs.onSilent();
       giveUp();
     };
-    const late = firstBytesMs > 0 ? this.#needs.clock.after(firstBytesMs, onLate) : null;
+    const late = firstBytesMs > 0 ? afterReading(this.#needs.clock, firstBytesMs, onLate) : null;
     socket.on("readable", onReadable);
     socket.on("end", giveUp);
     socket.on("close", giveUp);

@@ -2,7 +2,7 @@
 
 import type { Socket } from "node:net";
 import type { HeaderFilter } from "../facts/header-filter.ts";
-import type { Clock, Timer } from "../kernel/clock.ts";
+import { onceRead, type Clock, type Timer } from "../kernel/clock.ts";
 import type { RelayResponse } from "./client-answer.ts";
 import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
 import type { RelayRequest } from "./client-request.ts";
@@ -66,19 +66,23 @@ export class ClientConnections implements ConnectionOwner {
   accept(socket: Socket, first: Buffer | null): void {
     if (this.#sweeper === null) {
       this.#nowMs = this.#needs.clock.monotonicMs();
-      this.#sweeper = this.#needs.clock.every(sweepMsOf(this.limits), () => this.#sweep());
+      this.#sweeper = this.#needs.clock.every(sweepMsOf(this.limits), () => this.#look());
     }
     const connection = new ClientConnection(this, socket);
     this.#roll.add(connection);
     connection.begin(first);
   }
 
-  #sweep(): void {
+  #look(): void {
+    // What is read before the sweep came now, not at the time of the sweep before.
     this.#nowMs = this.#needs.clock.monotonicMs();
+    onceRead(() => this.#sweep());
+  }
+
+  #sweep(): void {
+    if (this.#sweeper === null) return;
     for (const connection of this.#roll.all()) connection.check(this.#nowMs);
-    if (this.#roll.size > 0) return;
-    this.#sweeper?.cancel();
-    this.#sweeper = null;
+    if (this.#roll.size === 0) this.stop();
   }
 
   nowMs(): number {

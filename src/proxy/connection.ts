@@ -7,7 +7,7 @@
 import type { Socket } from "node:net";
 import type { RawHeaders } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
-import type { Clock, Timer } from "../kernel/clock.ts";
+import { afterReading, type Clock, type Timer } from "../kernel/clock.ts";
 import { AnswerReader, type AnswerHead, type AnswerSink } from "./answer-reader.ts";
 import type { Call, Carrier } from "./call.ts";
 import type { Dial, Reader } from "./dial.ts";
@@ -156,7 +156,7 @@ export class Connection implements AnswerSink, Carrier, Reader {
     const { responseTimeoutMs, clock } = this.#owner;
     if (responseTimeoutMs <= 0 || !this.#reader.headPending) return;
     this.#deadlineMs = clock.monotonicMs() + responseTimeoutMs;
-    this.#timer ??= clock.after(responseTimeoutMs, this.#checkDeadline);
+    this.#timer ??= afterReading(clock, responseTimeoutMs, this.#checkDeadline);
   }
 
   readonly #checkDeadline = (): void => {
@@ -164,7 +164,7 @@ export class Connection implements AnswerSink, Carrier, Reader {
     if (this.#deadlineMs === 0 || this.dead) return;
     const leftMs = this.#deadlineMs - this.#owner.clock.monotonicMs();
     if (leftMs <= 0) this.#end({ kind: "timeout" });
-    else this.#timer = this.#owner.clock.after(Math.ceil(leftMs), this.#checkDeadline);
+    else this.#timer = afterReading(this.#owner.clock, Math.ceil(leftMs), this.#checkDeadline);
   };
 
   onInterim(status: number, headers: RawHeaders): void {

@@ -2,7 +2,7 @@
 
 import type { OwnError } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
-import type { Clock, Timer } from "../kernel/clock.ts";
+import { afterReading, type Clock, type Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
 import { Call, type CallOwner } from "./call.ts";
 import { Connection, type ConnectionOwner, type End } from "./connection.ts";
@@ -118,7 +118,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
 
   #limitDial(connection: Connection): Timer | null {
     if (this.#connectTimeoutMs <= 0) return null;
-    return this.clock.after(this.#connectTimeoutMs, () => {
+    return afterReading(this.clock, this.#connectTimeoutMs, () => {
       this.#dialling.delete(connection);
       connection.destroy();
       this.#failOldest("connect_timeout", null);

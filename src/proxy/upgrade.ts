@@ -10,7 +10,7 @@ import { request as httpsRequest } from "node:https";
 import { isIP, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Outcome, OwnError } from "../facts/exchange.ts";
-import type { Timer } from "../kernel/clock.ts";
+import { afterReading, type Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
 import { parseUpstreamUrl, tlsNow } from "./dial.ts";
 import { answerLines } from "./answer-head.ts";
@@ -150,7 +150,7 @@ export class Tunnel implements Underway {
       this.#timer?.cancel();
       this.#timer = null;
       if (ms <= 0) return;
-      this.#timer = this.#road.clock.after(ms, () =>
+      this.#timer = afterReading(this.#road.clock, ms, () =>
         this.#edge(() => this.#fail(describeFailure(code, this.#road.upstreamName, null))),
       );
     };
@@ -232,7 +232,7 @@ export class Tunnel implements Underway {
   #watchIdle(waitMs: number): void {
     const { idleMs, onIdle } = this.#options;
     if (idleMs <= 0) return;
-    this.#timer = this.#road.clock.after(waitMs, () =>
+    this.#timer = afterReading(this.#road.clock, waitMs, () =>
       this.#edge(() => {
         const leftMs = idleMs - (this.#road.clock.monotonicMs() - this.#movedMs);
         if (leftMs > 0) return this.#watchIdle(Math.ceil(leftMs));

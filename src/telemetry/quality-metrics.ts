@@ -62,6 +62,8 @@ const BIAS = "outrider_quality_bias";
 const INTERVAL = "outrider_quality_interval";
 const BOUND = "outrider_quality_bound";
 const BASELINE = "outrider_quality_constant_baseline";
+const BASELINE_BOUND = "outrider_quality_constant_baseline_bound";
+const BASELINE_BOUNDED = /^(.+)_bound$/;
 const MULTICLASS = "outrider_quality_multiclass_ratio";
 const SAMPLES = "outrider_quality_samples";
 const COVERAGE = "outrider_label_coverage_ratio";
@@ -78,6 +80,7 @@ export function createQualityMetrics(recorder: Recorder, needs: QualityNeeds): v
     INTERVAL,
     BOUND,
     BASELINE,
+    BASELINE_BOUND,
     MULTICLASS,
     SAMPLES,
     COVERAGE,
@@ -114,7 +117,7 @@ function write(sheet: Sheet, group: QualityGroup, minSamples: number): void {
   }
   if (group.n_labeled > 0) writeFurtherReasons(sheet, labels, group.extra["undefined"]);
   // Below the configured number of samples a ready-made figure would only mislead.
-  if (group.n_labeled < minSamples) return;
+  if (group.n_labeled < minSamples) return writeWithheld(sheet, labels, group);
   for (const [metric, value] of Object.entries(group.metrics)) writeMetric(sheet, labels, { metric, value });
   for (const [key, name] of EXTRAS) put(sheet, name, { labels, value: group.extra[key] });
   const meanError = group.extra[MEAN_ERROR];
@@ -123,7 +126,20 @@ function write(sheet: Sheet, group: QualityGroup, minSamples: number): void {
     put(sheet, BOUND, { labels: { ...labels, metric }, value: group.extra[key] });
   writeIntervals(sheet, labels, group.intervals ?? {});
   for (const [name, value] of Object.entries(group.baseline ?? {})) {
-    put(sheet, BASELINE, { labels: { ...labels, metric: seriesNameOf(name) }, value });
+    const [, bounded] = BASELINE_BOUNDED.exec(name) ?? [];
+    const family = bounded === undefined ? BASELINE : BASELINE_BOUND;
+    put(sheet, family, { labels: { ...labels, metric: bounded ?? seriesNameOf(name) }, value });
+  }
+}
+
+/** What would have a gauge of its own, were there samples enough. */
+function writeWithheld(sheet: Sheet, labels: Labels, { metrics, extra }: QualityGroup): void {
+  const further = [...EXTRAS.keys(), MEAN_ERROR].map((name) => [name, extra[name]] as const);
+  const ready = Object.entries(metrics).filter(([name]) => GAUGES.has(name) || AVERAGED.test(name));
+  for (const [name, value] of [...ready, ...further]) {
+    if (typeof value !== "number") continue;
+    const metric = seriesNameOf(name);
+    put(sheet, UNDEFINED, { labels: { ...labels, metric, reason: "below_min_samples" }, value: 1 });
   }
 }
 

@@ -4,7 +4,7 @@
 
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
-import type { Clock } from "../kernel/clock.ts";
+import { afterReading, type Clock } from "../kernel/clock.ts";
 import { ContinuedCounter } from "./accounts.ts";
 import { parseFigures, type PageFigures } from "./page-figures.ts";
 import { NOTHING, type Reading } from "./sample.ts";
@@ -120,7 +120,7 @@ class MetricsPage implements PageReader {
 
   async #fetch(): Promise<Answer> {
     const late = new AbortController();
-    const timer = this.#clock.after(ANSWER_MS, () => late.abort());
+    const timer = afterReading(this.#clock, ANSWER_MS, () => late.abort());
     try {
       return await get(this.#place, late.signal);
     } catch {

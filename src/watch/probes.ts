@@ -1,7 +1,7 @@
 // Uptime probes: is the service there? node-cron ticks every second; due times are kept on the monotonic clock.
 // Per probe: waiting -> running (due) -> waiting (verdict or timeout). Due while running: skipped and told as an overlap.
 
-import type { Clock, Timer } from "../kernel/clock.ts";
+import { afterReading, type Clock, type Timer } from "../kernel/clock.ts";
 import { chance } from "../kernel/ids.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
@@ -131,7 +131,7 @@ class Probes implements Part {
   async #probe(probe: ProbeOptions, abort: AbortController): Promise<void> {
     const { clock, log, onResult, onJob } = this.#needs;
     const startedMs = clock.monotonicMs();
-    const timeout = clock.after(probe.timeoutMs, () => abort.abort());
+    const timeout = afterReading(clock, probe.timeoutMs, () => abort.abort());
     const { url, expectStatus, tls, name } = probe;
     const verdict = await attemptProbe({ url, expectStatus, tls: tls ?? null }, abort.signal);
     timeout.cancel();

@@ -202,7 +202,7 @@ suite("plain lines", () => {
     );
   });
 
-  test("a number is the double that JSON gives, however many digits it has", () => {
+  test("a number is the double that JSON gives, however many digits it has; an integer that is none is left", () => {
     const digits = fc.stringMatching(/^[0-9]{0,17}$/);
     const sign = fc.constantFrom("", "-", "+");
     const point = fc.constantFrom("", ".", "..");
@@ -216,6 +216,9 @@ suite("plain lines", () => {
         } catch {
           // It is no number there either.
         }
+        // Integers that it would round are left to the reader that keeps their digits.
+        if (Math.abs(json) > Number.MAX_SAFE_INTEGER && /^-?\d+$/.test(text) && BigInt(text) !== BigInt(json))
+          json = Number.NaN;
         assert.ok(Object.is(read, json), `${text}: ${read}, not ${json}`);
       }),
       { numRuns: 2000 },

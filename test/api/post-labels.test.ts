@@ -55,6 +55,34 @@ suite("POST /v1/labels", () => {
     assert.equal(store.events[1]?.id, 'p,]"[');
   });
 
+  test("an integer label that no number holds keeps its digits, an id has to be text all the same", async (t) => {
+    const { port, store } = await running(t);
+    const digits = "9007199254740993";
+    const object = (id: string): string => `{"id":"${id}","label":${digits}}`;
+    const bodies = [
+      [NDJSON, `${object("a")}\n{"label": -${digits}, "id": "b"}\n{"id":${digits},"label":1}\n`],
+      [JSON_TYPE, `[${object("c")},{"id":"d","label":[${digits},9007199254740994]}]`],
+      [CSV, `id,label\ne,${digits}\nf,9007199254740994\n`],
+    ] as const;
+    const codes: string[] = [];
+    for (const [headers, body] of bodies) {
+      const reply = await call(port, { headers, body });
+      codes.push(...reply.json.errors.map(({ code }: { code: string }) => code));
+    }
+    assert.deepEqual(codes, ["invalid_id"]);
+    assert.deepEqual(
+      store.events.map(({ id, label }) => [id, label]),
+      [
+        ["a", digits],
+        ["b", `-${digits}`],
+        ["c", digits],
+        ["d", [digits, 9_007_199_254_740_994]],
+        ["e", digits],
+        ["f", 9_007_199_254_740_994],
+      ],
+    );
+  });
+
   test("reads CSV with reordered columns, quotes, blank lines and a byte order mark", async (t) => {
     const { port, store } = await running(t);
     const body =

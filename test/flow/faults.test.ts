@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { further, settled, startLoad } from "../support/load.ts";
 import { startModelServer } from "../support/model-server.ts";
+import { NO_SERVER } from "../support/nowhere.ts";
 import { getJson, postJson, sampleSum, startSidecar, until } from "../support/sidecar.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -120,8 +121,7 @@ test("after kill -9 of everything every acknowledged label is there, and the win
 });
 
 test("a dead model server is a clear 502 at once, and the sidecar stays ready", async () => {
-  // A port that nobody is given by chance.
-  const sidecar = await startSidecar({ upstream: "http://127.0.0.1:9" });
+  const sidecar = await startSidecar({ upstream: NO_SERVER });
   try {
     const answer = await postJson(`${sidecar.traffic}/invocations`, { x: 1 });
     assert.equal(answer.status, 502);

@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { startModelServer } from "../support/model-server.ts";
+import { NO_SERVER } from "../support/nowhere.ts";
 import { startOtlpReceiver } from "../support/otlp-receiver.ts";
 import { getJson, isGone, postJson, startSidecar, until, type Sidecar } from "../support/sidecar.ts";
 
@@ -73,10 +74,7 @@ async function listening(t: TestContext, server: Server): Promise<string> {
 }
 
 test("an OTLP receiver that refuses connections harms nothing: failures are counted, stopping stays quick", async (t) => {
-  const server = createServer();
-  const url = await listening(t, server);
-  await new Promise((resolve) => server.close(resolve));
-  await assertUnharmed(await withSidecar(t, url));
+  await assertUnharmed(await withSidecar(t, NO_SERVER));
 });
 
 test("an OTLP receiver that never answers harms nothing: failures are counted, stopping stays quick", async (t) => {

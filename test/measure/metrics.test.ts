@@ -281,3 +281,12 @@ test("per class and in the whole, several classes have averages, areas and losse
   assert.equal(group.baseline?.["roc_auc_ovo_macro"], 0.5);
   assert.deepEqual(Object.keys(group.intervals ?? {}).filter((name) => name.startsWith("roc_auc")).length, 4);
 });
+
+test("errors that are all alike have no standard error, whatever rounding makes of their squares", () => {
+  const pairs = [1, 2, 3].map((row) => ({
+    prediction: predictionOf({ id: `${row}`, value: 0 }),
+    label: 0.1,
+  }));
+  const { extra } = groupOf(specFor("m"), pairs);
+  assert.deepEqual([extra["mae_se"], extra["mse_se"]], [0, 0]);
+});

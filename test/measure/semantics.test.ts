@@ -27,6 +27,15 @@ test("a regression label is a finite number and nothing else", () => {
   }
 });
 
+test("an integer that no number holds is a class by its digits, and the nearest number to a regression", () => {
+  const digits = "9007199254740993";
+  const multi = specFor("m", { task: "multiclass", classes: [digits] });
+  assert.deepEqual(normaliseLabel(multi, digits), { ok: true, value: digits });
+  assert.deepEqual(normaliseLabel(regression, digits), { ok: true, value: 9_007_199_254_740_992 });
+  for (const text of ["9007199254740992", `0.${digits}`, `${digits}000000`, ` ${digits}`])
+    assert.equal(normaliseLabel(regression, text).ok, false, text);
+});
+
 test("a multiclass label may be outside the classes, but not empty; an unresolved model keeps what came", () => {
   assert.deepEqual(normaliseLabel(multiclass, "new"), { ok: true, value: "new" });
   assert.deepEqual(normaliseLabel(multiclass, 3), { ok: true, value: "3" });

@@ -208,6 +208,7 @@ test("a configured regression model: numbers are values, also 0, 1 and what is c
         ],
       },
       { body: { score: 0.5 }, rows: [[0.5, null, null]] },
+      { body: "[1767655200000000001]", rows: [[1_767_655_200_000_000_000, null, null]] },
       { body: [[0.25, 0.75]], reason: "unsupported" },
       { body: ["4"], reason: "invalid_value" },
     ],

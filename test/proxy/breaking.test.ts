@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { test } from "node:test";
+import { NO_HOST, NO_SERVER } from "../support/nowhere.ts";
 import {
   OK,
   ageless,
@@ -24,8 +25,7 @@ function problemOf(answer: string): Record<string, unknown> {
 }
 
 test("a model that is not there is a 502 that says so, at once", async (t) => {
-  // A port that nobody is given by chance.
-  const { port, delivered } = await startProxy(t, "http://127.0.0.1:9", { connectTimeoutMs: 60_000 });
+  const { port, delivered } = await startProxy(t, NO_SERVER, { connectTimeoutMs: 60_000 });
   const began = performance.now();
   const answer = await ask(t, port, post("/p", "{}", "x-prediction-id: order-7"));
   assert.ok(performance.now() - began < 30_000, "it did not wait for the connect timeout");
@@ -50,7 +50,7 @@ test("a model that is not there is a 502 that says so, at once", async (t) => {
 test("a missing unix socket and an unknown host are told apart", async (t) => {
   const unix = await startProxy(t, "unix:/tmp/outrider-no-such-socket");
   assert.deepEqual(valuesOf(await ask(t, unix.port, get("/")), "x-outrider-error"), ["connection_refused"]);
-  const dns = await startProxy(t, "http://no-such-host.invalid:80");
+  const dns = await startProxy(t, `http://${NO_HOST}:80`);
   const answer = await ask(t, dns.port, get("/"));
   assert.match(answer, /^HTTP\/1\.1 502 /);
   assert.deepEqual(valuesOf(answer, "x-outrider-error"), ["dns_failure"]);

@@ -15,7 +15,7 @@ import {
   streamOrigin,
   wholeAnswer,
 } from "./http2-support.ts";
-import { LIMITS, eventually, httpOrigin, pause, startProxy, type Running } from "./support.ts";
+import { LIMITS, eventually, heldClock, httpOrigin, pause, startProxy, type Running } from "./support.ts";
 
 const MIB = 1024 * 1024;
 const BODY = Buffer.alloc(MIB, "0123456789abcdef");
@@ -169,11 +169,14 @@ test("uploads that the model does not read make at most 1 MiB held; the wait is 
 
 test("an upload that waits because the model does not read others is not a client's that stands still", async (t) => {
   const model = await slowModel(t);
-  const running = await startProxy(t, model.url, { limits: { ...LIMITS, bodyMs: 700 } });
+  const clock = heldClock();
+  const running = await startProxy(t, model.url, { limits: { ...LIMITS, bodyMs: 200 }, clock });
   const session = await connectStreams(t, running.port);
   for (let i = 0; i < 100; i++) upload(session, BODY).on("error", () => {});
   await eventually(() => (running.proxy.stats().limited["held_body"] ?? 0) > 0);
-  await pause(2500);
+  clock.pass(201);
+  // Looked at every 50 ms.
+  await pause(500);
   assert.equal(running.proxy.stats().limited["body_timeout"], 0);
   assert.equal(running.proxy.stats().activeRequests, 100);
 });
@@ -228,14 +231,16 @@ for (const [what, { end, outcome }] of Object.entries(ENDS)) {
   test(`an upload that stands still leaves nothing behind when ${what}`, async (t) => {
     const taken: ServerHttp2Stream[] = [];
     const origin = await streamOrigin(t, (stream) => taken.push(stream));
-    const limits = { ...LIMITS, totalMs: end === undefined ? 1500 : 0 };
-    const running = await startProxy(t, origin.url, { limits });
+    const limits = { ...LIMITS, totalMs: 200 };
+    const clock = heldClock();
+    const running = await startProxy(t, origin.url, { limits, clock });
     const session = await connectStreams(t, running.port);
     const client = upload(session, BODY);
     const answer = wholeAnswer(client);
     await eventually(() => taken.length === 1 && running.proxy.stats().heldBytes > 50_000);
     const [model] = taken;
-    if (model !== undefined) end?.({ model, client });
+    if (end === undefined) clock.pass(201);
+    else if (model !== undefined) end({ model, client });
     await answer;
     const [exchange] = await running.delivered(1);
     assert.equal(exchange?.outcome, outcome);

@@ -13,7 +13,8 @@ import {
   frame,
   literals,
 } from "./http2-support.ts";
-import { LIMITS, eventually, httpOrigin, rawOrigin, startProxy, type Running } from "./support.ts";
+import type { Clock } from "../../src/kernel/clock.ts";
+import { LIMITS, eventually, heldClock, httpOrigin, rawOrigin, startProxy, type Running } from "./support.ts";
 
 const limitedBy = (running: Running, limit: string): number => running.proxy.stats().limited[limit] ?? 0;
 
@@ -22,7 +23,7 @@ interface Rig extends Running {
   readonly asked: () => number;
 }
 
-async function rig(t: TestContext, limits: Partial<typeof LIMITS>): Promise<Rig> {
+async function rig(t: TestContext, limits: Partial<typeof LIMITS>, clock?: Clock): Promise<Rig> {
   let asked = 0;
   const origin = await httpOrigin(t, (request, response) => {
     request.resume().on("end", () => {
@@ -30,7 +31,8 @@ async function rig(t: TestContext, limits: Partial<typeof LIMITS>): Promise<Rig>
       response.end("ok");
     });
   });
-  return { ...(await startProxy(t, origin.url, { limits: { ...LIMITS, ...limits } })), asked: () => asked };
+  const options = { limits: { ...LIMITS, ...limits }, ...(clock === undefined ? {} : { clock }) };
+  return { ...(await startProxy(t, origin.url, options)), asked: () => asked };
 }
 
 test("a head that is longer than allowed, in bytes or in lines, is answered with 431, counted, and costs no other stream", async (t) => {
@@ -84,7 +86,8 @@ test("a client that takes nothing of its answer loses the stream, the model hear
       else socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n${"a".repeat(9_000_000)}`);
     });
   });
-  const running = await startProxy(t, origin.url, { limits: { ...LIMITS, sendMs: 300 } });
+  const clock = heldClock();
+  const running = await startProxy(t, origin.url, { limits: { ...LIMITS, sendMs: 300 }, clock });
   const session = await connectStreams(t, running.port);
   // Wide enough for the other stream: only this one is stalled.
   session.setLocalWindowSize(10_000_000);
@@ -92,7 +95,11 @@ test("a client that takes nothing of its answer loses the stream, the model hear
   stalled.on("error", () => {});
   await once(stalled, "response");
   stalled.pause();
-  await eventually(() => limitedBy(running, "send_timeout") === 1);
+  // Until nothing moves any more: each look counts what moved as new.
+  await eventually(() => {
+    clock.pass(50);
+    return limitedBy(running, "send_timeout") === 1;
+  });
   await eventually(() => modelSide === 0);
   assert.equal((await ask(session, { path: "/small" })).status, 200);
   const [exchange] = await running.delivered(1);
@@ -103,9 +110,15 @@ test("an exchange that takes longer than allowed is answered with 504, or broken
   const origin = await httpOrigin(t, (request, response) => {
     if (request.url === "/stream") response.write("some");
   });
-  const running = await startProxy(t, origin.url, { limits: { ...LIMITS, totalMs: 2000 } });
+  const clock = heldClock();
+  const running = await startProxy(t, origin.url, { limits: { ...LIMITS, totalMs: 200 }, clock });
   const session = await connectStreams(t, running.port);
-  const [silent, begun] = await Promise.all([ask(session), ask(session, { path: "/stream" })]);
+  const stream = session.request({ ":path": "/stream" });
+  const both = Promise.all([ask(session), wholeAnswer(stream)]);
+  await once(stream, "data");
+  await eventually(() => running.proxy.stats().activeRequests === 2);
+  clock.pass(201);
+  const [silent, begun] = await both;
   assert.equal(silent.status, 504);
   assert.equal(silent.headers["x-outrider-error"], "response_timeout");
   assert.deepEqual([begun.status, begun.body.toString(), begun.rstCode], [200, "some", 2]);
@@ -114,7 +127,8 @@ test("an exchange that takes longer than allowed is answered with 504, or broken
 
 test("a connection without streams is closed after its time, whatever else it sends; one with a stream is not", async (t) => {
   const origin = await httpOrigin(t, () => {});
-  const running = await startProxy(t, origin.url, { limits: { ...LIMITS, idleMs: 1500 } });
+  const clock = heldClock();
+  const running = await startProxy(t, origin.url, { limits: { ...LIMITS, idleMs: 300 }, clock });
   const busy = await connectStreams(t, running.port);
   const held = busy.request({ ":path": "/" });
   held.on("error", () => {});
@@ -123,7 +137,12 @@ test("a connection without streams is closed after its time, whatever else it se
     if (!idle.destroyed) idle.ping(() => {});
   }, 50);
   t.after(() => clearInterval(pings));
-  await once(idle, "close");
+  await eventually(() => running.proxy.stats().activeRequests === 1);
+  // The other one is known, too, once it has been answered.
+  await new Promise((resolve) => idle.ping(resolve));
+  const closed = once(idle, "close");
+  clock.pass(301);
+  await closed;
   assert.equal(limitedBy(running, "idle_timeout"), 1);
   assert.equal(busy.closed || busy.destroyed, false);
 });

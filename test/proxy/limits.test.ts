@@ -1,12 +1,15 @@
 // What one client connection may take: time for its head, its body and its answer, lines, bytes.
 
 import assert from "node:assert/strict";
+import type { Socket } from "node:net";
 import { test } from "node:test";
 import {
   LIMITS,
   OK,
   eventually,
   get,
+  heldClock,
+  heldUp,
   httpOrigin,
   pause,
   rawClient,
@@ -42,23 +45,51 @@ test("a body that stands still or trickles is answered with 408 and never looks 
 
 test("a body that comes slowly but comes is not cut off", async (t) => {
   const origin = await scriptedOrigin(t, OK);
-  const { port, proxy } = await startProxy(t, origin.url, { limits: { ...LIMITS, bodyMs: 2000 } });
+  const clock = heldClock();
+  const { port, proxy } = await startProxy(t, origin.url, { limits: { ...LIMITS, bodyMs: 200 }, clock });
   const client = await rawClient(t, port);
   client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 800\r\n\r\n");
+  await eventually(() => proxy.stats().activeRequests === 1);
   for (let i = 0; i < 10; i++) {
-    await pause(250);
     client.send("a".repeat(80));
+    clock.pass(150);
+    // Longer than the time between two looks.
+    await pause(120);
   }
   await client.until(/^HTTP\/1\.1 200 [^]*ok$/);
   assert.equal(proxy.stats().limited["body_timeout"], 0);
 });
 
+test("what arrived while the process was held up is read before anybody is found late", async (t) => {
+  const clock = heldClock();
+  const models: Socket[] = [];
+  const origin = await rawOrigin(t, (socket) => socket.on("data", () => models.push(socket)));
+  const limits = { ...LIMITS, bodyMs: 200 };
+  const { port, proxy } = await startProxy(t, origin.url, { limits, responseTimeoutMs: 100, clock });
+  const client = await rawClient(t, port);
+  client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf");
+  await eventually(() => proxy.stats().activeRequests === 1);
+  await heldUp(150, () => {
+    client.send("rest");
+    clock.pass(1000);
+  });
+  await eventually(() => models.length > 0);
+  await heldUp(150, () => {
+    models[0]?.write(OK);
+    clock.pass(1000);
+  });
+  await client.until(/^HTTP\/1\.1 200 [^]*ok$/);
+});
+
 test("an idle connection is closed after its time, and the time is announced", async (t) => {
   const origin = await scriptedOrigin(t, OK);
-  const { port, proxy } = await startProxy(t, origin.url, { limits: { ...LIMITS, idleMs: 300 } });
+  const clock = heldClock();
+  const limits = { ...LIMITS, idleMs: 300 };
+  const { port, proxy } = await startProxy(t, origin.url, { limits, clock });
   const client = await rawClient(t, port);
   client.send(get("/"));
   await client.until("ok");
+  clock.pass(301);
   await eventually(() => client.state.ended);
   assert.equal(proxy.stats().limited["idle_timeout"], 1);
   const { port: other } = await startProxy(t, origin.url);
@@ -95,12 +126,18 @@ test("a whole exchange may be given a limit: 504 before its head, a visible brea
         socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
     });
   });
-  const { port, proxy, delivered } = await startProxy(t, origin.url, { limits: { ...LIMITS, totalMs: 200 } });
+  const clock = heldClock();
+  const limits = { ...LIMITS, totalMs: 200 };
+  const { port, proxy, delivered } = await startProxy(t, origin.url, { limits, clock });
   const waiting = await rawClient(t, port);
   waiting.send(get("/silent"));
+  await eventually(() => proxy.stats().activeRequests === 1);
+  clock.pass(201);
   await waiting.until(/^HTTP\/1\.1 504 [^]*x-outrider-error: response_timeout/);
   const begun = await rawClient(t, port);
   begun.send(get("/begun"));
+  await begun.until("1\r\na");
+  clock.pass(201);
   assert.ok(!(await begun.closed()).endsWith("0\r\n\r\n"));
   assert.equal(proxy.stats().limited["request_timeout"], 2);
   assert.deepEqual(
@@ -181,10 +218,12 @@ test("the rest of an upload that was answered early is read up to 64 MiB; then t
 
 test("an upload that was answered early and stands still ends with its connection, counted once", async (t) => {
   const origin = await rawOrigin(t, (socket) => socket.once("data", () => socket.write(EARLY)));
-  const { port, proxy } = await startProxy(t, origin.url, { limits: { ...LIMITS, bodyMs: 200 } });
+  const clock = heldClock();
+  const { port, proxy } = await startProxy(t, origin.url, { limits: { ...LIMITS, bodyMs: 200 }, clock });
   const client = await rawClient(t, port);
   client.send(`${UPLOAD}some`);
   await client.until(/^HTTP\/1\.1 413 [^]*no$/);
+  clock.pass(201);
   await eventually(() => client.state.ended);
   assert.equal(proxy.stats().limited["early_answer"], 1);
   assert.equal(proxy.stats().limited["body_timeout"], 0);

@@ -45,6 +45,22 @@ export const LIMITS: ProxyOptions["limits"] = Object.freeze({
 /** Real timers, but nothing gets older: an idle connection is as good as new, however busy the machine is. */
 export const ageless: Clock = { ...systemClock, monotonicMs: () => 0 };
 
+/** Real timers, and a time that only the test moves: no limit is over before it says so, however busy the machine is. */
+export function heldClock(): Clock & { pass(ms: number): void } {
+  let nowMs = 0;
+  return { ...systemClock, monotonicMs: () => nowMs, pass: (ms) => void (nowMs += ms) };
+}
+
+/**
+ * `before`, then this whole process does nothing for `ms`, as on a machine that is moved or has no CPU to give: timers that are
+ * due by then come before what can be read.
+ */
+export async function heldUp(ms: number, before: () => void): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  before();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
 /** A proxy in front of `url`, stopped at the end of the test. */
 export async function startProxy(
   t: TestContext,

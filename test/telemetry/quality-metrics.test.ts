@@ -126,7 +126,7 @@ test("intervals, baselines, bounds and the reasons of further metrics are series
       me: { ...normal, lower: -2, upper: 0 },
       max_error: null,
     },
-    baseline: { mae: 4, me: 0, r2: null },
+    baseline: { mae: 4, mae_bound: 0.25, me: 0, r2: null },
   });
   createQualityMetrics(recorder, { groups: () => [group], specOf: () => specOf({}) });
   const found = (await series()).filter((line) => !/samples|coverage/.test(line));
@@ -140,23 +140,41 @@ test("intervals, baselines, bounds and the reasons of further metrics are series
     "outrider_quality_bound m 1 24h all medae = 0.1",
     "outrider_quality_constant_baseline m 1 24h all mae = 4",
     "outrider_quality_constant_baseline m 1 24h all bias = 0",
+    "outrider_quality_constant_baseline_bound m 1 24h all mae = 0.25",
     "outrider_metric_undefined m 1 24h all mape overflow = 1",
   ]);
 });
 
-test("below the least number of samples the figures go and the samples stay", async () => {
+test("below the least number of samples the figures go, the samples stay and the reason is told", async () => {
   const { recorder, series } = setUp();
   let labelled = 5;
   createQualityMetrics(recorder, {
-    groups: () => [groupOf({ n_labeled: labelled, metrics: { mse: 4 }, coverage: null })],
+    groups: () => [
+      groupOf({
+        n_labeled: labelled,
+        metrics: { mse: 4, r2: null, no_such: 1 },
+        undefined: { r2: "constant_target" },
+        extra: { me: -0.5, medae: 2, mse_se: 1 },
+        coverage: null,
+      }),
+    ],
     specOf: () => specOf({ minSamples: 5 }),
   });
   assert.deepEqual(await series(), [
     "outrider_quality_samples m 1 24h all = 5",
     "outrider_quality_mse m 1 24h all = 4",
+    "outrider_quality_bias m 1 24h all = 0.5",
+    "outrider_quality_medae m 1 24h all = 2",
+    "outrider_metric_undefined m 1 24h all r2 constant_target = 1",
   ]);
   labelled = 4;
-  assert.deepEqual(await series(), ["outrider_quality_samples m 1 24h all = 4"]);
+  assert.deepEqual(await series(), [
+    "outrider_quality_samples m 1 24h all = 4",
+    "outrider_metric_undefined m 1 24h all r2 constant_target = 1",
+    "outrider_metric_undefined m 1 24h all mse below_min_samples = 1",
+    "outrider_metric_undefined m 1 24h all medae below_min_samples = 1",
+    "outrider_metric_undefined m 1 24h all bias below_min_samples = 1",
+  ]);
 });
 
 test("metric names from outside cannot reach into objects or make families", async () => {

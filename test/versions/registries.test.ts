@@ -211,7 +211,8 @@ test("a label whose trace has not arrived waits alone", async (t) => {
   registries.label("churn", { predictionId: "p1", traceId: "1", value: 1, at: 0 });
   registries.label("churn", { predictionId: "p2", traceId: "2", value: 1, at: 0 });
   await until(() => counts.get("mlflow labels ok") === 1);
-  assert.equal(counts.get("mlflow labels retried"), 1);
+  // Once at least: it is tried again every second, and the other may have come late.
+  assert.ok((counts.get("mlflow labels retried") ?? 0) >= 1);
   assert.equal(registries.states()[0]?.trouble, null);
   await registries.stop(0);
 });

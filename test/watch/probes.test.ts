@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { suite, test, type TestContext } from "node:test";
 import { systemClock, type Clock } from "../../src/kernel/clock.ts";
 import { silentLog } from "../../src/kernel/log.ts";
+import { NO_HOST } from "../support/nowhere.ts";
 import { attemptProbe, type Verdict } from "../../src/watch/attempt.ts";
 import type { UpstreamTls } from "../../src/watch/way.ts";
 import { createProbes, type JobResult, type ProbeOptions, type ProbeResult } from "../../src/watch/probes.ts";
@@ -113,7 +114,7 @@ suite("one probe", { concurrency: true }, () => {
     );
     assert.deepEqual(short(await attempt(`http://127.0.0.1:${reset}/`)), [false, "reset", null]);
     assert.deepEqual(short(await attempt(`http://127.0.0.1:${nonsense}/`)), [false, "invalid", null]);
-    assert.deepEqual(short(await attempt("http://no-such-host.invalid/")), [false, "dns", null]);
+    assert.deepEqual(short(await attempt(`http://${NO_HOST}/`)), [false, "dns", null]);
   });
 
   test("a request over a socket file", async (t) => {

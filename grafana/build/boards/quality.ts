@@ -16,6 +16,9 @@ import {
 const CHOSEN = 'window="$window",basis="$basis"';
 const LEVEL = "job_model_version_window";
 const NAME = "{{model}} {{version}}";
+const REASONS = "What has no value, and why";
+const WHY = `no value: “${REASONS}” tells the reason`;
+const WHY_OR_TASK = `of another task, or without a value: see “${REASONS}”`;
 const BINARY = "only for models of the task binary";
 const REGRESSION = "only for models of the task regression";
 const MULTICLASS = "only for models of the task multiclass";
@@ -31,6 +34,11 @@ function lines(given: Pick<Panel, "title" | "description" | "targets"> & Partial
   return { kind: "timeseries", unit: "none", w: 8, h: 8, ...given };
 }
 
+/** Panels of metrics: where they are empty they say where the reason stands. */
+function explained(panels: readonly Panel[]): readonly Panel[] {
+  return panels.map((panel) => (panel.kind === "timeseries" ? { none: WHY_OR_TASK, ...panel } : panel));
+}
+
 function about(empty: string | null, expr: string, legend = NAME): Target {
   return { expr, legend, ...(empty === null ? {} : { mayBeEmpty: empty }) };
 }
@@ -44,6 +52,7 @@ const main: readonly Panel[] = [
     h: 10,
     dashed: "/baseline|constant/",
     thin: "/interval/",
+    none: WHY,
     targets: [
       {
         expr: `max by (version, metric) (${LEVEL}_metric:outrider_quality{${FLEET},${CHOSEN},metric=~"$metric"})`,
@@ -286,6 +295,11 @@ const furtherBinary: readonly Panel[] = [
         "figures are exact until there are very many rows",
         `max by (model, version, metric) (outrider_quality_bound{${VERSION},${CHOSEN}})`,
         `${NAME} {{metric}}`,
+      ),
+      about(
+        "as above",
+        `max by (model, version, metric) (outrider_quality_constant_baseline_bound{${VERSION},${CHOSEN}})`,
+        `${NAME} best constant {{metric}}`,
       ),
     ],
   }),
@@ -683,7 +697,8 @@ const slices: readonly Panel[] = [
 const reasons: readonly Panel[] = [
   lines({
     title: "Metrics without a value",
-    description: "Why a number is missing: too few labels, one class only, no scores.",
+    description:
+      "Why a number is missing: no labels, fewer than minSamples (below_min_samples), one class only, no scores.",
     kind: "table",
     w: 12,
     columns: { model: "Model", version: "Version", metric: "Metric", reason: "Reason" },
@@ -757,13 +772,13 @@ export const quality: Board = {
   ],
   rows: [
     { title: "$model", repeat: "model", panels: main },
-    { title: "Classification", panels: classification },
-    { title: "Regression", panels: regression },
+    { title: "Classification", panels: explained(classification) },
+    { title: "Regression", panels: explained(regression) },
     { title: "Labels", panels: labels },
     { title: "Drift", panels: drift },
     { title: "By arrival of the labels", collapsed: true, panels: arrival },
-    { title: "Further figures of classifiers", collapsed: true, panels: furtherBinary },
+    { title: "Further figures of classifiers", collapsed: true, panels: explained(furtherBinary) },
     { title: "Slices", collapsed: true, panels: slices },
-    { title: "What has no value, and why", collapsed: true, panels: reasons },
+    { title: REASONS, collapsed: true, panels: reasons },
   ],
 };

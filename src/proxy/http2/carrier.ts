@@ -2,7 +2,7 @@
 
 import type { ClientHttp2Stream } from "node:http2";
 import type { OwnError, RawHeaders } from "../../facts/exchange.ts";
-import type { Clock, Timer } from "../../kernel/clock.ts";
+import { afterReading, type Clock, type Timer } from "../../kernel/clock.ts";
 import { codeOf, messageOf } from "../../kernel/problem.ts";
 import type { Call, Carrier } from "../call.ts";
 import { ownErrorOfCode } from "../failures.ts";
@@ -185,7 +185,7 @@ export class StreamCarrier implements Carrier {
     const { clock, responseTimeoutMs } = this.#owner;
     if (responseTimeoutMs <= 0 || this.#headSeen) return;
     const late = (): void => this.#end("response_timeout", "no head within the limit");
-    this.#timer = clock.after(responseTimeoutMs, late);
+    this.#timer = afterReading(clock, responseTimeoutMs, late);
   }
 
   write(_call: Call, chunk: Buffer): boolean {

@@ -1,6 +1,6 @@
 // The way to a model that speaks HTTP/2: as few connections as its stream limit allows, many calls on each.
 
-import type { Clock, Timer } from "../../kernel/clock.ts";
+import { afterReading, type Clock, type Timer } from "../../kernel/clock.ts";
 import { codeOf } from "../../kernel/problem.ts";
 import { Call, type CallOwner } from "../call.ts";
 import { createStreamDial, parseUpstreamUrl } from "../dial.ts";
@@ -113,7 +113,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     const { clock } = this;
     const limit =
       this.#connectTimeoutMs > 0
-        ? clock.after(this.#connectTimeoutMs, () => this.#dialTimedOut(channel))
+        ? afterReading(clock, this.#connectTimeoutMs, () => this.#dialTimedOut(channel))
         : null;
     this.#dialling.set(channel, limit);
     this.#sweeper ??= clock.every(SWEEP_MS, () => this.#sweep());

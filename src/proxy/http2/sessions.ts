@@ -8,7 +8,7 @@ import {
 } from "node:http2";
 import type { Socket } from "node:net";
 import type { RawHeaders } from "../../facts/exchange.ts";
-import type { Clock, Timer } from "../../kernel/clock.ts";
+import { onceRead, type Clock, type Timer } from "../../kernel/clock.ts";
 import { codeOf } from "../../kernel/problem.ts";
 import type { ConnectionLimits } from "../connection-limits.ts";
 import { sweepMsOf } from "../client-connections.ts";
@@ -135,7 +135,7 @@ export class Sessions {
       head: new HeadWatch(session, socket),
     };
     this.#open.add(connection);
-    this.#sweeper ??= clock.every(sweepMsOf(limits), () => this.#sweep());
+    this.#sweeper ??= clock.every(sweepMsOf(limits), () => onceRead(() => this.#sweep()));
     session.on("stream", (stream, ...[, , raw]) => this.#onStream(connection, stream, raw));
     session.on("error", (error: Error) => this.#onError(connection, error));
     session.once("close", () => {
@@ -199,6 +199,7 @@ export class Sessions {
 
   /** A connection without streams is idle, whatever else it sends: pings, or a head that never ends. */
   #sweep(): void {
+    if (this.#sweeper === null) return;
     const { clock, limits, limited, onSweep } = this.#needs;
     const nowMs = clock.monotonicMs();
     for (const connection of this.#open) {

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { run, say } from "./command.ts";
+import { run, runFetching, say, type CommandOptions } from "./command.ts";
 import { withLock } from "./lock.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -19,7 +19,8 @@ const COLLECTOR = { version: "0.165.0" };
 const H2SPEC = { version: "v2.2.1+incompatible" };
 const KSERVE = { version: "0.21.0" };
 const HELM = { version: "3.22.0", kubernetes: { major: 1, minor: 37 } };
-const INSTALL_MS = 25 * 60_000;
+/** For all tries of one command together. */
+export const INSTALL_MS = 25 * 60_000;
 /** Another run may be installing: longer than its own limit, so that it has failed before we give up. */
 const LOCK_MS = INSTALL_MS + 60_000;
 
@@ -88,13 +89,14 @@ export async function ensurePython(): Promise<PythonInstall> {
     await run(base, ["-m", "venv", folder], { withinMs: INSTALL_MS });
     const requirements = join(pythonFolder, "requirements.txt");
     const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements];
-    await run(python, pip, { withinMs: INSTALL_MS });
+    await runFetching(python, pip, { withinMs: INSTALL_MS });
   });
   return { python, bin };
 }
 
-async function findPython(): Promise<string> {
-  for (const name of ["python3.11", "python3"]) {
+/** Throws when there is none. */
+export async function findPython(): Promise<string> {
+  for (const name of ["python3.11", "/usr/bin/python3.11", "python3"]) {
     const found = await run(name, ["--version"], { mayFail: true });
     if (found.ok && found.output.includes("Python 3.11.")) return name;
   }
@@ -108,7 +110,7 @@ async function haveGo(): Promise<boolean> {
 
 async function goInstall(target: string, flags: readonly string[]): Promise<void> {
   const env = { GOBIN: join(realFolder, "bin") };
-  await run("go", ["install", ...flags, target], { withinMs: INSTALL_MS, env });
+  await runFetching("go", ["install", ...flags, target], { withinMs: INSTALL_MS, env });
 }
 
 /** Prometheus and promtool: built from Go modules; Debian's older ones where there is no Go. */
@@ -136,6 +138,16 @@ async function prometheusFromDebian(): Promise<PrometheusInstall> {
   return { prometheus, promtool: join(folder, "usr", "bin", "promtool"), version, from: "apt" };
 }
 
+/** `apt-get` with what is known, else with new package lists: they may be missing or old. */
+async function withLists(args: readonly string[], options: CommandOptions): Promise<void> {
+  const bounded = { ...options, withinMs: INSTALL_MS };
+  const got = await run("apt-get", args, { ...bounded, mayFail: true });
+  if (got.ok) return;
+  // What fails here is told by what follows.
+  await runFetching("apt-get", ["update"], { withinMs: INSTALL_MS, mayFail: true });
+  await runFetching("apt-get", args, bounded);
+}
+
 /** Downloads one Debian package and unpacks it below .real/apt: nothing is installed into the system, no service starts. */
 async function debian(name: string, wanted: readonly string[]): Promise<string> {
   const folder = join(realFolder, "apt", name);
@@ -143,15 +155,9 @@ async function debian(name: string, wanted: readonly string[]): Promise<string> 
   await once({ name: `apt-${name}`, version: "debian", files }, async () => {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    const download = { cwd: folder, withinMs: INSTALL_MS, mayFail: true };
-    let got = await run("apt-get", ["download", name], download);
-    if (!got.ok) {
-      // The package lists may be missing or old.
-      await run("apt-get", ["update"], { withinMs: INSTALL_MS, mayFail: true });
-      got = await run("apt-get", ["download", name], download);
-    }
+    await withLists(["download", name], { cwd: folder });
     const deb = readdirSync(folder).find((file) => file.endsWith(".deb"));
-    if (!got.ok || deb === undefined) throw new Error(`apt-get download ${name} failed:\n${got.output}`);
+    if (deb === undefined) throw new Error(`apt-get download ${name} left no package`);
     await run("dpkg-deb", ["-x", deb, "."], { cwd: folder });
     rmSync(join(folder, deb));
   });
@@ -166,9 +172,8 @@ export async function ensureAlertmanager(): Promise<AlertmanagerInstall> {
   const installed = { alertmanager: binary("alertmanager"), amtool: binary("amtool") };
   const flags = ["-ldflags", `-s -w -X github.com/prometheus/common/version.Version=${version}`];
   await once({ name: "alertmanager", version, files: Object.values(installed) }, async () => {
-    const told = await run("go", ["mod", "download", "-json", `${name}@v${version}`], {
-      withinMs: INSTALL_MS,
-    });
+    const download = ["mod", "download", "-json", `${name}@v${version}`];
+    const told = await runFetching("go", download, { withinMs: INSTALL_MS });
     const folder = (JSON.parse(told.stdout) as { Dir: string }).Dir;
     const source = join(realFolder, "src", "alertmanager");
     rmSync(source, { recursive: true, force: true });
@@ -179,7 +184,7 @@ export async function ensureAlertmanager(): Promise<AlertmanagerInstall> {
     writeFileSync(join(source, "ui", "app", "dist", "index.html"), "<!doctype html><title>no page</title>\n");
     for (const each of ["alertmanager", "amtool"] as const) {
       const build = ["build", ...flags, "-o", installed[each], `./cmd/${each}`];
-      await run("go", build, { cwd: source, withinMs: INSTALL_MS });
+      await runFetching("go", build, { cwd: source, withinMs: INSTALL_MS });
     }
     rmSync(source, { recursive: true, force: true });
   });
@@ -232,7 +237,7 @@ async function ensureOwn(name: string, wanted: readonly string[], version: strin
   const program = binary(name);
   await once({ name, version: `${version}-${content}`, files: [program] }, async () => {
     const build = ["build", "-ldflags", "-s -w", "-o", program, "."];
-    await run("go", build, { cwd: source, withinMs: INSTALL_MS });
+    await runFetching("go", build, { cwd: source, withinMs: INSTALL_MS });
   });
   return program;
 }
@@ -262,7 +267,7 @@ export async function ensureKserveTypes(): Promise<{ readonly python: string; re
       "--target",
       site,
     ];
-    await run(python, [...pip, `kserve==${version}`], { withinMs: INSTALL_MS });
+    await runFetching(python, [...pip, `kserve==${version}`], { withinMs: INSTALL_MS });
   });
   return { python, site };
 }
@@ -288,12 +293,7 @@ export async function ensureChromium(): Promise<{ readonly chromium: string }> {
   if (present !== null) return { chromium: present };
   say("installing chromium …");
   const install = ["install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"];
-  const options = { withinMs: INSTALL_MS, env: { DEBIAN_FRONTEND: "noninteractive" } };
-  const first = await run("apt-get", install, { ...options, mayFail: true });
-  if (!first.ok) {
-    await run("apt-get", ["update"], { ...options, mayFail: true });
-    await run("apt-get", install, options);
-  }
+  await withLists(install, { env: { DEBIAN_FRONTEND: "noninteractive" } });
   const installed = await find();
   if (installed === null) throw new Error("apt-get installed chromium, but it is not on PATH");
   return { chromium: installed };

@@ -3,18 +3,8 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { run, say } from "./command.ts";
-import { pythonFolder, realFolder } from "./install.ts";
-
-const INSTALL_MS = 25 * 60_000;
-
-async function findPython(): Promise<string> {
-  for (const name of ["python3.11", "/usr/bin/python3.11", "python3"]) {
-    const found = await run(name, ["--version"], { mayFail: true });
-    if (found.ok && found.output.includes("Python 3.11.")) return name;
-  }
-  throw new Error("Python 3.11 is needed: the pins in test/real/python were resolved for it");
-}
+import { run, runFetching, say } from "./command.ts";
+import { findPython, INSTALL_MS, pythonFolder, realFolder } from "./install.ts";
 
 /**
  * The Python of an environment with the packages of test/real/python/<list>.txt. Built beside its place and then moved there,
@@ -33,7 +23,7 @@ export async function ensureVenv(list: "nannyml" | "drift" | "wire"): Promise<st
   try {
     await run(await findPython(), ["-m", "venv", building], { withinMs: INSTALL_MS });
     const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements];
-    await run(join(building, "bin", "python"), pip, { withinMs: INSTALL_MS });
+    await runFetching(join(building, "bin", "python"), pip, { withinMs: INSTALL_MS });
     if (!existsSync(python)) renameSync(building, folder);
   } finally {
     rmSync(building, { recursive: true, force: true });
