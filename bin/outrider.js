@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import { existsSync } from "node:fs";
+
 // The installed command. An older Node gets one clear line instead of a syntax error.
 const major = Number(process.versions.node.split(".")[0]);
 if (major < 26) {
@@ -7,4 +9,6 @@ if (major < 26) {
   );
   process.exit(1);
 }
-await import("../dist/main.js");
+// A clone runs its source, which a package does not have.
+const source = new URL("../src/main.ts", import.meta.url);
+await import(existsSync(source) ? source.href : "../dist/main.js");

@@ -10,9 +10,10 @@ import { FIELD, fieldOf } from "./field-names.ts";
 import { peerOf } from "./messages.ts";
 import { RelayRequest } from "./client-request.ts";
 import { RelayResponse } from "./client-answer.ts";
+import type { ClientReading, ClientReads } from "./client-reads.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
+import { PROGRESS_BYTES, type ConnectionLimits, type Late } from "./connection-limits.ts";
 import type { PlainRequest } from "./plain-request.ts";
-import type { ConnectionLimits, Late } from "./connection-limits.ts";
 import { ownLinesOf, type OwnLines } from "./request-head.ts";
 import type { BadHead, ReadHead } from "./request-line.ts";
 import { RequestReader, type RequestSink } from "./request-reader.ts";
@@ -20,6 +21,7 @@ import { TurnShare } from "./turn-share.ts";
 
 export interface ConnectionOwner {
   readonly limits: ConnectionLimits;
+  readonly reads: ClientReads;
   /** Which header lines are told to the observer; null: all. */
   readonly observed: HeaderFilter | null;
   readonly draining: boolean;
@@ -42,8 +44,6 @@ export interface ConnectionOwner {
 /** Bytes taken in ahead of the answer that is under way. */
 const AHEAD_BYTES_MAX = 64 * 1024;
 const NO_BYTES = Buffer.alloc(0);
-/** Of a body, within the time it may stand still. */
-export const PROGRESS_BYTES = 64;
 /** Of a request that was answered before it was whole: what is still read, and for how long, so that its connection may be kept. */
 const REST_BYTES_MAX = 64 * 1024 * 1024;
 const REST_MS = 30_000;
@@ -54,11 +54,14 @@ export class ClientConnection implements RequestSink {
   readonly socket: Socket;
   readonly peer: string;
   readonly #owner: ConnectionOwner;
+  readonly #bytes: ClientReading;
   readonly #reader: RequestReader;
   #request: RelayRequest | null = null;
   #response: RelayResponse | null = null;
   #ahead: Buffer = NO_BYTES;
   #reading = false;
+  /** What is being read is the reader's again afterwards. */
+  #lent = false;
   #paused = false;
   #closing = false;
   #clientEnded = false;
@@ -75,14 +78,14 @@ export class ClientConnection implements RequestSink {
   #taker: ((glued: Buffer) => void) | null = null;
   #ownLines: OwnLines | null = null;
   readonly #share = new TurnShare(() => void (this.#paused || this.#closing || this.socket.resume()));
-
-  constructor(owner: ConnectionOwner, socket: Socket) {
+  constructor(owner: ConnectionOwner, accepted: Socket) {
     this.#owner = owner;
+    this.#bytes = owner.reads.read(accepted, this.#onData);
+    const { socket } = this.#bytes;
     this.socket = socket;
     this.peer = peerOf(socket.remoteAddress);
     this.#reader = new RequestReader(this, owner.limits, owner.observed);
     this.#movedMs = owner.nowMs();
-    socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
     socket.on("drain", this.#onDrain);
     socket.on("error", ignore);
@@ -91,7 +94,7 @@ export class ClientConnection implements RequestSink {
 
   /** `first` was read already. */
   begin(first: Buffer | null): void {
-    if (first !== null && first.length > 0) this.#onData(first);
+    if (first !== null && first.length > 0) this.#onData(first, false);
     if (!this.#paused && !this.socket.destroyed) this.socket.resume();
   }
 
@@ -124,12 +127,12 @@ export class ClientConnection implements RequestSink {
     this.#reader.expectBody(length);
   }
 
-  readonly #onData = (bytes: Buffer): void => {
+  readonly #onData = (bytes: Buffer, lent: boolean): void => {
     if (this.#closing) return;
     this.#moved(bytes.length);
     if (this.#restSinceMs !== null && this.#restOver(bytes.length)) return;
     if (this.#reading || (this.#request !== null && this.#reader.done)) this.#keepAhead(bytes);
-    else this.#read(bytes);
+    else this.#read(bytes, lent);
     if (!this.#closing && this.#share.usedUp(bytes.length)) this.socket.pause();
   };
 
@@ -156,8 +159,9 @@ export class ClientConnection implements RequestSink {
   }
 
   /** Reads up to the end of a request; what lies behind waits until it has been answered. */
-  #read(bytes: Buffer): void {
+  #read(bytes: Buffer, lent: boolean): void {
     this.#reading = true;
+    this.#lent = lent;
     let rest = bytes;
     while (rest.length > 0) {
       if (!this.#headBegan && this.#request === null) this.#headBegins();
@@ -169,7 +173,7 @@ export class ClientConnection implements RequestSink {
       // All of it, nearly always: no view of nothing is made.
       if (end === rest.length && this.#taker === null) break;
       rest = rest.subarray(end);
-      if (this.#taker !== null) return this.#give(this.#taker, rest);
+      if (this.#taker !== null) return this.#give(this.#taker, lent ? Buffer.from(rest) : rest);
       if (this.#closing) break;
       if (this.#request !== null && this.#reader.done && rest.length > 0) {
         this.#keepAhead(rest);
@@ -219,7 +223,8 @@ export class ClientConnection implements RequestSink {
   onRequestBody(bytes: Buffer, start: number, end: number): void {
     const receiver = this.#request?.receiver ?? null;
     if (receiver === null) return;
-    if (!receiver.onRequestData(bytes.subarray(start, end))) this.#pause();
+    const part = bytes.subarray(start, end);
+    if (!receiver.onRequestData(this.#lent ? Buffer.from(part) : part)) this.#pause();
   }
 
   onRequestWhole(trailers: RawHeaders): void {
@@ -288,7 +293,7 @@ export class ClientConnection implements RequestSink {
     const ahead = this.#ahead;
     this.#ahead = NO_BYTES;
     this.readMore();
-    if (ahead.length > 0) this.#read(ahead);
+    if (ahead.length > 0) this.#read(ahead, false);
   }
 
   /** Ends it after what is still to be flushed. What the client has still sent is read off, so that its system does not throw our answer away. */
@@ -311,7 +316,7 @@ export class ClientConnection implements RequestSink {
 
   #give(taker: (glued: Buffer) => void, glued: Buffer): void {
     const { socket } = this;
-    socket.off("data", this.#onData);
+    this.#bytes.handOver();
     socket.off("end", this.#onEnd);
     socket.off("drain", this.#onDrain);
     socket.off("close", this.#onClose);

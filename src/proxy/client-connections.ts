@@ -5,8 +5,9 @@ import type { HeaderFilter } from "../facts/header-filter.ts";
 import { onceRead, type Clock, type Timer } from "../kernel/clock.ts";
 import type { RelayResponse } from "./client-answer.ts";
 import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
-import type { RelayRequest } from "./client-request.ts";
 import type { ConnectionLimits, Late } from "./connection-limits.ts";
+import { ClientReads } from "./client-reads.ts";
+import type { RelayRequest } from "./client-request.ts";
 import { OVERDUE, SLOW_BODY, problemMessage, type Failure } from "./failures.ts";
 import type { BadHead } from "./request-line.ts";
 import { Roll } from "./road.ts";
@@ -28,6 +29,7 @@ const SWEEP_MS = 1000;
 export class ClientConnections implements ConnectionOwner {
   readonly limits: ConnectionLimits;
   readonly observed: HeaderFilter | null;
+  readonly reads = new ClientReads();
   readonly #needs: ConnectionsNeeds;
   readonly #roll = new Roll<ClientConnection>();
   /** Ended by a limit, by which one: the values of `limit` in `outrider_proxy_limited_total`. */

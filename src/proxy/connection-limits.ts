@@ -1,4 +1,4 @@
-// What one client connection may take, and how long; the same for both versions of HTTP.
+// What a client's connection may take, in whatever version of HTTP, and what it may run out of.
 
 export interface ConnectionLimits {
   readonly headBytesMax: number;
@@ -19,3 +19,6 @@ export interface ConnectionLimits {
 
 /** What ran out of time. */
 export type Late = "head" | "idle" | "body" | "send" | "total" | "rest";
+
+/** Of a body, within the time it may stand still. */
+export const PROGRESS_BYTES = 64;

@@ -7,17 +7,7 @@ import { test, type TestContext } from "node:test";
 import type { BodyCopy, Exchange } from "../../src/facts/exchange.ts";
 import { READ_BYTES, ReadBlocks, Reading } from "../../src/proxy/read-blocks.ts";
 import { Slabs } from "../../src/proxy/slabs.ts";
-import { httpOrigin, pause, startProxy } from "./support.ts";
-
-/** Bytes that tell where they stand and whose they are. */
-function patternOf(seed: number, length: number): Buffer {
-  const bytes = Buffer.alloc(length);
-  for (let at = 0; at + 8 <= length; at += 8) {
-    bytes.writeUInt32LE(seed, at);
-    bytes.writeUInt32LE(at, at + 4);
-  }
-  return bytes;
-}
+import { httpOrigin, patternOf, pause, startProxy } from "./support.ts";
 
 async function collect(answer: IncomingMessage, slow: boolean): Promise<Buffer> {
   const chunks: Buffer[] = [];

@@ -28,6 +28,16 @@ export async function eventually(holds: () => boolean, withinMs = 60_000): Promi
   }
 }
 
+/** Bytes that tell where they stand and whose they are. */
+export function patternOf(seed: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  for (let at = 0; at + 8 <= length; at += 8) {
+    bytes.writeUInt32LE(seed, at);
+    bytes.writeUInt32LE(at, at + 4);
+  }
+  return bytes;
+}
+
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export const LIMITS: ProxyOptions["limits"] = Object.freeze({

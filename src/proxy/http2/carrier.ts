@@ -11,6 +11,7 @@ import { HEAD_BYTES_MAX } from "../answer-reader.ts";
 import type { Channel } from "./channel.ts";
 import { RESET, nameOfCode } from "./codes.ts";
 import { fieldMap, readResponseFields, requestFields } from "./fields.ts";
+import { keepSessionOf } from "./lasting.ts";
 import { StreamReading } from "./reading.ts";
 
 const END_STREAM = 1;
@@ -70,6 +71,7 @@ export class StreamCarrier implements Carrier {
       endStream: body === null,
       waitForTrailers: streamed,
     });
+    keepSessionOf(stream);
     this.#stream = stream;
     this.#reading = new StreamReading(stream);
     this.#channel.streams++;

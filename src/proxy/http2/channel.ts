@@ -5,6 +5,7 @@
 
 import { connect, type ClientHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
+import { endWithSocket } from "./lasting.ts";
 
 /** However many a model allows. */
 const STREAMS_MAX = 1000;
@@ -51,11 +52,17 @@ export class Channel {
 
   constructor(owner: ChannelOwner, to: ChannelTo) {
     this.#owner = owner;
+    const sockets: Socket[] = [];
     const session = connect(to.authority, {
       ...SESSION_OPTIONS,
       settings: { enablePush: false, initialWindowSize: to.streamWindow },
-      createConnection: to.openSocket,
+      createConnection: () => {
+        const socket = to.openSocket();
+        sockets.push(socket);
+        return socket;
+      },
     });
+    sockets.forEach(endWithSocket);
     this.session = session;
     // They are the first that an HTTP/2 server sends: until then it may be something else, and its limit is not known.
     session.on("remoteSettings", ({ maxConcurrentStreams }) => {

@@ -16,6 +16,7 @@ import { problemBody, problemHeaders, type Failure } from "../failures.ts";
 import { RESET } from "./codes.ts";
 import { responseFields } from "./fields.ts";
 import type { StreamPlace } from "./exchange.ts";
+import { endWithSocket, keepSessionOf } from "./lasting.ts";
 import { Shares } from "./pieces.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -117,6 +118,7 @@ export class Sessions {
       socket.destroy();
       return;
     }
+    endWithSocket(socket);
     const { clock, limits } = this.#needs;
     const nowMs = clock.monotonicMs();
     const uploads = new Uploads({ clock, session, onClosed: () => this.#needs.limited.held_body++ });
@@ -146,6 +148,7 @@ export class Sessions {
   }
 
   #onStream(connection: Connection, stream: ServerHttp2Stream, raw: RawHeaders): void {
+    keepSessionOf(stream);
     this.#countRefused(connection, stream.id ?? 0);
     connection.full = ++connection.streams >= this.#needs.limits.streamsMax;
     stream.once("close", () => this.#onStreamClosed(connection, stream));

@@ -1,7 +1,6 @@
 // What one stream of a client may take of time, by the same limits as a connection of HTTP/1.1.
 
-import { PROGRESS_BYTES } from "../client-connection.ts";
-import type { ConnectionLimits, Late } from "../connection-limits.ts";
+import { PROGRESS_BYTES, type ConnectionLimits, type Late } from "../connection-limits.ts";
 
 export interface StreamNow {
   readonly nowMs: number;

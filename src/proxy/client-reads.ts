@@ -1,0 +1,82 @@
+// How clients' connections are read: into one buffer for all of them, so that a short request costs no memory of its own. A connection
+// that uploads much gets a fresh buffer for each read instead, which goes on without a copy.
+//
+// Node gives an accepted socket no such buffer, only one that it opens itself. So the accepted socket is left as a shell, which its
+// server still counts, and another takes over its handle (decision 0038). Where that cannot be (TLS, or a Node that has changed) the
+// accepted socket is read by its `data` events, with the same result.
+
+import { Socket, type SocketConstructorOpts } from "node:net";
+import { READ_BYTES } from "./read-blocks.ts";
+
+/** A read of so much goes on in the memory it was read into, a shorter one is copied out of it. */
+const LONG_BYTES = READ_BYTES / 2;
+
+/** `lent`: the bytes are valid until it returns. */
+export type OnRead = (bytes: Buffer, lent: boolean) => void;
+
+export interface ClientReading {
+  /** Stands for the connection. Whoever knew the accepted socket still ends it, and hears of its end, by that one. */
+  readonly socket: Socket;
+  /** What is read from now on is told by the socket's `data` events, to whoever listens. */
+  handOver(): void;
+}
+
+export class ClientReads {
+  /** A read into it is worked off before the next one begins, on whatever connection. */
+  readonly #shared = Buffer.allocUnsafeSlow(READ_BYTES);
+
+  read(accepted: Socket, onRead: OnRead): ClientReading {
+    const handle = handleOf(accepted);
+    return (handle === null ? null : this.#takeOver(accepted, handle, onRead)) ?? byEvents(accepted, onRead);
+  }
+
+  /** Null: it cannot be taken over, and is as it was. */
+  #takeOver(accepted: Socket, handle: object, onRead: OnRead): ClientReading | null {
+    const shared = this.#shared;
+    let into = shared;
+    let last = 0;
+    let tell = onRead;
+    const callback = (length: number): boolean => {
+      last = length;
+      tell(into.subarray(0, length), into === shared || length < LONG_BYTES);
+      return true;
+    };
+    // Asked for once at first, and after each read.
+    const buffer = (): Buffer => {
+      into = last < LONG_BYTES ? shared : Buffer.allocUnsafeSlow(READ_BYTES);
+      return into;
+    };
+    const options: SocketConstructorOpts = {
+      allowHalfOpen: accepted.allowHalfOpen,
+      onread: { buffer, callback },
+    };
+    Reflect.set(options, "handle", handle);
+    Reflect.set(accepted, HANDLE, null);
+    const socket = new Socket(options);
+    if (Reflect.get(socket, HANDLE) !== handle) {
+      Reflect.set(accepted, HANDLE, handle);
+      return null;
+    }
+    socket.once("close", () => accepted.destroy());
+    accepted.once("close", () => socket.destroy());
+    const handOver = (): void => {
+      tell = (bytes, lent) => socket.emit("data", lent ? Buffer.from(bytes) : bytes);
+    };
+    return { socket, handOver };
+  }
+}
+
+function byEvents(socket: Socket, onRead: OnRead): ClientReading {
+  const onData = (bytes: Buffer): void => onRead(bytes, false);
+  socket.on("data", onData);
+  return { socket, handOver: () => socket.off("data", onData) };
+}
+
+const HANDLE = "_handle";
+
+/** What the system's connection is to Node; null: nothing that can be handed over. */
+function handleOf(socket: Socket): object | null {
+  const handle: unknown = Reflect.get(socket, HANDLE);
+  const known = typeof handle === "object" && handle !== null && "useUserBuffer" in handle;
+  return known && !("encrypted" in socket) ? handle : null;
+}
