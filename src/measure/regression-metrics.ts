@@ -13,6 +13,8 @@ const METRICS = ["mse", "rmse", "mae", "r2"] as const;
 const FURTHER = ["me", "medae", "max_error", "mape", "wape"] as const;
 /** Kurtosis of the errors (3 for normal ones) from which the interval of a mean square covers too little. */
 const HEAVY_TAILS = 9;
+/** A spread of values below 2^-40 of their squares' sum is made of rounding, to more than a thousandth. */
+const DROWNED_BITS = 40n;
 /** A difference this much smaller than its terms is rounding noise. */
 const NOISE = 1e-13;
 
@@ -119,24 +121,40 @@ function errorOrder(
 function standardErrors(
   rows: number,
   sums: RegressionSums,
-  { low, high }: Spread,
+  errors: Spread,
 ): { mae_se?: number; mse_se?: number } {
   if (rows < 2 || sums.overflow > 0) return {};
-  // Nothing varies; the rounding of squares would say otherwise.
-  if (low.length === 1 && low[0] === high[0]) return { mae_se: 0, mse_se: 0 };
   const squares = sums.squared.units();
-  const mae = standardError(rows, squares << UNIT_BITS, sums.absolute().units());
+  const mae =
+    standardError(rows, squares << UNIT_BITS, sums.absolute().units()) ??
+    standardErrorOver(errors, (error) => error);
   const fourth = sums.moments[0];
   if (sums.momentOverflow > 0 || fourth === undefined) return { mae_se: mae };
-  return { mae_se: mae, mse_se: standardError(rows, fourth.units() << UNIT_BITS, squares) };
+  const mse =
+    standardError(rows, fourth.units() << UNIT_BITS, squares) ??
+    standardErrorOver(errors, (error) => error * error);
+  return { mae_se: mae, mse_se: mse };
 }
 
-/** Standard error of a mean (n - 1 below) from the sum of squares (units of 2^-2148) and the sum (2^-1074). */
-function standardError(count: number, squares: bigint, sum: bigint): number {
+/**
+ * Standard error of a mean (n - 1 below) from the sum of squares (units of 2^-2148) and the sum (2^-1074); null where the
+ * values are so much alike that it drowns in the rounding of their squares.
+ */
+function standardError(count: number, squares: bigint, sum: bigint): number | null {
   const n = BigInt(count);
-  const spread = n * squares - sum * sum;
-  // The squares were rounded one by one: equal values may leave a speck below zero.
-  return spread <= 0n ? 0 : Math.sqrt(ratio(spread, (n * n * (n - 1n)) << (2n * UNIT_BITS)));
+  const all = n * squares;
+  const spread = all - sum * sum;
+  if (spread <= all >> DROWNED_BITS) return null;
+  return Math.sqrt(ratio(spread, (n * n * (n - 1n)) << (2n * UNIT_BITS)));
+}
+
+/** The same from the values themselves, as far as they are told apart: by what they differ from the least one. */
+function standardErrorOver(errors: Spread, of: (error: number) => number): number {
+  const least = of(middle(errors.low[0] ?? 0, errors.high[0] ?? 0));
+  if (least === 0) return 0;
+  const beyond = (low: number, high: number): number => of(middle(low, high)) / least - 1;
+  const spread = meanOver(errors, (low, high) => beyond(low, high) ** 2) - meanOver(errors, beyond) ** 2;
+  return least * Math.sqrt(Math.max(0, spread) / (errors.rows - 1));
 }
 
 interface Whole {
@@ -171,7 +189,8 @@ function intervals(whole: Whole, extra: Record<string, unknown>): Intervals {
     const ofBias =
       rows < 2 || sums.overflow > 0
         ? null
-        : standardError(rows, sums.squared.units() << UNIT_BITS, signed.units());
+        : // Where that drowns the errors are alike, the sign included.
+          (standardError(rows, sums.squared.units() << UNIT_BITS, signed.units()) ?? ofMae);
     found["me"] = normalInterval(signed.mean(rows), ofBias, { limits: ANYWHERE });
     if (typeof extra["wape"] === "number") found["wape"] = wapeInterval(extra["wape"], rows, sums);
     found["medae"] = medianInterval(spreads.errors);

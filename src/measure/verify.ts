@@ -17,6 +17,8 @@ const FROM_SCORES: ReadonlySet<string> = new Set([
   "auc_delong_se",
   "medae",
   "max_error",
+  "mae_se",
+  "mse_se",
 ]);
 /** Intervals and baselines rest on the same histograms. */
 const RESTING_ON_SCORES = /(^|\.)(scores|intervals|baseline)\./;

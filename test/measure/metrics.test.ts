@@ -282,11 +282,26 @@ test("per class and in the whole, several classes have averages, areas and losse
   assert.deepEqual(Object.keys(group.intervals ?? {}).filter((name) => name.startsWith("roc_auc")).length, 4);
 });
 
-test("errors that are all alike have no standard error, whatever rounding makes of their squares", () => {
-  const pairs = [1, 2, 3].map((row) => ({
-    prediction: predictionOf({ id: `${row}`, value: 0 }),
-    label: 0.1,
-  }));
-  const { extra } = groupOf(specFor("m"), pairs);
-  assert.deepEqual([extra["mae_se"], extra["mse_se"]], [0, 0]);
+test("errors that are nearly alike have the standard error of what they differ by, not of the rounding of their squares", () => {
+  const of = (errors: readonly number[]) => {
+    const pairs = errors.map((label, row) => ({
+      prediction: predictionOf({ id: `${row}`, value: 0 }),
+      label,
+    }));
+    const { extra, intervals } = groupOf(specFor("m"), pairs);
+    const me = intervals?.["me"];
+    const numbers = [
+      extra["mae_se"],
+      extra["mse_se"],
+      me === null || me === undefined ? null : me.upper - me.lower,
+    ];
+    return numbers.map(Number);
+  };
+  assert.deepEqual(of([0.1, 0.1, 0.1]), [0, 0, 0]);
+  // The sample's deviation is 1e-3, the standard error a square root of 3 less.
+  const [mae = 0, mse = 0, me = 0] = of([-1e9, -1e9 - 2 ** -10, -1e9 + 2 ** -10]);
+  const expected = 2 ** -10 / Math.sqrt(3);
+  assert.ok(Math.abs(mae / expected - 1) < 1e-3, `${mae}`);
+  assert.ok(Math.abs(mse / (2e9 * expected) - 1) < 1e-3, `${mse}`);
+  assert.ok(Math.abs(me / (2 * 1.96 * expected) - 1) < 1e-3, `${me}`);
 });
