@@ -295,7 +295,7 @@ async function benchSweep(path: string): Promise<LedgerRow[]> {
 async function benchOpen(folder: string, rows: number): Promise<LedgerRow[]> {
   const path = join(folder, "large");
   await killed(path, rows);
-  // The first start reads all rows; a checkpoint is taken with the first sweep, a minute later.
+  // The first start reads all rows; a checkpoint is taken with the first sweep, seconds later.
   const first = await observed(path, CHECKPOINT_MS);
   const second = await observed(path, 0);
   const memory = (name: string, kib: number): LedgerRow => {

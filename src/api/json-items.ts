@@ -1,8 +1,7 @@
 // A whole JSON body -> its items, without ever building all of them: a hostile 16 MiB body must not become a gigabyte of objects.
 
 import { isUtf8 } from "node:buffer";
-import { parseExactly } from "../kernel/parse-exactly.ts";
-import { isLabelKey } from "./label-event.ts";
+import { parseLabelText } from "./label-event.ts";
 import { ApiProblem } from "./problems.ts";
 
 const QUOTE = 0x22;
@@ -82,7 +81,7 @@ export function* itemSpans(body: Buffer): Generator<ItemSpan> {
 /** The value of one item. Throws `invalid_json`. */
 export function parseItem(body: Buffer, span: ItemSpan, item: number): unknown {
   try {
-    return parseExactly(body.toString("utf8", span.start, span.end), isLabelKey);
+    return parseLabelText(body.toString("utf8", span.start, span.end));
   } catch {
     throw notJson(`item ${item}`);
   }

@@ -2,7 +2,7 @@
 
 import type { LabelEvent, LabelOutcome } from "../facts/label.ts";
 import type { Value } from "../facts/prediction.ts";
-import { longDigits } from "../kernel/parse-exactly.ts";
+import { longDigits, parseExactly } from "../kernel/parse-exactly.ts";
 import { TS_MAX_MS, parseTimestamp, parseTimestampText } from "./timestamp.ts";
 
 export const ID_CHARS_MAX = 512;
@@ -47,11 +47,6 @@ export const REFUSED = Object.freeze({
   ),
 });
 
-/** Of the numbers of an event only its label, or those in its list, may be larger than a double holds. */
-export function isLabelKey(key: string): boolean {
-  return key === "label" || /^\d+$/.test(key);
-}
-
 /** A surrogate alone, or a control character, would not survive storage, logs and exposition unchanged. */
 function isCleanText(text: string, charsMax: number): boolean {
   if (text.length > charsMax) return false;
@@ -66,6 +61,21 @@ function isCleanText(text: string, charsMax: number): boolean {
 
 function isFields(value: unknown): value is { readonly [key in "id" | "label" | "model" | "ts"]?: unknown } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+const isLong = (value: unknown): boolean =>
+  typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER;
+/** The label, or the places of its list; other numbers of an event are no names. */
+const isLabelKey = (key: string): boolean => key === "label" || /^\d+$/.test(key);
+
+/** `JSON.parse` of an event, but an integer label that a number cannot hold keeps its digits. Throws as it does. */
+export function parseLabelText(text: string): unknown {
+  const event: unknown = JSON.parse(text);
+  if (!isFields(event)) return event;
+  const { label } = event;
+  return isLong(label) || (Array.isArray(label) && label.some(isLong))
+    ? parseExactly(text, isLabelKey)
+    : event;
 }
 
 function isRefusal(value: LabelEvent["label"] | Refusal): value is Refusal {

@@ -1,8 +1,7 @@
 // A byte stream -> numbered lines -> JSON values. Whole blocks are decoded at once; a line is a slice, never a promise.
 
 import { isUtf8 } from "node:buffer";
-import { parseExactly } from "../kernel/parse-exactly.ts";
-import { isLabelKey } from "./label-event.ts";
+import { parseLabelText } from "./label-event.ts";
 
 const NEWLINE = 10;
 const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
@@ -118,7 +117,7 @@ class NdjsonReader implements LineReader {
     if (this.#isTooLong(text)) return this.#sink.broken("tooLong", line);
     let value: unknown;
     try {
-      value = parseExactly(text, isLabelKey);
+      value = parseLabelText(text);
     } catch {
       // A blank line is no label; asked only here, so that good lines do not pay for it.
       if (text.trim() !== "") this.#sink.broken("notJson", line);

@@ -74,6 +74,12 @@ function relayFamilies(stats: TrafficStats): readonly OwnFamily[] {
       help: "Client connections open.",
       samples: [["", stats.openConnections]],
     },
+    {
+      name: "outrider_proxy_held_bytes",
+      type: "gauge",
+      help: "Bytes of bodies that were read and not handed on yet.",
+      samples: [["", stats.heldBytes]],
+    },
   ];
 }
 

@@ -50,6 +50,7 @@ export interface RelayFigures {
   readonly openConnections: number;
   readonly refusedConnections: number;
   readonly clientErrors: number;
+  readonly heldBytes: number;
   readonly limited: Readonly<Record<string, number>>;
   /** Of traffic workers, where there are any; else our own is measured. */
   readonly loopDelayMs?: number;

@@ -155,6 +155,7 @@ export class WorkerKeeper {
       ...addCounters(this.#before, told ?? NOTHING),
       activeRequests: told?.activeRequests ?? 0,
       openConnections: told?.openConnections ?? 0,
+      heldBytes: told?.heldBytes ?? 0,
       loopDelayMs: told?.loopDelayMs ?? 0,
       workers: child.ready ? 1 : 0,
       workerRestarts: child.restarts,

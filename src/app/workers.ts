@@ -226,6 +226,7 @@ class TrafficWorkers implements Traffic, WorkerOwner {
       openConnections: sum((one) => one.openConnections),
       refusedConnections: sum((one) => one.refusedConnections),
       clientErrors: sum((one) => one.clientErrors),
+      heldBytes: sum((one) => one.heldBytes),
       limited: all.reduce((total: Record<string, number>, one) => addCounts(total, one.limited), {}),
       loopDelayMs: Math.max(0, ...all.map((one) => one.loopDelayMs)),
       workers: this.#up,

@@ -70,6 +70,20 @@ export const selfFamilies: readonly Descriptor[] = [
     help: "Size of the store on disk.",
   },
   {
+    name: "outrider_store_wal_size_bytes",
+    otel: { name: "outrider.store.wal.size", unit: "By" },
+    type: "gauge",
+    labels: [],
+    help: "Size of the store's write-ahead log on disk, a part of outrider_store_size_bytes. At 16 MiB (or a sixteenth of a small store.maxSize) a write first moves it into the file of the store, and is refused when that fails.",
+  },
+  {
+    name: "outrider_store_wal_checkpoints_total",
+    otel: { name: "outrider.store.wal.checkpoints", unit: "{checkpoint}" },
+    type: "counter",
+    labels: ["result"],
+    help: "Times the write-ahead log was moved into the file of the store: between writes (ok), while one waited because the log was at its limit (forced), or not (failed: tried again after a second).",
+  },
+  {
     name: "outrider_store_write_errors_total",
     otel: { name: "outrider.store.write_errors", unit: "{error}" },
     type: "counter",

@@ -40,6 +40,7 @@ function limitsText(limits: Config["proxy"]["limits"]): unknown {
     sendTimeoutMs: limits.sendMs,
     idleTimeoutMs: limits.idleMs,
     requestTimeoutMs: limits.totalMs,
+    tunnelIdleTimeoutMs: limits.tunnelIdleMs,
     maxStreams: limits.streamsMax,
   };
 }

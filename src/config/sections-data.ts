@@ -25,7 +25,9 @@ export const store = z
       .describe("How long predictions are kept; a label joins as long as its prediction is."),
     maxSize: size({ min: 1024 * 1024 })
       .prefault("8GiB")
-      .describe("The oldest predictions go earlier when the store is larger than this."),
+      .describe(
+        "The oldest predictions go earlier when the store, with its write-ahead log, is larger than this.",
+      ),
     url: z
       .string()
       .refine(() => false, {

@@ -88,6 +88,11 @@ const limits = z
     requestTimeout: duration({ max: DAY_MS })
       .prefault("0s")
       .describe("Longest time from a request's head to the end of its answer. 0s: no limit."),
+    tunnelIdleTimeout: duration({ max: DAY_MS })
+      .prefault("1h")
+      .describe(
+        "How long a WebSocket, or another tunnel, may stand without a byte either way; then both its ends are closed. A ping counts. 0s: no limit.",
+      ),
     maxStreams: integer(1, 10_000)
       .default(128)
       .describe(
@@ -102,6 +107,7 @@ const limits = z
     sendMs: given.sendTimeout,
     idleMs: given.idleTimeout,
     totalMs: given.requestTimeout,
+    tunnelIdleMs: given.tunnelIdleTimeout,
     streamsMax: given.maxStreams,
   }))
   .prefault({})

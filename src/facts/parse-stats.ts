@@ -38,6 +38,7 @@ export function parseStats(value: unknown): TrafficStats {
     openConnections: parseNumber(fields["openConnections"]),
     refusedConnections: parseNumber(fields["refusedConnections"]),
     clientErrors: parseNumber(fields["clientErrors"]),
+    heldBytes: parseNumber(fields["heldBytes"]),
     observerRestarts: parseNumber(fields["observerRestarts"]),
     loopDelayMs: parseNumber(fields["loopDelayMs"]),
     workers: parseNumber(fields["workers"]),

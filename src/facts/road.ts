@@ -54,6 +54,8 @@ export interface TrafficStats {
   readonly openConnections: number;
   readonly refusedConnections: number;
   readonly clientErrors: number;
+  /** Of bodies: read, and not handed on. */
+  readonly heldBytes: number;
   /** Connections and requests ended by a limit, by the value of `limit`. */
   readonly limited: Readonly<Record<string, number>>;
   readonly observerRestarts: number;

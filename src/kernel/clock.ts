@@ -48,7 +48,7 @@ export function afterReading(clock: Clock, ms: number, call: () => void): Timer 
 }
 
 /** Resolves after `ms` by `clock`. Keeps the process alive only as long as somebody awaits other work. */
-export function sleep(clock: Clock, ms: number): Promise<void> {
+export function sleep(clock: Pick<Clock, "after">, ms: number): Promise<void> {
   return new Promise((resolve) => {
     clock.after(ms, resolve);
   });

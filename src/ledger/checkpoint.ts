@@ -18,6 +18,9 @@ import type { Checkpointed } from "./types.ts";
 import type { Memory, Work } from "./work.ts";
 
 const CHANGES = 131_072;
+/** What is forgotten is noted until the next one, in about as many bytes: in a small store that comes earlier. */
+const CHANGES_LEAST = 4096;
+const CHANGES_BYTES = 1024;
 /** At a close it is worth it much earlier, since nothing waits. */
 const CLOSING_SHARE = 64;
 /** Whoever changes more than this behind a checkpoint that is due pays for its steps. */
@@ -29,11 +32,16 @@ const NOTES_TOGETHER = 2;
 /** After a failure nothing is tried for so long. */
 const AGAIN_MS = 60_000;
 
+/** After so many changes a checkpoint is due in a store that may have so many bytes. */
+export function changesFor(sizeMaxBytes: number): number {
+  return Math.max(CHANGES_LEAST, Math.min(CHANGES, Math.floor(sizeMaxBytes / CHANGES_BYTES)));
+}
+
 export interface CheckpointNeeds {
   readonly clock: Clock;
   readonly log: Log;
   readonly checkpointed: Checkpointed | undefined;
-  readonly changes: number | undefined;
+  readonly changes: number;
   readonly pieceBytes: number | undefined;
   readonly tally: CheckpointTally;
 }
@@ -74,7 +82,7 @@ export class Checkpointer {
     this.#needs = needs;
     this.#memory = memory;
     this.#disk = disk;
-    this.#changes = needs.changes ?? CHANGES;
+    this.#changes = needs.changes;
   }
 
   /** There is a step to do. Then nothing may be forgotten. */

@@ -17,7 +17,8 @@ import { num, one } from "./sql.ts";
 import { setStates } from "./states.ts";
 import { sqliteCodeOf, troubleOf } from "./trouble.ts";
 import type { Trouble } from "./trouble.ts";
-import type { LedgerNeeds } from "./types.ts";
+import type { LedgerNeeds, WalStats } from "./types.ts";
+import { Wal } from "./wal.ts";
 import type { Memory, Work } from "./work.ts";
 
 /** After an I/O error the connection is closed; so often it is tried again, when somebody asks. */
@@ -37,6 +38,7 @@ export interface DiskNeeds extends Required<Pick<LedgerNeeds, "normalise" | "onC
   readonly log: Log;
   readonly directory: string;
   readonly waitingMax: number;
+  readonly walPagesMax: number;
 }
 
 /*
@@ -47,6 +49,7 @@ export interface DiskNeeds extends Required<Pick<LedgerNeeds, "normalise" | "onC
 export class Disk {
   readonly #needs: DiskNeeds;
   readonly #memory: Memory;
+  readonly #wal: Wal;
   #file: OpenFile | null;
   #closed = false;
   #unsettled: { readonly work: Work; readonly before: Counters } | null = null;
@@ -59,12 +62,18 @@ export class Disk {
   constructor(needs: DiskNeeds, memory: Memory, file: OpenFile) {
     this.#needs = needs;
     this.#memory = memory;
+    this.#wal = new Wal(needs, needs.walPagesMax);
+    this.#wal.limit(file.db);
     this.#file = file;
   }
 
-  /** Why the last write failed; null when it succeeded. */
+  /** Why the last write failed, to the log or from there to the file; null when it succeeded. */
   get trouble(): Trouble | null {
-    return this.#trouble;
+    return this.#trouble ?? this.#wal.trouble;
+  }
+
+  get wal(): WalStats {
+    return this.#wal.stats;
   }
 
   /** What questions are put to; null while the file cannot be had. */
@@ -80,6 +89,8 @@ export class Disk {
     this.#reconnect();
     const file = this.#file;
     if (file === null) return this.#refuse(this.#trouble ?? { cause: "io", message: "the store is closed" });
+    const noRoom = this.#wal.makeRoom(file.sql);
+    if (noRoom !== null) return this.#refuse(noRoom);
     const { nextRow, nextSeq, commits } = this.#memory;
     const before = { nextRow, nextSeq };
     const { normalise, waitingMax } = this.#needs;
@@ -111,6 +122,18 @@ export class Disk {
     } catch (thrown) {
       return this.#fail({ work, before }, thrown);
     }
+  }
+
+  /** The log has a step to do. `waiting`: somebody waits for a transaction. */
+  logDue(waiting: boolean): boolean {
+    return this.#file !== null && this.#wal.due(this.#file.sql, waiting);
+  }
+
+  /** Does that step; false: there was none. */
+  stepLog(waiting: boolean): boolean {
+    if (this.#file === null || !this.#wal.due(this.#file.sql, waiting)) return false;
+    this.#wal.step(this.#file.sql);
+    return true;
   }
 
   #writeBeside(work: Work): void {
@@ -229,6 +252,8 @@ export class Disk {
     if (num(checkpoint?.[0]) !== 0) throw new Error("the log could not be emptied");
     const commits = num(one(file.sql.meta.get())?.[0]);
     const unsettled = this.#unsettled;
+    this.#wal.limit(file.db);
+    this.#wal.emptied();
     this.#file = file;
     this.#unsettled = null;
     const happened = commits > this.#memory.commits;
@@ -239,19 +264,24 @@ export class Disk {
 
   /** Bytes of the file and its log. */
   sizeBytes(): number {
-    let bytes = 0;
-    for (const end of ["", "-wal"]) {
-      bytes +=
-        statSync(join(this.#needs.directory, `${FILE_NAME}${end}`), { throwIfNoEntry: false })?.size ?? 0;
-    }
-    return bytes;
+    return this.#sizeOf(FILE_NAME) + this.walBytes();
   }
 
-  /** Bytes in use: pages of the file that hold something. */
+  walBytes(): number {
+    return this.#sizeOf(`${FILE_NAME}-wal`);
+  }
+
+  #sizeOf(name: string): number {
+    return statSync(join(this.#needs.directory, name), { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  /** Bytes in use: pages of the file that hold something, and its log. What that is above its cap goes by itself: no row has to. */
   usedBytes(): number {
     try {
       const cells = this.#file === null ? null : one(this.#file.sql.usedPages.get());
-      return cells === null ? 0 : num(cells[0]) * num(cells[1]);
+      return cells === null
+        ? 0
+        : num(cells[0]) * num(cells[1]) + Math.min(this.walBytes(), this.#wal.capBytes);
     } catch {
       // A disk that cannot be read tells so at the next transaction.
       return 0;

@@ -49,8 +49,9 @@ function settle(db: DatabaseSync): void {
   pragma(db, "locking_mode = EXCLUSIVE");
   // A whole file always takes this mode: with the lock held it asks nothing of the file system.
   if (pragma(db, "journal_mode = WAL") !== "wal") throw new BrokenFile("it refuses the write-ahead log");
-  db.exec("PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON; PRAGMA wal_autocheckpoint = 1000");
-  db.exec("PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768");
+  db.exec("PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON");
+  // The log is emptied in steps of our own: see wal.ts.
+  db.exec("PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768");
 }
 
 function syncDirectory(directory: string): void {
@@ -118,9 +119,11 @@ function check(db: DatabaseSync): Trouble | null {
 
 /** Takes a file of an older schema forward, step by step; a step that is killed half way has not happened. */
 function migrate(db: DatabaseSync): void {
-  for (let version = schemaOf(db); version < SCHEMA_VERSION; version++) {
+  const found = schemaOf(db);
+  for (let version = found; version < SCHEMA_VERSION; version++) {
     db.exec(`BEGIN IMMEDIATE; ${MIGRATIONS[version] ?? ""} PRAGMA user_version = ${version + 1}; COMMIT`);
   }
+  if (found < SCHEMA_VERSION) pragma(db, "wal_checkpoint(TRUNCATE)");
 }
 
 /** Opens a connection that nobody else can have beside it. `verify` also walks all pages of a file that is not large. */

@@ -9,7 +9,7 @@ import { messageOf } from "../kernel/problem.ts";
 import { Disk } from "./disk.ts";
 import { FILE_NAME, openFile, quarantine } from "./file.ts";
 import { LabelJob, RecordJob } from "./jobs.ts";
-import { Checkpointer } from "./checkpoint.ts";
+import { changesFor, Checkpointer } from "./checkpoint.ts";
 import { CheckpointTally } from "./checkpoint-tally.ts";
 import { load } from "./load.ts";
 import type { Loaded } from "./load.ts";
@@ -39,6 +39,7 @@ import type {
   ScanRange,
   SweepResult,
 } from "./types.ts";
+import { walPagesFor } from "./wal.ts";
 import { Memory } from "./work.ts";
 
 export type * from "./types.ts";
@@ -67,6 +68,8 @@ const NO_STATS: LedgerStats = Object.freeze({
   forgottenByAge: 0,
   forgottenBySize: 0,
   sizeBytes: 0,
+  walBytes: 0,
+  wal: { steps: 0, forced: 0, failed: 0, pagesMax: 0 },
   writeErrors: 0,
   queuedItems: 0,
   queuedBytes: 0,
@@ -139,9 +142,10 @@ class FileLedger implements Ledger {
       segmentRows: this.#options.segmentRows ?? SEGMENT_ROWS,
       residentSegments: this.#options.residentSegments ?? RESIDENT_SEGMENTS,
     });
-    const { path: directory, waitingMax = WAITING_MAX } = this.#options;
+    const { path: directory, waitingMax = WAITING_MAX, sizeMaxBytes = Infinity } = this.#options;
+    const walPagesMax = this.#options.walPagesMax ?? walPagesFor(sizeMaxBytes);
     const told = { normalise, onChanges, beside };
-    const disk = new Disk({ clock, log, ...told, directory, waitingMax }, memory, opened.file);
+    const disk = new Disk({ clock, log, ...told, directory, waitingMax, walPagesMax }, memory, opened.file);
     try {
       const { sql } = opened.file;
       this.#needs.onLoading?.(savedStates(sql));
@@ -161,7 +165,8 @@ class FileLedger implements Ledger {
     const { groupCommitMs, queueItemsMax = QUEUE_ITEMS_MAX, queueBytesMax = QUEUE_BYTES_MAX } = this.#options;
     const limits = { groupCommitMs, itemsMax: queueItemsMax, bytesMax: queueBytesMax };
     const queue = new CommitQueue(disk, clock, limits);
-    const { checkpointChanges: changes, checkpointBytes: pieceBytes } = this.#options;
+    const { checkpointChanges: changes = changesFor(sizeMaxBytes), checkpointBytes: pieceBytes } =
+      this.#options;
     const writes = { clock, log, checkpointed, changes, pieceBytes, tally: this.#tally };
     const checkpointer = new Checkpointer(writes, memory, disk);
     this.#running = {
@@ -227,11 +232,15 @@ class FileLedger implements Ledger {
     return this.#ask<readonly LabelRevision[]>([], (shelf) => findRevisions(shelf, id));
   }
 
-  scan(of: ScanRange, visit: RowVisitor): void {
-    this.#ask(null, (shelf) => {
+  scan(of: ScanRange, visit: RowVisitor): boolean {
+    return this.#ask(false, (shelf) => {
       scanRows(shelf, of, visit);
-      return null;
+      return true;
     });
+  }
+
+  readable(): boolean {
+    return (this.#running?.disk.shelf ?? null) !== null;
   }
 
   saveState(key: string, value: string): boolean {
@@ -274,19 +283,24 @@ class FileLedger implements Ledger {
     return this.#sealed;
   }
 
+  /** One step of what comes before retention; null: there was none. No call does two things. */
+  #otherStep(running: Running): { readonly trouble: Trouble | null } | null {
+    const { disk, checkpointer } = running;
+    if (disk.stepLog(false)) return { trouble: null };
+    if (this.#sealsNow(running)) return { trouble: this.#seal(running) };
+    return checkpointer.due ? { trouble: checkpointer.step() } : null;
+  }
+
   sweep(nowMs: number): SweepResult {
     const { clock } = this.#needs;
     const startedAt = clock.monotonicMs();
     const nothing = { forgotten: 0, expired: 0, more: false, held: false, tookMs: 0, trouble: null };
     const running = this.#running;
     if (running === null) return nothing;
-    const { memory, disk, guard, checkpointer, pace } = running;
-    if (this.#sealsNow(running)) {
-      const trouble = this.#seal(running)?.message ?? null;
-      return { ...nothing, more: trouble === null, tookMs: clock.monotonicMs() - startedAt, trouble };
-    }
-    if (checkpointer.due) {
-      const trouble = checkpointer.step()?.message ?? null;
+    const { memory, disk, guard, pace } = running;
+    const other = this.#otherStep(running);
+    if (other !== null) {
+      const trouble = other.trouble?.message ?? null;
       return { ...nothing, more: trouble === null, tookMs: clock.monotonicMs() - startedAt, trouble };
     }
     if (!guard.believes(nowMs, startedAt, newestTs(memory))) return { ...nothing, held: true };
@@ -324,6 +338,8 @@ class FileLedger implements Ledger {
       forgottenByAge: memory.forgottenByAge,
       forgottenBySize: memory.forgottenBySize,
       sizeBytes: disk.sizeBytes(),
+      walBytes: disk.walBytes(),
+      wal: disk.wal,
       writeErrors: disk.writeErrors,
       queuedItems: queue.items,
       queuedBytes: queue.bytes,

@@ -81,8 +81,9 @@ export class CommitQueue {
     this.#timer = null;
     this.#turn ??= setImmediate(() => {
       this.#turn = null;
-      this.#commit();
-      if (this.#jobs.length > 0) this.#soon();
+      // A turn does one of the two, so that what else there is comes in between.
+      if (!this.#disk.stepLog(this.#jobs.length > 0) && this.#jobs.length > 0) this.#commit();
+      if (this.#jobs.length > 0 || this.#disk.logDue(false)) this.#soon();
     });
   }
 
@@ -93,6 +94,7 @@ export class CommitQueue {
     this.#timer?.cancel();
     this.#timer = null;
     while (this.#jobs.length > 0) this.#commit();
+    this.#disk.stepLog(false);
     if (this.#turn !== null) clearImmediate(this.#turn);
     this.#turn = null;
   }

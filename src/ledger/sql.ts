@@ -192,6 +192,9 @@ const TEXTS = {
 
   usedPages:
     "SELECT page_count - freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+  /** busy, pages in the log, pages of them that are in the file: neither does more than it must. */
+  walPages: "PRAGMA wal_checkpoint(NOOP)",
+  walCheckpoint: "PRAGMA wal_checkpoint(PASSIVE)",
 } as const;
 
 export type Sql = Readonly<Record<keyof typeof TEXTS, StatementSync>>;
@@ -290,6 +293,8 @@ export function prepareSql(db: DatabaseSync): Sql {
     dropState: prepare(TEXTS.dropState),
     setState: prepare(TEXTS.setState),
     usedPages: prepare(TEXTS.usedPages),
+    walPages: prepare(TEXTS.walPages),
+    walCheckpoint: prepare(TEXTS.walCheckpoint),
   };
 }
 

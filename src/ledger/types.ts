@@ -25,10 +25,12 @@ export interface LedgerOptions {
   readonly segmentRows?: number;
   /** Full segments whose names stay in memory; older ones are sealed by and by. Default: 2. */
   readonly residentSegments?: number;
-  /** A checkpoint is written after so many changes, and at a close after a sixty-fourth of them. Default: 131,072. */
+  /** A checkpoint is written after so many changes, and at a close after a sixty-fourth of them. Default: 131,072, fewer in a store of less than 128 MiB. */
   readonly checkpointChanges?: number;
   /** So many bytes of a checkpoint are written in one step. */
   readonly checkpointBytes?: number;
+  /** On a write-ahead log of so many pages of 4 KiB no transaction begins before it was emptied. Default: 4,096, in a store of less than 256 MiB a sixteenth of it. */
+  readonly walPagesMax?: number;
   /** What may wait to be written; beyond it calls are refused as `busy`. Defaults: 262,144 items, 64 MiB. */
   readonly queueItemsMax?: number;
   readonly queueBytesMax?: number;
@@ -196,6 +198,16 @@ export interface SeriesStats {
   readonly lastTs: number;
 }
 
+/** The write-ahead log, since the store was opened. */
+export interface WalStats {
+  /** Steps that brought it into the file, and those of them that a transaction had to wait for. */
+  readonly steps: number;
+  readonly forced: number;
+  readonly failed: number;
+  /** Of the largest step. */
+  readonly pagesMax: number;
+}
+
 export interface LedgerStats {
   readonly rows: number;
   readonly labelled: number;
@@ -210,6 +222,9 @@ export interface LedgerStats {
   readonly forgottenByAge: number;
   readonly forgottenBySize: number;
   readonly sizeBytes: number;
+  /** Of these, the file of the write-ahead log. */
+  readonly walBytes: number;
+  readonly wal: WalStats;
   readonly writeErrors: number;
   readonly queuedItems: number;
   readonly queuedBytes: number;
@@ -237,7 +252,10 @@ export interface Ledger {
   /** Every revision for that id, joined or waiting; at most 1,000. */
   labelsOf(id: string): readonly LabelRevision[];
   /** Rows of a series with fromTs < ts <= toTs and their current truth, in row order. */
-  scan(of: ScanRange, visit: RowVisitor): void;
+  /** Unless it is false, all of them came. */
+  scan(of: ScanRange, visit: RowVisitor): boolean;
+  /** False: the file cannot be had now, and every question is answered as if there was nothing. It is tried again here. */
+  readable(): boolean;
   /** Durable small values (at most 1 MiB each). false: not saved. */
   saveState(key: string, value: string): boolean;
   /** Several at once, all or none; null drops the key. */

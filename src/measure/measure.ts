@@ -29,7 +29,7 @@ import { compareTracks, DIFFERENCES_MAX } from "./verify.ts";
 import type { BinVisitor, News } from "./track-types.ts";
 import { VersionTrack } from "./version-track.ts";
 import { compareNames, compareText } from "./order.ts";
-import { horizonOf, tell } from "./stored-rows.ts";
+import { horizonOf, isReadable, tell } from "./stored-rows.ts";
 import { parseWindow, type Window } from "./windows.ts";
 
 interface ModelTrack {
@@ -165,6 +165,7 @@ class RunningMeasure implements Measure {
   }
 
   catchUp(at: number): boolean {
+    if (!isReadable(this.#needs)) return false;
     const budget: RowBudget = { rows: CATCH_UP_ROWS };
     let behind = false;
     for (const track of this.#tracks()) behind = !track.settle(Math.floor(at), budget) || behind;
@@ -297,7 +298,8 @@ class RunningMeasure implements Measure {
     const instant = Math.floor(at);
     this.#lastAt = instant;
     const wanted = { window: filter.window, slice: filter.slice };
-    const budget: RowBudget = { rows: this.#questionRows };
+    // Asked once: a store that comes back in the middle would be read for one edge of a window and not for the other.
+    const budget: RowBudget | null = isReadable(this.#needs) ? { rows: this.#questionRows } : null;
     for (const { name, versions } of this.#models.values()) {
       if (filter.model !== undefined && filter.model !== name) continue;
       for (const track of versions.values()) {
@@ -305,7 +307,7 @@ class RunningMeasure implements Measure {
         const expected = track.delays(instant).expectedCoverage;
         const visit = visitorOf({ model: name, version: track.version, expected });
         if (filter.basis === "matured") track.answerMatured({ at: instant, budget }, wanted, visit);
-        else track.answer(instant, wanted, visit);
+        else track.answer(budget === null ? null : instant, wanted, visit);
       }
     }
   }

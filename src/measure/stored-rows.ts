@@ -3,6 +3,7 @@
 import type { ModelSpec } from "../facts/model.ts";
 import type { Truth } from "../facts/pair.ts";
 import type { Prediction } from "../facts/prediction.ts";
+import type { MeasureNeeds } from "./types.ts";
 import type { VersionTrack } from "./version-track.ts";
 
 const LABEL_HORIZON_MS = 7 * 86_400_000;
@@ -22,4 +23,9 @@ export function tell(
 export function horizonOf(spec: ModelSpec | null): number {
   if (spec === null) return LABEL_HORIZON_MS;
   return Math.max(spec.labelHorizonMs, spec.absentMeans?.afterMs ?? 0);
+}
+
+/** Whether rows can be read now: asked once a question. */
+export function isReadable(needs: Pick<MeasureNeeds, "readable">): boolean {
+  return needs.readable?.() ?? true;
 }

@@ -37,6 +37,8 @@ export interface MeasureNeeds {
    * neither less nor more. Never called within `apply`.
    */
   scan(range: ScanRange, visit: (row: number, prediction: Prediction, truth: Truth | null) => void): void;
+  /** Asked before a question. False: rows cannot be read now; then windows stay where they are. Absent: they can, always. */
+  readable?(): boolean;
   /** Versions of the model that have retained rows: what `rebuild` reads of a model that was never applied. */
   versionsOf?(model: string): Iterable<string>;
 }

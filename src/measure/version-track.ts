@@ -100,8 +100,8 @@ export class VersionTrack implements SliceOwner {
     if (fits && change.before === null && news === "arriving") this.#setup.yardstick?.arrive(this.arrival);
   }
 
-  /** Moves the windows to `at` and shows their bins. */
-  answer(at: number, wanted: Answering, visit: BinVisitor): void {
+  /** Moves the windows to `at` and shows their bins; null: rows cannot be read, and the windows stay where they are. */
+  answer(at: number | null, wanted: Answering, visit: BinVisitor): void {
     this.#settle();
     const timed = new Map(this.#sliding.map((sliding, i) => [sliding.window.name, i]));
     for (const [order, { name }] of this.#setup.windows.entries()) {
@@ -115,8 +115,8 @@ export class VersionTrack implements SliceOwner {
         }
       };
       const sliding = place === undefined ? undefined : this.#sliding[place];
-      sliding?.moveTo(at);
-      if (sliding !== undefined && this.#lastTs > at) sliding.withoutLater(at, show);
+      if (at !== null) sliding?.moveTo(at);
+      if (sliding !== undefined && at !== null && this.#lastTs > at) sliding.withoutLater(at, show);
       else show();
     }
   }
@@ -133,8 +133,8 @@ export class VersionTrack implements SliceOwner {
     return this.#moveMatured(at, budget).every((gap) => gap !== "catching_up");
   }
 
-  /** Like `answer`, for the windows that end where nearly all labels are in. */
-  answerMatured(now: { at: number; budget: RowBudget }, wanted: Answering, visit: BinVisitor): void {
+  /** Like `answer`, for the windows that end where nearly all labels are in; without a budget they stay where they are. */
+  answerMatured(now: { at: number; budget: RowBudget | null }, wanted: Answering, visit: BinVisitor): void {
     const gaps = this.#moveMatured(now.at, now.budget);
     for (const [order, { name }] of this.#setup.windows.entries()) {
       if (wanted.window !== undefined && wanted.window !== name) continue;
@@ -204,13 +204,14 @@ export class VersionTrack implements SliceOwner {
   }
 
   /** Why each window has no answer; null: it has one. */
-  #moveMatured(at: number, budget: RowBudget): (MaturedGap | null)[] {
+  #moveMatured(at: number, budget: RowBudget | null): (MaturedGap | null)[] {
     const { gap, lagMs } = this.delays(at);
     this.#settle();
     if (lagMs === null) {
       this.#matured.release();
       return this.#setup.windows.map(() => gap);
     }
+    if (budget === null) return this.#setup.windows.map(() => "catching_up");
     return this.#matured.moveTo(at - lagMs, budget).map((there) => (there ? null : "catching_up"));
   }
 

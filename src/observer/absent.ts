@@ -28,10 +28,11 @@ export interface SilenceNeeds {
   readonly log: Log;
   /** Versions that have rows, each with the ts of its oldest. */
   readonly versionsOf: (model: string) => Iterable<{ readonly version: string; readonly firstTs: number }>;
+  /** False: not all could be read. */
   readonly scan: (
     of: { readonly model: string; readonly version: string; readonly fromTs: number; readonly toTs: number },
     visit: (row: number, prediction: Prediction, truth: Truth | null) => void,
-  ) => void;
+  ) => boolean;
   readonly label: (events: readonly LabelEvent[]) => Promise<LabelBatchResult>;
   /** Rows that got the value. */
   readonly count: (model: string, version: string, rows: number) => void;
@@ -124,12 +125,13 @@ class SilenceJob implements Silence {
     const toTs = Math.min(endTs, fromTs + place.spanMs);
     const events: LabelEvent[] = [];
     let rows = 0;
-    scan({ model, version, fromTs, toTs }, (_row, { id, ts }, truth) => {
+    const isRead = scan({ model, version, fromTs, toTs }, (_row, { id, ts }, truth) => {
       rows++;
       if (truth !== null) return;
       const due = ts + afterMs;
       events.push({ id, model, label: value, ts: due, receivedAt: now, absent: { afterMs } });
     });
+    if (!isRead) return false;
     if (rows > STEP_ROWS) place.spanMs = Math.max(SPAN_MIN_MS, Math.floor(place.spanMs / 2));
     else if (rows < STEP_ROWS / 4) place.spanMs = Math.min(SPAN_MAX_MS, place.spanMs * 4);
     // Before the write: a row that comes meanwhile sets it back.

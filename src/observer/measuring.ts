@@ -6,7 +6,7 @@ import type { ModelSpec } from "../facts/model.ts";
 import type { Archive } from "../kernel/archive.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
-import type { Ledger, SavedStates } from "../ledger/types.ts";
+import type { Ledger, RowVisitor, SavedStates, ScanRange } from "../ledger/types.ts";
 import { messageOf } from "../kernel/problem.ts";
 import { createDrift, type Drift, FIRST } from "../measure/drift/drift.ts";
 import { DRIFT_STATES } from "../measure/drift/saved-spreads.ts";
@@ -62,6 +62,8 @@ export interface Measuring {
 const QUESTION_ROWS = 2_000;
 /** Comparisons are saved less often than what changes little: their sums are read again from where they were. */
 const COMPARISONS_MS = 5 * 60_000;
+/** A disk that goes on failing is not read as a whole all the time. */
+const READ_AGAIN_MS = 60_000;
 
 class AllMeasuring implements Measuring {
   readonly measure: Measure;
@@ -71,6 +73,9 @@ class AllMeasuring implements Measuring {
   readonly inputTail = new InputTail();
   readonly #parts: MeasuringParts;
   #comparisonsSavedAt: number;
+  /** Models of which not all rows could be read when they were asked for, and when all are read again at the soonest. */
+  readonly #unread = new Set<string>();
+  #readAgainAt = Number.NEGATIVE_INFINITY;
   /** It goes on from a checkpoint. */
   #resumed = false;
 
@@ -82,7 +87,8 @@ class AllMeasuring implements Measuring {
       specOf: (model: string): ModelSpec | null => book.specOf(model),
       versionsOf: (model: string): string[] =>
         ledger.stats().series.flatMap((series) => (series.model === model ? [series.version] : [])),
-      scan: ledger.scan.bind(ledger),
+      scan: this.#scan.bind(this),
+      readable: ledger.readable.bind(ledger),
     };
     this.measure = createMeasure({ asOf: clock.wallMs(), questionRows: QUESTION_ROWS }, rows);
     const needs = { ...rows, maturedUntil: this.#maturedUntil.bind(this) };
@@ -93,6 +99,22 @@ class AllMeasuring implements Measuring {
       measure: this.measure,
       productionOf: (model) => parts.versions().declared(model)?.version ?? null,
     });
+  }
+
+  #scan(range: ScanRange, visit: RowVisitor): void {
+    if (!this.#parts.ledger.scan(range, visit)) this.#unread.add(range.model);
+  }
+
+  /** What was read of them while the disk failed is not what the rows say. */
+  #readAgain(): void {
+    const { clock, ledger, log } = this.#parts;
+    const now = clock.monotonicMs();
+    if (this.#unread.size === 0 || now < this.#readAgainAt || !ledger.readable()) return;
+    this.#readAgainAt = now + READ_AGAIN_MS;
+    const models = [...this.#unread];
+    this.#unread.clear();
+    log.warn({ models }, "measuring: some rows could not be read; all rows of these models are read again");
+    for (const model of models) this.rebuild(model);
   }
 
   /** Unix ms: rows up to then have nearly all their labels, by the measured delays; until those are known, by the horizon. */
@@ -143,6 +165,7 @@ class AllMeasuring implements Measuring {
 
   work(at: number): boolean {
     try {
+      this.#readAgain();
       const behind = this.measure.catchUp(at);
       return this.estimates.work(at) || behind;
     } catch (thrown) {

@@ -8,6 +8,8 @@ import type { StateBook } from "./state-book.ts";
 
 const REOPEN_MS = 5000;
 const SWEEP_MS = 60_000;
+/** After a start, which may find what is too old or too much; not in the middle of what a start has to do. */
+const SWEEP_FIRST_MS = 5000;
 /** Between two steps of a sweep that is not finished, so that facts and labels get their turn. */
 const SWEEP_AGAIN_MS = 100;
 
@@ -73,7 +75,7 @@ class Keeper implements StoreKeeper {
       states.set("store", "ok");
     }
     onOpen();
-    this.#again(SWEEP_MS, () => this.#sweep());
+    this.#again(SWEEP_FIRST_MS, () => this.#sweep());
   }
 
   #sweep(): void {

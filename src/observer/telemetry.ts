@@ -189,6 +189,10 @@ class Telemetry implements ObserverTelemetry {
   #collectStore(): void {
     const stats = this.#parts.ledger.stats();
     this.recorder.gauge("outrider_store_size_bytes").set({}, stats.sizeBytes);
+    this.recorder.gauge("outrider_store_wal_size_bytes").set({}, stats.walBytes);
+    const { steps, forced, failed } = stats.wal;
+    for (const [result, count] of Object.entries({ ok: steps - forced, forced, failed }))
+      this.recorder.counter("outrider_store_wal_checkpoints_total").set({ result }, count);
     this.recorder.counter("outrider_store_write_errors_total").set({}, stats.writeErrors);
     this.recorder.counter("outrider_store_forgotten_total").set({ reason: "age" }, stats.forgottenByAge);
     this.recorder.counter("outrider_store_forgotten_total").set({ reason: "size" }, stats.forgottenBySize);

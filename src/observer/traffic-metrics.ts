@@ -27,6 +27,7 @@ export function recordTrafficStats(recorder: Recorder, stats: TrafficStats, sche
   recorder.counter("outrider_proxy_client_errors_total").set({}, stats.clientErrors);
   for (const [limit, count] of Object.entries(stats.limited))
     recorder.counter("outrider_proxy_limited_total").set({ limit }, count);
+  recorder.gauge("outrider_proxy_held_bytes").set({}, stats.heldBytes);
   recorder.gauge("outrider_proxy_workers").set({}, stats.workers);
   recorder.counter("outrider_proxy_worker_restarts_total").set({}, stats.workerRestarts);
   recorder.gauge("outrider_proxy_loop_delay_seconds").set({}, stats.loopDelayMs / 1000);

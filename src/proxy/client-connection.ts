@@ -17,6 +17,7 @@ import type { PlainRequest } from "./plain-request.ts";
 import { ownLinesOf, type OwnLines } from "./request-head.ts";
 import type { BadHead, ReadHead } from "./request-line.ts";
 import { RequestReader, type RequestSink } from "./request-reader.ts";
+import { TurnShare } from "./turn-share.ts";
 
 export interface ConnectionOwner {
   readonly limits: ConnectionLimits;
@@ -76,6 +77,7 @@ export class ClientConnection implements RequestSink {
   #restSinceMs: number | null = null;
   #taker: ((glued: Buffer) => void) | null = null;
   #ownLines: OwnLines | null = null;
+  readonly #share = new TurnShare(() => void (this.#paused || this.#closing || this.socket.resume()));
   constructor(owner: ConnectionOwner, accepted: Socket) {
     this.#owner = owner;
     this.#bytes = owner.reads.read(accepted, this.#onData);
@@ -131,6 +133,7 @@ export class ClientConnection implements RequestSink {
     if (this.#restSinceMs !== null && this.#restOver(bytes.length)) return;
     if (this.#reading || (this.#request !== null && this.#reader.done)) this.#keepAhead(bytes);
     else this.#read(bytes, lent);
+    if (!this.#closing && this.#share.usedUp(bytes.length)) this.socket.pause();
   };
 
   /** A trickle is no progress: the bytes of a body count once there are enough of them. */

@@ -41,6 +41,7 @@ export class ClientConnections implements ConnectionOwner {
     idle_timeout: 0,
     request_timeout: 0,
     early_answer: 0,
+    tunnel_idle_timeout: 0,
     /** Of HTTP/2 alone: frames without end that nghttp2 stops, and streams that are begun and reset. */
     flood: 0,
     stream_resets: 0,

@@ -11,8 +11,10 @@ export interface ConnectionLimits {
   readonly bodyMs: number;
   /** Between two signs of a client that takes its answer. */
   readonly sendMs: number;
-  /** From a request's head to the end of its answer. Of these times, 0 is: no limit. */
+  /** From a request's head to the end of its answer. */
   readonly totalMs: number;
+  /** Of a tunnel: between two bytes, whichever way. Of all these times, 0 is: no limit. */
+  readonly tunnelIdleMs: number;
 }
 
 /** What ran out of time. */

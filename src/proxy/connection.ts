@@ -44,6 +44,8 @@ export class Connection implements AnswerSink, Carrier, Reader {
   readonly #reader: AnswerReader;
   #call: Call | null = null;
   #requestSent = true;
+  /** The client takes nothing for now. */
+  #paused = false;
   #reading: Reading | null = null;
   #deadlineMs = 0;
   #timer: Timer | null = null;
@@ -126,11 +128,22 @@ export class Connection implements AnswerSink, Carrier, Reader {
   }
 
   pause(call: Call): void {
-    if (this.#call === call) this.#socket.pause();
+    if (this.#call !== call) return;
+    this.#paused = true;
+    this.#socket.pause();
   }
 
   resume(call: Call): void {
-    if (this.#call === call) this.#socket.resume();
+    if (this.#call === call) this.#resume();
+  }
+
+  #resume(): void {
+    this.#paused = false;
+    this.#socket.resume();
+  }
+
+  readOn(): void {
+    if (!this.#paused && !this.dead) this.#socket.resume();
   }
 
   destroy(): void {
@@ -209,7 +222,7 @@ export class Connection implements AnswerSink, Carrier, Reader {
     this.served++;
     this.idleSinceMs = this.#owner.clock.monotonicMs();
     if (!this.#reader.persistent || !this.#requestSent) this.#end(GIVEN_UP);
-    else if (this.#socket.isPaused()) this.#socket.resume();
+    else if (this.#paused) this.#resume();
     call.trailers = this.#reader.trailers;
     this.#owner.onAnswered(this, call);
   }

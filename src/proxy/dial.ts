@@ -3,6 +3,7 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, type TLSSocket } from "node:tls";
 import { ReadBlocks, Reading } from "./read-blocks.ts";
+import { TurnShare } from "./turn-share.ts";
 
 /** PEM texts; `servername` is the name that the model's certificate is checked for, where it is not the host's. */
 export interface UpstreamTls {
@@ -44,6 +45,8 @@ export interface Dialled {
 export interface Reader {
   /** `reading`: whose the bytes are; null: the reader's, for good. */
   onBytes(bytes: Buffer, length: number, reading: Reading | null): void;
+  /** Its share of the last turn was used up; now it is read again, unless it is paused. */
+  readOn(): void;
   /** No answer is under way. */
   readonly idle: boolean;
 }
@@ -85,20 +88,25 @@ export function createDial(options: DialOptions): Dial {
     const openTls = createTlsOpener(options.tls, target, "http/1.1");
     return (reader) => {
       const socket = openTls();
-      socket.on("data", (bytes: Buffer) => reader.onBytes(bytes, bytes.length, null));
+      const share = new TurnShare(() => reader.readOn());
+      socket.on("data", (bytes: Buffer) => {
+        reader.onBytes(bytes, bytes.length, null);
+        if (share.usedUp(bytes.length)) socket.pause();
+      });
       return { socket, openEvent: "secureConnect" };
     };
   }
   const blocks = new ReadBlocks(options.pieceBytes);
   return (reader) => {
     const reading = new Reading(blocks);
+    const share = new TurnShare(() => reader.readOn());
     let into = blocks.shared;
     let last = 0;
     const callback = (length: number): boolean => {
       last = length;
       reading.begin();
       reader.onBytes(into, length, reading);
-      return true;
+      return !share.usedUp(length);
     };
     // Asked for once at first, and after each read.
     const buffer = (): Buffer => {

@@ -36,6 +36,7 @@ export abstract class Ends implements Underway {
   protected abstract drop(): void;
   /** The exchange is about to be sealed: nothing may keep it alive. */
   protected abstract release(): void;
+  abstract readonly held: number;
 
   onFailure(failure: Failure): void {
     if (this.state === "over") return;

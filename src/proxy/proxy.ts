@@ -21,7 +21,7 @@ import { AfterTurn, Complaints, Roll, type Road, type Underway, type Way } from 
 import { OPENING_SNAPSHOT, compileRules, type RelaySnapshot, type Rules } from "./rules.ts";
 import { CopyBudget } from "./tap.ts";
 import { isTunnelRequest } from "./tunnel-request.ts";
-import { Tunnel, type TunnelEnds } from "./upgrade.ts";
+import { Tunnel, type TunnelEnds, type TunnelOptions } from "./upgrade.ts";
 import type { Upstream, UpstreamOptions } from "./upstream.ts";
 
 export type { RelaySnapshot } from "./rules.ts";
@@ -94,7 +94,7 @@ export function createProxy(options: ProxyOptions, needs: ProxyNeeds): Proxy {
 
 class HttpProxy implements Proxy, Road {
   readonly #needs: ProxyNeeds;
-  readonly #upstreamOptions: UpstreamOptions;
+  readonly #upstreamOptions: TunnelOptions;
   #upstreamTls: UpstreamTls | null;
   readonly #underway = new Roll<Underway>();
   readonly upstream: Upstream;
@@ -129,6 +129,8 @@ class HttpProxy implements Proxy, Road {
       connectTimeoutMs: options.connectTimeoutMs,
       responseTimeoutMs: options.responseTimeoutMs,
       observed: needs.observed ?? null,
+      idleMs: options.limits.tunnelIdleMs,
+      onIdle: () => void this.#connections.limited.tunnel_idle_timeout++,
     };
     const { http, grpc } = waysOf(options, this.#upstreamOptions, needs.clock);
     this.upstream = http.upstream;
@@ -208,9 +210,7 @@ class HttpProxy implements Proxy, Road {
 
   #heldBytes(): number {
     let held = 0;
-    for (const one of this.#underway.all()) {
-      if (one instanceof StreamExchange) held += one.heldBytes + one.heldAnswerBytes;
-    }
+    for (const one of this.#underway.all()) held += one.held;
     return held;
   }
 

@@ -157,6 +157,12 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     );
   }
 
+  get held(): number {
+    const call = this.call === null ? 0 : this.call.unsentBytes + this.call.unreadBytes;
+    const answer = this.#response.unsentBytes + (this.#firstChunk?.length ?? 0);
+    return this.#collected.bytes + this.request.socket.readableLength + call + answer;
+  }
+
   onDrain(): void {
     // Once it is complete the connection's reading belongs to the next request.
     if (!this.request.complete) this.request.readMore();

@@ -13,6 +13,8 @@ import type { Upstream } from "./upstream.ts";
 export interface Underway {
   /** Kept by `Roll`. */
   slot: number;
+  /** Bytes of its bodies, both ways, that were read and not handed on to the system. */
+  readonly held: number;
   /** Ends it now; it is delivered before this returns. */
   cut(): void;
 }

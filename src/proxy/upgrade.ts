@@ -9,7 +9,7 @@ import {
 import { request as httpsRequest } from "node:https";
 import { isIP, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Outcome, OwnError, RawHeaders } from "../facts/exchange.ts";
+import type { Outcome, OwnError } from "../facts/exchange.ts";
 import { afterReading, type Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
 import { parseUpstreamUrl, tlsNow } from "./dial.ts";
@@ -30,11 +30,20 @@ import { readResponseHead } from "./response-head.ts";
 import type { Road, Underway } from "./road.ts";
 import { routeOf } from "./rules.ts";
 import { BodyTap } from "./tap.ts";
+import { closeSoon, copyLines, headText, pass, pump } from "./tunnel-bytes.ts";
 import type { UpstreamOptions } from "./upstream.ts";
 
 /** How long the other side may take to accept what is still to be flushed when one side has closed. */
 const FLUSH_MS = 5000;
 const EARLY_BYTES_MAX = 64 * 1024;
+const ignore = (): void => {};
+
+export interface TunnelOptions extends UpstreamOptions {
+  /** Without a byte either way, once it is established; 0: no limit. */
+  readonly idleMs: number;
+  /** Told of each tunnel that ends by it. */
+  readonly onIdle: () => void;
+}
 
 export interface TunnelEnds {
   readonly request: RelayRequest;
@@ -46,7 +55,7 @@ export interface TunnelEnds {
 export class Tunnel implements Underway {
   slot = -1;
   readonly #road: Road;
-  readonly #options: UpstreamOptions;
+  readonly #options: TunnelOptions;
   readonly #ends: TunnelEnds;
   readonly #head: RequestHead;
   readonly #draft: Draft;
@@ -60,8 +69,9 @@ export class Tunnel implements Underway {
   /** What the client sends before the answer: read, so that its leaving is noticed, and kept up to a bound. */
   #early: Buffer[] = [];
   #earlyBytes = 0;
+  #movedMs = 0;
 
-  constructor(road: Road, options: UpstreamOptions, ends: TunnelEnds) {
+  constructor(road: Road, options: TunnelOptions, ends: TunnelEnds) {
     this.#road = road;
     this.#options = options;
     this.#ends = ends;
@@ -191,11 +201,15 @@ export class Tunnel implements Underway {
     this.#outcome = "ok";
     client.write(headText(response, lines), "latin1");
     const meter = this.#meter;
+    this.#moved();
+    this.#watchIdle(this.#options.idleMs);
     const toUpstream = (chunk: Buffer): void => {
+      this.#moved();
       const atMs = this.#draft.tunnelRequestBytes(chunk.length);
       meter?.fromClient(chunk, atMs);
     };
     const toClient = (chunk: Buffer): void => {
+      this.#moved();
       const atMs = this.#draft.tunnelResponseBytes(chunk.length);
       meter?.fromUpstream(chunk, atMs);
     };
@@ -205,8 +219,35 @@ export class Tunnel implements Underway {
     client.off("end", this.#leftEarly);
     for (const chunk of this.#early) pass(chunk, upstream, toUpstream);
     this.#early = [];
+    this.#earlyBytes = 0;
     pump(client, upstream, toUpstream);
     pump(upstream, client, toClient);
+  }
+
+  #moved(): void {
+    this.#movedMs = this.#road.clock.monotonicMs();
+  }
+
+  /** One timer serves many bytes: it is set anew only when it fires too early. */
+  #watchIdle(waitMs: number): void {
+    const { idleMs, onIdle } = this.#options;
+    if (idleMs <= 0) return;
+    this.#timer = afterReading(this.#road.clock, waitMs, () =>
+      this.#edge(() => {
+        const leftMs = idleMs - (this.#road.clock.monotonicMs() - this.#movedMs);
+        if (leftMs > 0) return this.#watchIdle(Math.ceil(leftMs));
+        onIdle();
+        this.#cutBy("response_timeout");
+        this.#part();
+      }),
+    );
+  }
+
+  get held(): number {
+    let bytes = this.#earlyBytes;
+    for (const end of [this.#ends.socket, this.#upstream])
+      bytes += end === null ? 0 : end.readableLength + end.writableLength;
+    return bytes;
   }
 
   /** The model declined: its ordinary answer goes to the client, and the connection ends with it. */
@@ -305,16 +346,22 @@ export class Tunnel implements Underway {
 
   cut(): void {
     this.#edge(() => {
-      if (this.#outcome === null) {
-        this.#fail(describeFailure("draining", this.#road.upstreamName, null));
-      } else if (!this.#delivered) {
-        this.#draft.ownError = "draining";
-        this.#outcome = "reset";
-      }
-      this.#deliver();
-      this.#upstream?.destroy();
-      closeSoon(this.#ends.socket);
+      if (this.#outcome === null) this.#fail(describeFailure("draining", this.#road.upstreamName, null));
+      else this.#cutBy("draining");
+      this.#part();
     });
+  }
+
+  #cutBy(ownError: OwnError): void {
+    if (this.#delivered) return;
+    this.#draft.ownError = ownError;
+    this.#outcome = "reset";
+  }
+
+  #part(): void {
+    this.#deliver();
+    this.#upstream?.destroy();
+    closeSoon(this.#ends.socket);
   }
 
   #deliver(): void {
@@ -338,40 +385,5 @@ export class Tunnel implements Underway {
       this.#ends.socket.destroy();
       this.#deliver();
     }
-  }
-}
-
-const ignore = (): void => {};
-
-function closeSoon(side: Duplex): void {
-  if (side instanceof Socket) side.destroySoon();
-  else side.end();
-}
-
-function pass(bytes: Buffer, to: Duplex, count: (chunk: Buffer) => void): void {
-  if (bytes.length === 0) return;
-  count(bytes);
-  to.write(bytes);
-}
-
-function pump(from: Duplex, to: Duplex, count: (chunk: Buffer) => void): void {
-  from.on("data", (chunk: Buffer) => {
-    count(chunk);
-    if (!to.write(chunk)) from.pause();
-  });
-  to.on("drain", () => from.resume());
-  from.on("end", () => to.end());
-  from.resume();
-}
-
-function headText(response: IncomingMessage, lines: readonly string[]): string {
-  let text = `HTTP/1.1 ${response.statusCode} ${response.statusMessage ?? ""}\r\n`;
-  for (let i = 0; i < lines.length; i += 2) text += `${lines[i]}: ${lines[i + 1]}\r\n`;
-  return `${text}\r\n`;
-}
-
-function copyLines(raw: RawHeaders, name: string, lines: string[]): void {
-  for (let i = 0; i < raw.length; i += 2) {
-    if ((raw[i] ?? "").toLowerCase() === name) lines.push(raw[i] ?? "", raw[i + 1] ?? "");
   }
 }

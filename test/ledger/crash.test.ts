@@ -10,6 +10,9 @@ import { openBench, tempFolder } from "./support.ts";
 
 const child = join(fileURLToPath(new URL(".", import.meta.url)), "crash-child.ts");
 
+/** Of the log, by writers that were killed: some kills come in the middle of one. */
+let steps = 0;
+
 /** Runs the writer and kills it `afterMs` after its first word; gives the last batch that it said was kept. */
 async function writeAndKill(path: string, round: string, afterMs: number): Promise<number> {
   const writer = spawn(process.execPath, [child, path, round], { stdio: ["ignore", "pipe", "pipe"] });
@@ -27,7 +30,8 @@ async function writeAndKill(path: string, round: string, afterMs: number): Promi
     writer.stdout.once("close", resolve);
   });
   assert.equal(await exited, "SIGKILL", complaint);
-  return Math.max(0, ...[...said.matchAll(/^kept (\d+)\n/gm)].map((match) => Number(match[1])));
+  steps += Number(/ (\d+) steps\n$/.exec(said)?.[1] ?? 0);
+  return Math.max(0, ...[...said.matchAll(/^kept (\d+) after/gm)].map((match) => Number(match[1])));
 }
 
 test(
@@ -57,5 +61,6 @@ test(
       await ledger.close();
     }
     assert.ok([...kept.values()].some((last) => last > 0));
+    assert.ok(steps > 0);
   },
 );

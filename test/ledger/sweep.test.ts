@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 
 import type { Bench } from "./support.ts";
@@ -134,4 +136,30 @@ test("above its size limit the store forgets its oldest rows", async (t) => {
   const { forgottenBySize, forgottenByAge } = bench.ledger.stats();
   assert.deepEqual([forgottenBySize, forgottenByAge], [6000 - rows, 0]);
   await bench.ledger.close();
+});
+
+test("the size limit counts the write-ahead log, and a log that one large transaction made long costs no rows", async (t) => {
+  const path = tempFolder(t);
+  const sizeMaxBytes = 4 * 1024 * 1024;
+  const bench = openBench(path, { sizeMaxBytes });
+  await bench.record(...Array.from({ length: 100_000 }, (_, i) => exchange(`e${i}`)));
+  assert.ok(bench.ledger.stats().walBytes > sizeMaxBytes, "one transaction, larger than the store may be");
+  sweepAll(bench);
+  const { rows, walBytes } = bench.ledger.stats();
+  assert.ok(rows > 20_000, String(rows));
+  assert.ok(walBytes > 0 && walBytes < sizeMaxBytes / 8, String(walBytes));
+  await bench.ledger.close();
+  const db = new DatabaseSync(join(path, "ledger.db"));
+  const [used] = Object.values(
+    db
+      .prepare(
+        "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+      )
+      .get() ?? {},
+  );
+  db.close();
+  assert.ok(
+    Number(used) <= sizeMaxBytes - sizeMaxBytes / 16,
+    `${Number(used)} bytes beside a log of ${walBytes}`,
+  );
 });

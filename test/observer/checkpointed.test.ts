@@ -2,15 +2,15 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 
 import { loadConfig } from "../../src/config/config.ts";
 import { silentLog } from "../../src/kernel/log.ts";
 import { createLedger } from "../../src/ledger/ledger.ts";
-import { checkpointedOf, LAYOUT } from "../../src/observer/checkpointed.ts";
+import { checkpointedOf, LAYOUT, MEASURED_BY, measuredBy } from "../../src/observer/checkpointed.ts";
 import { createMeasuring, type Measuring } from "../../src/observer/measuring.ts";
 import { configuredBook, ledgerOptions } from "../../src/observer/options.ts";
 import { createServed } from "../../src/observer/served.ts";
@@ -115,4 +115,36 @@ test("a checkpoint of another layout has another name", async (t) => {
     held,
     `a checkpoint now holds something else: set LAYOUT in src/observer/checkpointed.ts to ${held}`,
   );
+});
+
+const SRC = join(import.meta.dirname, "../../src");
+
+/** What a file imports that runs, as paths below src/. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(SRC, file), "utf8");
+  const found = [...text.matchAll(/^(?:import|export) (?!type)[^;]*?from "(\.[^"]+)";/gms)];
+  return found.map(([, path]) => relative(SRC, join(SRC, dirname(file), path ?? "")));
+}
+
+test("a checkpoint is named after all code that decides what it holds, and after the engine", () => {
+  const reached = new Set([
+    "observer/checkpointed.ts",
+    "observer/measuring.ts",
+    "observer/served.ts",
+    "ledger/ledger.ts",
+  ]);
+  for (const file of reached) for (const imported of importsOf(file)) reached.add(imported);
+  assert.ok(reached.has("measure/exact-sum.ts"));
+  const isCovered = (file: string): boolean =>
+    MEASURED_BY.some((place) => file.startsWith(`${place}/`) || file === `${place}.ts`);
+  assert.deepEqual(
+    [...reached].filter((file) => !isCovered(file)),
+    [],
+    "add it to MEASURED_BY in src/observer/checkpointed.ts",
+  );
+  const { name } = checkpointedOf(createServed(), () => {
+    throw new Error("not asked for");
+  });
+  assert.equal(name, measuredBy());
+  assert.ok(name.includes(LAYOUT) && name.includes(process.versions.v8), name);
 });

@@ -170,7 +170,7 @@ export interface RawStreams {
 }
 
 /** A connection of which every frame is written by hand; the frames that come are taken apart. */
-export async function rawStreams(t: TestContext, port: number): Promise<RawStreams> {
+export async function rawStreams(t: Pick<TestContext, "after">, port: number): Promise<RawStreams> {
   const socket = connectPlain(port, "127.0.0.1");
   socket.setNoDelay(true);
   const frames: Frame[] = [];

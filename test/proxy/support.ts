@@ -48,6 +48,7 @@ export const LIMITS: ProxyOptions["limits"] = Object.freeze({
   sendMs: 60_000,
   idleMs: 75_000,
   totalMs: 0,
+  tunnelIdleMs: 0,
   streamsMax: 128,
 });
 
@@ -164,9 +165,19 @@ async function listening(t: TestContext, server: HttpServer | NetServer): Promis
   return { url: `http://127.0.0.1:${port}`, port, connections: () => connections };
 }
 
-/** A model server by node:http. */
-export function httpOrigin(t: TestContext, listener: RequestListener): Promise<Origin> {
-  return listening(t, createHttpServer({ requestTimeout: 0 }, listener));
+/** A model server by node:http. `onDefect`: what came was no HTTP, or was cut off. */
+export function httpOrigin(
+  t: TestContext,
+  listener: RequestListener,
+  onDefect: ((error: Error & { readonly code?: string }) => void) | null = null,
+): Promise<Origin> {
+  const server = createHttpServer({ requestTimeout: 0 }, listener);
+  if (onDefect !== null)
+    server.on("clientError", (error: Error & { readonly code?: string }, socket) => {
+      socket.destroy();
+      onDefect(error);
+    });
+  return listening(t, server);
 }
 
 /** A model server of raw bytes. */

@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { handClock } from "../support/hand-clock.ts";
 import {
+  LIMITS,
   OK,
   eventually,
   get,
@@ -183,4 +185,83 @@ test("64 KB blocks pass a tunnel whole under back-pressure", async (t) => {
   await eventually(() => client.text().length === head + 64 * 65536);
   const body = client.text().slice(head);
   for (let i = 0; i < 64; i++) assert.equal(body.charCodeAt(i * 65536), i);
+});
+
+test("a tunnel that stands still is closed at both ends and counted, one that says a byte is not", async (t) => {
+  let closed = 0;
+  const origin = await rawOrigin(t, (socket) => {
+    let asked = false;
+    socket.on("close", () => closed++);
+    socket.on("data", (chunk) => {
+      if (asked) socket.write(`echo:${chunk.toString("latin1")}`);
+      else socket.write(SWITCH, "latin1");
+      asked = true;
+    });
+  });
+  const clock = handClock();
+  const limits = { ...LIMITS, tunnelIdleMs: 60_000 };
+  const { port, proxy, delivered } = await startProxy(t, origin.url, { clock, limits });
+  const client = await rawClient(t, port);
+  client.send(handshake("/ws"));
+  await client.until("\r\n\r\n");
+  for (const word of ["one", "two"]) {
+    clock.advance(50_000);
+    client.send(word);
+    await client.until(`echo:${word}`);
+  }
+  assert.equal(proxy.stats().limited["tunnel_idle_timeout"], 0);
+  clock.advance(60_001);
+  const [ended] = await delivered(1);
+  assert.deepEqual([ended?.ownError, ended?.outcome, ended?.status], ["response_timeout", "reset", 101]);
+  assert.equal(proxy.stats().limited["tunnel_idle_timeout"], 1);
+  await eventually(() => proxy.stats().openConnections === 0 && closed === 1);
+});
+
+test("what a model does not take of an upload, or of a tunnel, is told as held, and is little", async (t) => {
+  let leave = (): void => {};
+  const origin = await rawOrigin(t, (socket) => {
+    leave = () => void socket.destroy();
+    socket.once("data", (chunk) => {
+      socket.pause();
+      if (chunk.toString("latin1").startsWith("GET /ws")) socket.write(SWITCH, "latin1");
+    });
+  });
+  const { port, proxy } = await startProxy(t, origin.url);
+  const MIB = 1024 * 1024;
+  for (const begin of [
+    `POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: ${64 * MIB}\r\n\r\n`,
+    handshake("/ws"),
+  ]) {
+    const client = await rawClient(t, port);
+    client.send(begin);
+    if (begin.startsWith("GET")) await client.until("\r\n\r\n");
+    client.socket.write(Buffer.alloc(32 * MIB));
+    await eventually(() => proxy.stats().heldBytes > 0);
+    const { heldBytes } = proxy.stats();
+    assert.ok(heldBytes <= MIB, `${heldBytes} held`);
+    // Of a client whose bytes it does not read the sidecar cannot know that it has left.
+    leave();
+    client.socket.destroy();
+    await eventually(() => proxy.stats().heldBytes === 0);
+  }
+});
+
+test("megabytes pass a tunnel whole, both ways", async (t) => {
+  const bytes = Buffer.alloc(4 * 1024 * 1024, "0123456789abcdefg");
+  const origin = await rawOrigin(t, (socket) => {
+    socket.once("data", () => {
+      socket.write(SWITCH, "latin1");
+      socket.pipe(socket);
+    });
+  });
+  const { port } = await startProxy(t, origin.url);
+  const client = await rawClient(t, port);
+  client.send(handshake("/ws"));
+  const head = await client.until("\r\n\r\n");
+  const parts: Buffer[] = [];
+  client.socket.on("data", (chunk: Buffer) => parts.push(chunk));
+  client.socket.write(bytes);
+  await eventually(() => parts.reduce((sum, { length }) => sum + length, 0) === bytes.length);
+  assert.ok(head.endsWith("\r\n\r\n"));
+  assert.ok(Buffer.concat(parts).equals(bytes));
 });

@@ -1,7 +1,7 @@
 // A ledger with everything that is measured of it, which can be stopped, killed and damaged, and asked what it says.
 
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -76,8 +76,9 @@ export class World {
       specOf: (model: string): ModelSpec | null => specs[model] ?? null,
       versionsOf: (model: string): string[] =>
         this.ledger.stats().series.flatMap((one) => (one.model === model ? [one.version] : [])),
-      scan: (range: Parameters<Ledger["scan"]>[0], visit: Parameters<Ledger["scan"]>[1]): void =>
+      scan: (range: Parameters<Ledger["scan"]>[0], visit: Parameters<Ledger["scan"]>[1]): boolean =>
         this.ledger.scan(range, visit),
+      readable: () => this.ledger.readable(),
     };
     this.measure = createMeasure({ asOf: clock.wallMs() }, rows);
     this.#estimates = createEstimates({ refreshMs: 0, refreshAtOnce: 100 }, rows);
@@ -95,6 +96,7 @@ export class World {
   }
 
   #live = false;
+  #breaks = false;
 
   #createLedger(): Ledger {
     const { clock, options, checkpoints, log } = this.#setup;
@@ -110,7 +112,11 @@ export class World {
       {
         clock,
         log: { debug: say, info: say, warn: say, error: say, fatal: say, trace: say } as never,
-        normalise: (_model, value) => ({ ok: true, value }),
+        normalise: (_model, value) => {
+          if (this.#breaks)
+            throw Object.assign(new Error("disk I/O error"), { code: "ERR_SQLITE_ERROR", errcode: 10 });
+          return { ok: true, value };
+        },
         onChanges: (changes) => this.#take(changes),
         ...(checkpoints
           ? { checkpointed: { name: "test", archive: (io) => this.#archive(io), clear: () => this.#clear() } }
@@ -154,6 +160,25 @@ export class World {
     const pending = this.ledger.label(events);
     this.ledger.flushNow();
     assert.equal((await pending).kind, "kept");
+  }
+
+  /** A write fails, and the file cannot be opened again until `heal`: nothing can be read or written. */
+  async cutOff(label: LabelEvent): Promise<void> {
+    this.#breaks = true;
+    const file = join(this.folder, "ledger.db");
+    renameSync(file, `${file}.away`);
+    mkdirSync(file);
+    const pending = this.ledger.label([label]);
+    this.ledger.flushNow();
+    assert.equal((await pending).kind, "refused");
+    this.#breaks = false;
+    assert.equal(this.ledger.readable(), false);
+  }
+
+  heal(): void {
+    const file = join(this.folder, "ledger.db");
+    rmdirSync(file);
+    renameSync(`${file}.away`, file);
   }
 
   /** Steps of sealing, of checkpoints and of retention, until none is left or so many were done. */

@@ -5,9 +5,12 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const files = ["proxy/fuzz.test.ts", "proxy/plain-heads.test.ts", "observe/fuzz.test.ts"].map((file) =>
-  join(root, file),
-);
+const files = [
+  "proxy/fuzz.test.ts",
+  "proxy/plain-heads.test.ts",
+  "proxy/http2-fuzz.test.ts",
+  "observe/fuzz.test.ts",
+].map((file) => join(root, file));
 const { status } = spawnSync(
   process.execPath,
   ["--expose-gc", "--test", "--test-concurrency=1", "--test-reporter=spec", ...files],

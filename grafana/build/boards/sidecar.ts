@@ -209,14 +209,17 @@ const flow: readonly Panel[] = [
   }),
   lines({
     title: "Size of the store",
-    description: "On disk.",
+    description: "On disk, and of that the write-ahead log: it has a limit.",
     unit: "bytes",
-    targets: [one(each("outrider_store_size_bytes"), I)],
+    targets: [
+      one(each("outrider_store_size_bytes"), I),
+      one(each("outrider_store_wal_size_bytes"), `${I} write-ahead log`),
+    ],
   }),
   lines({
     title: "Store: refused and forgotten",
     description:
-      "Writes that the store refused, predictions that retention deleted by age or by size, and checkpoints: one that a start did not use made it read all rows.",
+      "Writes that the store refused, predictions that retention deleted by age or by size, and checkpoints: one that a start did not use made it read all rows. The write-ahead log is moved into the store between writes; a write that waited for it (forced) or could not have it (failed) is not common.",
     targets: [
       one(grown(`outrider_store_write_errors_total{${SIDECAR}}`, "instance"), `${I} refused`),
       one(
@@ -226,6 +229,10 @@ const flow: readonly Panel[] = [
       one(
         grown(`outrider_store_checkpoints_total{${SIDECAR}}`, "instance, result, reason"),
         `${I} checkpoint {{result}} {{reason}}`,
+      ),
+      one(
+        grown(`outrider_store_wal_checkpoints_total{${SIDECAR}, result!="ok"}`, "instance, result"),
+        `${I} write-ahead log {{result}}`,
       ),
     ],
   }),

@@ -9,6 +9,7 @@ import { canonicalClass } from "../../kernel/classes.ts";
 import { decidesPositive } from "../estimate/decisions.ts";
 import type { EstimatesNeeds } from "../estimate/estimates.ts";
 import { VersionBook } from "../estimate/version-book.ts";
+import { isReadable } from "../stored-rows.ts";
 import { parseWindow } from "../windows.ts";
 import { type AlarmCount, LossWatch } from "./losses.ts";
 import { StateBook, type Unsaved } from "../saved-states.ts";
@@ -323,9 +324,11 @@ class RunningDrift implements Drift {
   #answer(followed: Followed, at: number): VersionDrift {
     const { model, version, spec, streams, losses } = followed;
     const until = this.#needs.maturedUntil?.(model, version, at) ?? at - spec.labelHorizonMs;
-    losses.advance({ model, version }, Math.min(Math.floor(until), at), (range, visit) =>
-      this.#needs.scan(range, visit),
-    );
+    // Rows that cannot be read now are not passed by.
+    if (isReadable(this.#needs))
+      losses.advance({ model, version }, Math.min(Math.floor(until), at), (range, visit) =>
+        this.#needs.scan(range, visit),
+      );
     return {
       model,
       version,

@@ -147,6 +147,10 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     return this.#answer.unsentBytes + (this.call?.unreadBytes ?? 0);
   }
 
+  get held(): number {
+    return this.heldBytes + this.heldAnswerBytes;
+  }
+
   released(): void {
     this.#times.moved(this.road.clock.monotonicMs());
   }
