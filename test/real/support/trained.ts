@@ -26,7 +26,7 @@ export interface TrainedModel {
 export async function train(script: string, folder: string): Promise<readonly TrainedModel[]> {
   const { python } = await ensurePython();
   await run(python, [join(pythonFolder, script), folder], {
-    withinMs: 180_000,
+    withinMs: 600_000,
     cwd: folder,
     env: await pythonEnvironment(),
   });
