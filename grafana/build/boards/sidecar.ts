@@ -147,13 +147,15 @@ const health: readonly Panel[] = [
   }),
   lines({
     title: "Memory of the sidecar",
-    description: "Resident memory of the observer process, and the part of it that is JavaScript heap.",
+    description:
+      "Resident memory of the observer process, and the part of it that is JavaScript heap. Held back: what the relay has read of bodies and could not hand on yet.",
     unit: "bytes",
     targets: [
       one(each("process_resident_memory_bytes"), `${I} resident`),
       one(each("nodejs_heap_size_used_bytes"), `${I} heap used`),
       one(each("nodejs_heap_size_total_bytes"), `${I} heap`),
       one(each("nodejs_external_memory_bytes"), `${I} outside the heap`),
+      one(each("outrider_proxy_held_bytes"), `${I} held back by the relay`),
     ],
   }),
   lines({
