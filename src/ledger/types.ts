@@ -251,8 +251,7 @@ export interface Ledger {
   find(id: string): readonly FoundPrediction[];
   /** Every revision for that id, joined or waiting; at most 1,000. */
   labelsOf(id: string): readonly LabelRevision[];
-  /** Rows of a series with fromTs < ts <= toTs and their current truth, in row order. */
-  /** Unless it is false, all of them came. */
+  /** Rows of a series with fromTs < ts <= toTs and their current truth, in row order. False: not all of them could be read. */
   scan(of: ScanRange, visit: RowVisitor): boolean;
   /** False: the file cannot be had now, and every question is answered as if there was nothing. It is tried again here. */
   readable(): boolean;

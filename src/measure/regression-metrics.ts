@@ -42,17 +42,18 @@ export function evaluateRegression(rows: number, sums: RegressionSums, spreads: 
     mae,
     r2: typeof r2 === "number" ? r2 : null,
   };
+  const deviations = standardErrors(rows, sums, spreads.errors);
   const extra: Record<string, unknown> = {
     ...means(rows, sums, further),
     ...errorOrder(sums, spreads, further),
-    ...standardErrors(rows, sums, spreads.errors),
+    ...deviations,
   };
   extra["undefined"] = further;
   return {
     metrics,
     undefined: reasons,
     extra,
-    intervals: intervals({ rows, sums, spreads, r2: metrics.r2 }, extra),
+    intervals: intervals({ rows, sums, spreads, deviations, r2: metrics.r2 }, extra),
     baseline: regressionBaseline(rows, sums, spreads.labels),
   };
 }
@@ -118,11 +119,13 @@ function errorOrder(
   return found;
 }
 
-function standardErrors(
-  rows: number,
-  sums: RegressionSums,
-  errors: Spread,
-): { mae_se?: number; mse_se?: number } {
+/** Of the mean absolute error and of the mean square. */
+interface Deviations {
+  readonly mae_se?: number;
+  readonly mse_se?: number;
+}
+
+function standardErrors(rows: number, sums: RegressionSums, errors: Spread): Deviations {
   if (rows < 2 || sums.overflow > 0) return {};
   const squares = sums.squared.units();
   const mae =
@@ -161,13 +164,14 @@ interface Whole {
   readonly rows: number;
   readonly sums: RegressionSums;
   readonly spreads: Spreads;
+  readonly deviations: Deviations;
   readonly r2: number | null;
 }
 
 function intervals(whole: Whole, extra: Record<string, unknown>): Intervals {
   const { rows, sums, spreads, r2 } = whole;
   const found: Record<string, MetricInterval | null> = {};
-  const { mae_se: ofMae = null, mse_se: ofMse = null } = standardErrors(rows, sums, spreads.errors);
+  const { mae_se: ofMae = null, mse_se: ofMse = null } = whole.deviations;
   const shape = shapeOfSquares(spreads.errors, sums.squared.mean(rows));
   if (sums.overflow === 0) {
     const mse = skewedInterval(sums.squared.mean(rows), { standardError: ofMse, shape }, "hall_t");

@@ -78,6 +78,7 @@ export class ClientConnection implements RequestSink {
   #taker: ((glued: Buffer) => void) | null = null;
   #ownLines: OwnLines | null = null;
   readonly #share = new TurnShare(() => void (this.#paused || this.#closing || this.socket.resume()));
+
   constructor(owner: ConnectionOwner, accepted: Socket) {
     this.#owner = owner;
     this.#bytes = owner.reads.read(accepted, this.#onData);
