@@ -117,9 +117,11 @@ class RunningMeasure implements Measure {
     const found: { order: number; group: Group }[] = [];
     const basis = filter.basis ?? "all";
     this.#answer(at, filter, ({ model, version, expected }) => (slice, window, { bin, gap }) => {
-      const { predictions, labeled } = bin;
+      const { predictions, labeled, inTime } = bin;
       const coverage = predictions === 0 ? null : labeled / predictions;
-      const maturity = coverage === null || expected === null ? null : Math.min(1, coverage / expected);
+      // Labels after the horizon were not expected: they would make up for some that are.
+      const maturity =
+        predictions === 0 || expected === null ? null : Math.min(1, inTime / predictions / expected);
       const group: Group = {
         model,
         version,
