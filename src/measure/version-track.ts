@@ -267,12 +267,7 @@ export class VersionTrack implements SliceOwner {
   }
 
   #shares(place: number): Share[] {
-    const shares: Share[] = [];
-    for (const series of this.#all()) {
-      const share = series.shares[place];
-      if (share !== undefined) shares.push(share);
-    }
-    return shares;
+    return this.#all().flatMap(({ shares }) => shares[place] ?? []);
   }
 
   /** A row, taken into (or out of) the totals of one window. */
