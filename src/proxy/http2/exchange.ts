@@ -228,6 +228,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
         framing: head.framing,
         body,
         acceptsTrailers: head.acceptsTrailers,
+        ahead: this.#uploads,
       },
       this,
     );

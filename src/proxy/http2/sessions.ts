@@ -121,7 +121,12 @@ export class Sessions {
     endWithSocket(socket);
     const { clock, limits } = this.#needs;
     const nowMs = clock.monotonicMs();
-    const uploads = new Uploads({ clock, session, onClosed: () => this.#needs.limited.held_body++ });
+    const uploads = new Uploads({
+      clock,
+      session,
+      streamsMax: limits.streamsMax,
+      onClosed: () => this.#needs.limited.held_body++,
+    });
     const shares = new Shares();
     const connection: Connection = {
       session,
