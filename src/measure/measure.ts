@@ -117,9 +117,11 @@ class RunningMeasure implements Measure {
     const found: { order: number; group: Group }[] = [];
     const basis = filter.basis ?? "all";
     this.#answer(at, filter, ({ model, version, expected }) => (slice, window, { bin, gap }) => {
-      const { predictions, labeled } = bin;
+      const { predictions, labeled, inTime } = bin;
       const coverage = predictions === 0 ? null : labeled / predictions;
-      const maturity = coverage === null || expected === null ? null : Math.min(1, coverage / expected);
+      // Labels after the horizon were not expected: they would make up for some that are.
+      const maturity =
+        predictions === 0 || expected === null ? null : Math.min(1, inTime / predictions / expected);
       const group: Group = {
         model,
         version,
@@ -238,17 +240,11 @@ class RunningMeasure implements Measure {
   }
 
   /** The version as it follows from the stored rows; it is nobody's, and to be released. */
-  #readAgain({ name, spec, windows }: ModelTrack, version: string, at: number): VersionTrack {
-    const track = new VersionTrack({
-      version,
-      windows,
-      yardstick: spec === null ? null : this.#yardstickOf(spec),
-      arrival: createArrival(spec),
-      labelHorizonMs: horizonOf(spec),
-      read: (range, visit) => this.#needs.scan({ model: name, version, ...range }, visit),
-      limit: new SeriesLimit(Number.MAX_SAFE_INTEGER, () => []),
-      at,
-    });
+  #readAgain(model: ModelTrack, version: string, at: number): VersionTrack {
+    const { name, spec } = model;
+    const yardstick = spec === null ? null : this.#yardstickOf(spec);
+    const limit = new SeriesLimit(Number.MAX_SAFE_INTEGER, () => []);
+    const track = this.#createTrack({ ...model, yardstick }, { version, at, arrival: null }, limit);
     const range = { fromTs: Number.MIN_SAFE_INTEGER, toTs: Number.MAX_SAFE_INTEGER };
     this.#needs.scan({ model: name, version, ...range }, (row, prediction, truth) =>
       tell(track, { row, prediction, truth }),
@@ -363,6 +359,7 @@ class RunningMeasure implements Measure {
   #createTrack(
     { name, yardstick, windows, spec }: ModelTrack,
     { version, at, arrival }: { version: string; at: number | null; arrival: ArrivalTotals | null },
+    limit = this.#limit,
   ): VersionTrack {
     return new VersionTrack({
       version,
@@ -371,7 +368,7 @@ class RunningMeasure implements Measure {
       arrival: arrival ?? createArrival(spec),
       labelHorizonMs: horizonOf(spec),
       read: (range, visit) => this.#needs.scan({ model: name, version, ...range }, visit),
-      limit: this.#limit,
+      limit,
       at,
     });
   }
