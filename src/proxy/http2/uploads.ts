@@ -9,6 +9,7 @@
 
 import type { ServerHttp2Session } from "node:http2";
 import type { Clock, Timer } from "../../kernel/clock.ts";
+import type { FrameShare } from "./frame-share.ts";
 import type { StreamReading } from "./reading.ts";
 
 const KIB = 1024;
@@ -53,6 +54,7 @@ export interface UploadsNeeds {
   readonly clock: Clock;
   readonly session: ServerHttp2Session;
   readonly streamsMax: number;
+  readonly frames: FrameShare;
   readonly onClosed: () => void;
 }
 
@@ -117,6 +119,7 @@ export class Uploads {
   /** Bytes of a body came. */
   came(bytes: number): void {
     this.#came += bytes;
+    this.#needs.frames.came(bytes);
     if (this.#came <= LOOK_AFTER && this.#held + this.#came <= this.#closedFrom) return;
     this.#weigh();
     this.#calmLooks = 0;
