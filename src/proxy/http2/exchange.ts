@@ -162,13 +162,10 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       if (this.state === "over") return;
       this.draft.requestBytes(chunk);
       this.#times.bodyCame(chunk.length, this.road.clock.monotonicMs());
-      const small = chunk.length < SMALL_BYTES || this.#collected.bytes > 0;
-      if (this.state !== "collecting" && !small) this.#pass(chunk);
-      else {
-        if (this.state !== "collecting" && this.#collected.bytes === 0)
-          this.road.afterTurn.streamUnlessWhole(this);
-        if (this.#collected.add(chunk)) this.stream();
-      }
+      const gathering = this.state === "collecting" || this.#collected.bytes > 0;
+      if (!gathering && chunk.length >= SMALL_BYTES) this.#pass(chunk);
+      else if (this.#collected.add(chunk)) this.stream();
+      else if (!gathering) this.road.afterTurn.streamUnlessWhole(this);
       this.#uploads.came(chunk.length);
     } catch (thrown) {
       this.bug(thrown);
