@@ -97,6 +97,7 @@ export class Checkpointer {
   #isDue(share: number): boolean {
     const { checkpointed, clock } = this.#needs;
     if (checkpointed === undefined || clock.monotonicMs() < this.#notBeforeMs) return false;
+    if (checkpointed.ready?.() === false) return false;
     const { changesSince } = this.#memory;
     return changesSince > 0 && changesSince >= this.#changes / share;
   }

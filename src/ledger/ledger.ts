@@ -16,7 +16,7 @@ import type { Loaded } from "./load.ts";
 import type { Shelf } from "./lookup.ts";
 import { Pace } from "./pace.ts";
 import { CommitQueue } from "./queue.ts";
-import { findPredictions, findRevisions, scanRows } from "./read.ts";
+import { findPredictions, findRevisions, scanRows, walkRows } from "./read.ts";
 import { RESIDENT_SEGMENTS, SEGMENT_ROWS } from "./row-book.ts";
 import { sealDue, sealStep } from "./seal.ts";
 import type { Sql } from "./sql.ts";
@@ -38,6 +38,7 @@ import type {
   RowVisitor,
   ScanRange,
   SweepResult,
+  WalkRange,
 } from "./types.ts";
 import { walPagesFor } from "./wal.ts";
 import { Memory } from "./work.ts";
@@ -238,6 +239,10 @@ class FileLedger implements Ledger {
       scanRows(shelf, of, visit);
       return true;
     });
+  }
+
+  walk(of: WalkRange, visit: RowVisitor): number | null {
+    return this.#ask<number | null>(null, (shelf) => walkRows(shelf, of, visit));
   }
 
   readable(): boolean {
