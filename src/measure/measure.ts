@@ -257,17 +257,11 @@ class RunningMeasure implements Measure {
   }
 
   /** The version as it follows from the stored rows; it is nobody's, and to be released. */
-  #readAgain({ name, spec, windows }: ModelTrack, version: string, at: number): VersionTrack {
-    const track = new VersionTrack({
-      version,
-      windows,
-      yardstick: yardstickOf(spec, this.#purse),
-      arrival: createArrival(spec),
-      labelHorizonMs: horizonOf(spec),
-      read: (range, visit) => this.#needs.scan({ model: name, version, ...range }, visit),
-      limit: new SeriesLimit(Number.MAX_SAFE_INTEGER, () => []),
-      at,
-    });
+  #readAgain(model: ModelTrack, version: string, at: number): VersionTrack {
+    const { name, spec } = model;
+    const yardstick = yardstickOf(spec, this.#purse);
+    const limit = new SeriesLimit(Number.MAX_SAFE_INTEGER, () => []);
+    const track = this.#createTrack({ ...model, yardstick }, { version, at, arrival: null }, limit);
     this.#needs.scan({ model: name, version, ...EVER }, (row, prediction, truth) =>
       tell(track, { row, prediction, truth }),
     );
@@ -367,6 +361,7 @@ class RunningMeasure implements Measure {
   #createTrack(
     { name, yardstick, windows, spec }: ModelTrack,
     { version, at, arrival }: { version: string; at: number | null; arrival: ArrivalTotals | null },
+    limit = this.#limit,
   ): VersionTrack {
     return new VersionTrack({
       version,
@@ -375,7 +370,7 @@ class RunningMeasure implements Measure {
       arrival: arrival ?? createArrival(spec),
       labelHorizonMs: horizonOf(spec),
       read: (range, visit) => this.#needs.scan({ model: name, version, ...range }, visit),
-      limit: this.#limit,
+      limit,
       at,
     });
   }

@@ -64,9 +64,11 @@ export function groupOf(
   { model, version, expected, slice, window, basis }: Named,
   { bin, gap }: Held,
 ): Group {
-  const { predictions, labeled } = bin;
+  const { predictions, labeled, inTime } = bin;
   const coverage = predictions === 0 ? null : labeled / predictions;
-  const maturity = coverage === null || expected === null ? null : Math.min(1, coverage / expected);
+  // Labels after the horizon were not expected: they would make up for some that are.
+  const maturity =
+    predictions === 0 || expected === null ? null : Math.min(1, inTime / predictions / expected);
   return {
     model,
     version,

@@ -28,6 +28,13 @@ export interface UpstreamRequest {
   readonly body: Buffer | null | "streamed";
   /** The client said `TE: trailers`; HTTP/2 carries it on. */
   readonly acceptsTrailers?: boolean;
+  /** Of a streamed body; default: as much as its connection likes. */
+  readonly ahead?: Ahead;
+}
+
+/** Bytes that may wait to leave while more is taken: looked at with every chunk. */
+export interface Ahead {
+  readonly aheadBytes: number;
 }
 
 /** Up to this, bytes leave as text (latin-1 keeps every byte): a string is written without a buffer of ours that has to stay. */
