@@ -13,6 +13,7 @@ import { silentLog } from "../../src/kernel/log.ts";
 import { createLedger, type Ledger } from "../../src/ledger/ledger.ts";
 import { createMeasuring, type Measuring } from "../../src/observer/measuring.ts";
 import { configuredBook, ledgerOptions } from "../../src/observer/options.ts";
+import { normaliseLabel } from "../../src/measure/semantics.ts";
 import { NOW, exchange, label, tempFolder } from "../ledger/support.ts";
 import { handClock } from "../support/hand-clock.ts";
 import type { HandClock } from "../support/hand-clock.ts";
@@ -60,7 +61,7 @@ function room(t: { after(fn: () => void): void }): Room {
   const all: Measuring[] = [];
   const ledger = createLedger(ledgerOptions(config), {
     ...parts,
-    normalise: (_model, value) => ({ ok: true, value }),
+    normalise: (_model, told) => normaliseLabel(null, told),
     onChanges: (changes) => {
       for (const change of changes) for (const each of all) each.apply(change);
     },
