@@ -5,7 +5,7 @@ const HOLD_MS = 6;
 const LEAST_MS = 0.5;
 /** What a step of retention may write to the log (256 KiB): whoever waits for the disk next waits for these, too. */
 const STEP_PAGES = 64;
-const LEAST_ROWS = 64;
+const LEAST_ROWS = 16;
 const MOST_ROWS = 4096;
 
 const LOG_HOLD_MS = 9;
@@ -13,13 +13,13 @@ const SLOW_TIMES = 4;
 
 export class Pace {
   readonly #mostMs: number;
-  #workMs: number;
+  /** The first steps are slow: nothing is compiled, and nothing cached. */
+  #workMs = LEAST_MS;
   #rows = MOST_ROWS;
 
   /** `mostMs`: on a disk that takes no time. */
   constructor(mostMs: number) {
     this.#mostMs = mostMs;
-    this.#workMs = mostMs;
   }
 
   /** For so long the next step may work before its commit. */

@@ -17,6 +17,8 @@ import type { Work } from "./work.ts";
 /** Rows read at once: most steps end within a block. */
 const ROWS_TOGETHER = 256;
 const STEP_WAITING_MAX = 500;
+/** So often a step asks for the time. */
+const LOOK_ROWS = 16;
 
 const JUMP_MS = 3_600_000;
 const CONFIRM_MS = 5 * 60_000;
@@ -121,7 +123,7 @@ function sweepBlock(work: Work, sweep: BlockSweep): { readonly rows: number; rea
     if (walked.stored.pos === 0) {
       drop(exchange);
       exchange = [];
-      if (++looked % 64 === 0 && sweep.isOver(rows)) return { rows, whole: false };
+      if (++looked % LOOK_ROWS === 0 && sweep.isOver(rows)) return { rows, whole: false };
     }
     exchange.push(walked);
   }
