@@ -1,7 +1,7 @@
 // Answers to questions from outside: one prediction with its story, the revisions of a label, the rows of a time range.
 
 import type { LabelRevision } from "../facts/label.ts";
-import { decodeAliases, parseLabel } from "./codec.ts";
+import { decodeAliases, parseShownLabel } from "./codec.ts";
 import type { Revision } from "./codec.ts";
 import { truthOf } from "./join.ts";
 import { revisionAt } from "./label-table.ts";
@@ -72,7 +72,7 @@ function revisionsOf(shelf: Shelf, { row, prediction }: Target): LabelRevision[]
   while (step !== null && step.row === row && revisions.length < REVISIONS_MAX) {
     const state = step.invalid ? "invalid" : holds ? "current" : "superseded";
     if (!step.invalid) holds = false;
-    const label = step.invalid ? parseLabel(String(step.value)) : step.value;
+    const label = step.invalid ? parseShownLabel(String(step.value)) : step.value;
     const { ts, received: receivedAt } = step;
     const silence = step.absent ? { absent: true as const } : {};
     revisions.push({ id: prediction.id, model: prediction.model, label, ts, receivedAt, state, ...silence });
@@ -108,7 +108,7 @@ export function findRevisions(shelf: Shelf, given: string): LabelRevision[] {
     for (const { model, label, ts, received } of chainOf(shelf, place)) {
       const state = revisions.length < FOUND_MAX ? "waiting" : null;
       if (state === null) return revisions;
-      revisions.push({ id: name, model, label: parseLabel(label), ts, receivedAt: received, state });
+      revisions.push({ id: name, model, label: parseShownLabel(label), ts, receivedAt: received, state });
     }
   }
   return revisions;

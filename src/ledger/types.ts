@@ -1,7 +1,7 @@
 // What the ledger takes, needs and gives: the words in which the rest of the program speaks with record and join.
 
 import type { CheckpointCount } from "./checkpoint-tally.ts";
-import type { LabelEvent, LabelOutcome, LabelRevision } from "../facts/label.ts";
+import type { LabelEvent, LabelOutcome, LabelRevision, Told } from "../facts/label.ts";
 import type { Change, Truth } from "../facts/pair.ts";
 import type { ExchangeRecord, Prediction, Value } from "../facts/prediction.ts";
 import type { Archive } from "../kernel/archive.ts";
@@ -59,7 +59,7 @@ export interface LedgerNeeds {
    * Canonical form of a label for a model, or why it does not fit (`code`: `invalid_label` unless given). Called at
    * submission when the model is known, and at the join of an early label. Pure: it may be called again for a retry.
    */
-  readonly normalise: (model: string, label: Value) => Normalised;
+  readonly normalise: (model: string, label: Told) => Normalised;
   /** By `open()`, before the first stored row is told: what was saved (`saveState`), so that rows find what is known of them. */
   readonly onLoading?: (saved: SavedStates) => void;
   /**

@@ -10,6 +10,7 @@ import { silentLog } from "../../src/kernel/log.ts";
 import { createLedger, type Ledger } from "../../src/ledger/ledger.ts";
 import { createMeasuring, type Measuring } from "../../src/observer/measuring.ts";
 import { configuredBook, ledgerOptions } from "../../src/observer/options.ts";
+import { normaliseLabel } from "../../src/measure/semantics.ts";
 import { NOW, exchange, label, tempFolder } from "../ledger/support.ts";
 import { handClock } from "../support/hand-clock.ts";
 
@@ -49,7 +50,7 @@ test("a model of which not all rows could be read is read again, at most once a 
   let measuring: Measuring | null = null;
   const ledger = createLedger(ledgerOptions(config), {
     ...parts,
-    normalise: (_model, value) => ({ ok: true, value }),
+    normalise: (_model, told) => normaliseLabel(null, told),
     onChanges: (changes) => {
       for (const change of changes) measuring?.apply(change);
     },
