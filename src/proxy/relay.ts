@@ -116,6 +116,10 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     }
   }
 
+  get keepsData(): boolean {
+    return this.#collected.bytes > 0 || (this.call?.unsentBytes ?? 0) > 0;
+  }
+
   onRequestLull(): void {
     if (this.state === "collecting") this.road.afterTurn.streamUnlessWhole(this);
   }
