@@ -35,6 +35,7 @@ export function measuredBy(): string {
 export function checkpointedOf(served: Served, measuring: () => Measuring): Checkpointed {
   return {
     name: measuredBy(),
+    ready: () => measuring().settled,
     archive: (io) => {
       served.archive(io);
       measuring().archive(io);

@@ -86,8 +86,8 @@ function writeSlices(recorder: Recorder, needs: TimelinessNeeds, leftOut: Set<st
 
 function writeSlice(sheets: ReadonlyMap<string, NumberSeries[]>, group: Group, minSamples: number): void {
   const { model, version, slice, window, basis = "all", n_predictions, n_labeled } = group;
-  // A matured window that is not known has no figures.
-  if (basis === "matured" && group.undefined["any"] !== undefined) return;
+  // A window that is not known has no figures.
+  if (group.undefined["any"] !== undefined) return;
   const labels = { model, version, slice, window, basis };
   sheets.get("outrider_slice_predictions")?.push({ labels, value: n_predictions });
   sheets.get("outrider_slice_pairs")?.push({ labels, value: n_labeled });
