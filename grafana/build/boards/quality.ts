@@ -98,7 +98,7 @@ const main: readonly Panel[] = [
   lines({
     title: "Maturity",
     description:
-      "Coverage over the coverage that is expected in the end: near 100 % the window will hardly change any more.",
+      "Share labelled within the label horizon, over the share expected to be by then: near 100 % the labels that are waited for are in.",
     unit: "percentunit",
     min: 0,
     w: 4,
