@@ -81,7 +81,7 @@ export const flowFamilies: readonly Descriptor[] = [
     otel: { name: "outrider.label.maturity", unit: "1" },
     type: "gauge",
     labels: ["model", "version", "window"],
-    help: "Label coverage of the window divided by the coverage that is expected in the end (outrider_label_expected_coverage_ratio).",
+    help: "Share of the window's predictions that were labelled within the label horizon, divided by the coverage that is expected in the end (outrider_label_expected_coverage_ratio).",
   },
   {
     name: "outrider_model_version_first_seen_timestamp_seconds",

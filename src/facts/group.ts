@@ -25,7 +25,7 @@ export interface Group {
   readonly n_predictions: number;
   readonly n_labeled: number;
   readonly coverage: number | null;
-  /** Coverage divided by what it is expected to become; null: not known (yet). */
+  /** Share labelled within the label horizon, divided by what it is expected to become; null: not known (yet). */
   readonly maturity?: number | null;
   /** Scores, errors or labels were too many to be told apart: what follows from their order, and intervals, come from buckets. */
   readonly approximate?: boolean;

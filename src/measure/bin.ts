@@ -8,12 +8,25 @@ export interface Step {
   readonly predictions: -1 | 0 | 1;
   /** Not 0: the pair that the yardstick read last comes in or goes out. */
   readonly pairs: -1 | 0 | 1;
+  /** Pairs whose first label came within the label horizon. */
+  readonly inTime: -1 | 0 | 1;
 }
 
-export const PREDICTED: Step = { predictions: 1, pairs: 0 };
-export const UNPREDICTED: Step = { predictions: -1, pairs: 0 };
-export const PAIRED: Step = { predictions: 0, pairs: 1 };
-export const UNPAIRED: Step = { predictions: 0, pairs: -1 };
+export const PREDICTED: Step = { predictions: 1, pairs: 0, inTime: 0 };
+export const UNPREDICTED: Step = { predictions: -1, pairs: 0, inTime: 0 };
+/** By whether the first label came within the label horizon. */
+const PAIRED = {
+  inTime: { predictions: 0, pairs: 1, inTime: 1 },
+  late: { predictions: 0, pairs: 1, inTime: 0 },
+} as const;
+const UNPAIRED = {
+  inTime: { predictions: 0, pairs: -1, inTime: -1 },
+  late: { predictions: 0, pairs: -1, inTime: 0 },
+} as const;
+
+export function pairing(sign: 1 | -1, isLate: boolean): Step {
+  return (sign === 1 ? PAIRED : UNPAIRED)[isLate ? "late" : "inTime"];
+}
 
 const UNRESOLVED: Evaluation = Object.freeze({
   metrics: Object.freeze({}),
@@ -27,6 +40,7 @@ export class Bin {
   readonly #kind: TotalsKind;
   #predictions = 0;
   #labeled = 0;
+  #inTime = 0;
   /** Made when the first pair comes: most panes of a quiet model never see one. */
   #totals: Totals | null = null;
   #evaluation: Evaluation | null = null;
@@ -44,6 +58,11 @@ export class Bin {
 
   get labeled(): number {
     return this.#labeled;
+  }
+
+  /** Labelled rows whose first label came within the label horizon. */
+  get inTime(): number {
+    return this.#inTime;
   }
 
   /** False: only its rows can be merged into another bin. */
@@ -66,6 +85,7 @@ export class Bin {
     this.#predictions += step.predictions;
     if (step.pairs === 0) return;
     this.#labeled += step.pairs;
+    this.#inTime += step.inTime;
     this.#evaluation = null;
     this.#components = null;
   }
@@ -85,6 +105,7 @@ export class Bin {
     this.#predictions += sign * other.#predictions;
     if (other.#totals === null && other.#labeled === 0) return;
     this.#labeled += sign * other.#labeled;
+    this.#inTime += sign * other.#inTime;
     this.#evaluation = null;
     this.#components = null;
     if (this.#yardstick !== null && other.#totals !== null) {
@@ -107,6 +128,7 @@ export class Bin {
   archive(io: Archive): void {
     this.#predictions = io.number(this.#predictions);
     this.#labeled = io.number(this.#labeled);
+    this.#inTime = io.number(this.#inTime);
     if (archiveFlag(io, this.#totals !== null) && this.#yardstick !== null)
       this.#ownOf(this.#yardstick).archive(io);
   }

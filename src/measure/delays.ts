@@ -71,7 +71,8 @@ interface Curve {
 }
 
 export class DelayBook {
-  /** Labelled rows per delay bucket. */
+  readonly #horizonMs: number;
+  /** Labelled rows per delay bucket; those labelled after the horizon are in the last one, which no curve reaches. */
   readonly #delays = new Float64Array(BOUNDS.length + 1);
   readonly #ages = new TieredBins<AgeBin>(
     {
@@ -89,6 +90,11 @@ export class DelayBook {
   #lagBound: number | null = null;
   readonly #kept = new Kept();
 
+  /** After `horizonMs` no more labels are expected. */
+  constructor(horizonMs: number) {
+    this.#horizonMs = horizonMs;
+  }
+
   /** Bins of rows by time: bounded whatever comes. */
   get bins(): number {
     return this.#ages.size;
@@ -101,10 +107,15 @@ export class DelayBook {
     this.#ages.change(ts, comes, sign);
   }
 
+  /** Whether a row's first label came after the horizon. */
+  isLate(ts: number, firstReceivedAt: number): boolean {
+    return firstReceivedAt - ts > this.#horizonMs;
+  }
+
   /** A row gets its label (1) or is open again (-1). Times in Unix ms. */
   labelled(ts: number, firstReceivedAt: number, sign: 1 | -1): void {
     this.#kept.changing();
-    const bucket = delayBucket(firstReceivedAt - ts);
+    const bucket = this.isLate(ts, firstReceivedAt) ? BOUNDS.length : delayBucket(firstReceivedAt - ts);
     this.#delays[bucket] = (this.#delays[bucket] ?? 0) + sign;
     this.#labels += sign;
     this.#open -= sign;
@@ -126,8 +137,8 @@ export class DelayBook {
     this.#lagBound = archiveNullable(io, this.#lagBound);
   }
 
-  /** As of `at` (Unix ms); after `horizonMs` no more labels are expected. */
-  figures(at: number, horizonMs: number): DelayFigures {
+  /** As of `at` (Unix ms). */
+  figures(at: number): DelayFigures {
     // Bins of what has become older are merged.
     this.#kept.changing();
     const labels = this.#labels;
@@ -137,11 +148,11 @@ export class DelayBook {
       this.#lagBound = null;
       return { ...counts, gap: "too_few_labels", ...unknown };
     }
-    const { labelled, followedMs } = this.#curve(at, horizonMs);
+    const { labelled, followedMs } = this.#curve(at);
     const final = labelled.at(-1) ?? 0;
     const bound = this.#lag(labelled, final);
     // What was followed for twice as long as nearly all of it took can be believed to have ended.
-    if (final === 0 || (followedMs < horizonMs && followedMs < 2 * upperOf(bound))) {
+    if (final === 0 || (followedMs < this.#horizonMs && followedMs < 2 * upperOf(bound))) {
       this.#lagBound = null;
       return { ...counts, gap: "too_early", ...unknown };
     }
@@ -161,7 +172,8 @@ export class DelayBook {
   }
 
   /** The life-table form of Kaplan-Meier (Cutler and Ederer 1958): a row that still waits counts half in the bucket of its age. */
-  #curve(at: number, horizonMs: number): Curve {
+  #curve(at: number): Curve {
+    const horizonMs = this.#horizonMs;
     const waiting = new Float64Array(BOUNDS.length + 1);
     const old = new Float64Array(BOUNDS.length + 1);
     this.#ages.advance(at);

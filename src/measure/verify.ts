@@ -20,8 +20,8 @@ const FROM_SCORES: ReadonlySet<string> = new Set([
   "mae_se",
   "mse_se",
 ]);
-/** Intervals and baselines rest on the same histograms. */
-const RESTING_ON_SCORES = /(^|\.)(scores|intervals|baseline)\./;
+/** Intervals, baselines and the areas of single classes rest on the same histograms. */
+const RESTING_ON_SCORES = /(^|\.)(scores|intervals|baseline|roc_auc_ovr|roc_auc_ovr_ci)\./;
 
 interface Sheet {
   readonly [field: string]: unknown;
@@ -74,11 +74,11 @@ interface NamedSheet {
   readonly exact: boolean;
 }
 
-const NOTHING: Sheet = Object.freeze({ predictions: 0, labeled: 0 });
+const NOTHING: Sheet = Object.freeze({ predictions: 0, labeled: 0, inTime: 0 });
 
 function sheetOf(bin: Bin): Sheet {
-  const { predictions, labeled } = bin;
-  if (predictions === 0 && labeled === 0) return { predictions, labeled };
+  const { predictions, labeled, inTime } = bin;
+  if (predictions === 0 && labeled === 0) return { predictions, labeled, inTime };
   const { regression, classification } = bin.components();
   const confusion = (classification?.confusion ?? []).flatMap(({ actual, predicted, count }) =>
     count === 0 ? [] : [[JSON.stringify([actual, predicted]), count]],
@@ -86,6 +86,7 @@ function sheetOf(bin: Bin): Sheet {
   return {
     predictions,
     labeled,
+    inTime,
     regression,
     classification: { ...classification, confusion: Object.fromEntries(confusion) },
     // A pane keeps no scores: its rows are read when they are asked for.

@@ -3,7 +3,7 @@
 import type { Change, Truth } from "../facts/pair.ts";
 import type { Prediction } from "../facts/prediction.ts";
 import { type Archive, archiveMap, archiveNullable, archiveTexts, textKey } from "../kernel/archive.ts";
-import { Bin, PAIRED, PREDICTED, type Step, UNPAIRED, UNPREDICTED } from "./bin.ts";
+import { Bin, pairing, PREDICTED, type Step, UNPREDICTED } from "./bin.ts";
 import { DelayBook, type DelayFigures } from "./delays.ts";
 import { MaturedSet, type Start } from "./matured.ts";
 import { Gatherer } from "./gatherer.ts";
@@ -30,7 +30,7 @@ export class VersionTrack implements SliceOwner {
   readonly #main: Series;
   readonly #slices = new Map<string, Series>();
   readonly #refused = new Set<string>();
-  readonly #delays = new DelayBook();
+  readonly #delays: DelayBook;
   readonly #matured: MaturedSet;
   /** The delays as of an instant, until something changes. */
   #figures: { readonly at: number; readonly figures: DelayFigures } | null = null;
@@ -44,6 +44,7 @@ export class VersionTrack implements SliceOwner {
     this.version = setup.version;
     this.arrival = setup.arrival;
     this.#setup = setup;
+    this.#delays = new DelayBook(setup.labelHorizonMs);
     const timed: TimedWindow[] = [];
     for (const { name, lengthMs, stepMs } of setup.windows) {
       if (lengthMs !== null) timed.push({ name, lengthMs, stepMs });
@@ -88,7 +89,7 @@ export class VersionTrack implements SliceOwner {
       this.#predicted(prediction);
       return;
     }
-    if (change.before !== null) this.#pair(prediction, change.before, UNPAIRED);
+    if (change.before !== null) this.#pair(prediction, change.before, -1);
     if (change.kind === "forgotten") {
       this.#delays.predicted(prediction.ts, -1);
       this.#touch(prediction, UNPREDICTED);
@@ -96,7 +97,7 @@ export class VersionTrack implements SliceOwner {
       return;
     }
     if (change.after === null) return;
-    const fits = this.#pair(prediction, change.after, PAIRED);
+    const fits = this.#pair(prediction, change.after, 1);
     if (fits && change.before === null && news === "arriving") this.#setup.yardstick?.arrive(this.arrival);
   }
 
@@ -122,9 +123,7 @@ export class VersionTrack implements SliceOwner {
   }
 
   delays(at: number): DelayFigures {
-    if (this.#figures?.at !== at) {
-      this.#figures = { at, figures: this.#delays.figures(at, this.#setup.labelHorizonMs) };
-    }
+    if (this.#figures?.at !== at) this.#figures = { at, figures: this.#delays.figures(at) };
     return this.#figures.figures;
   }
 
@@ -268,12 +267,7 @@ export class VersionTrack implements SliceOwner {
   }
 
   #shares(place: number): Share[] {
-    const shares: Share[] = [];
-    for (const series of this.#all()) {
-      const share = series.shares[place];
-      if (share !== undefined) shares.push(share);
-    }
-    return shares;
+    return this.#all().flatMap(({ shares }) => shares[place] ?? []);
   }
 
   /** A row, taken into (or out of) the totals of one window. */
@@ -283,11 +277,11 @@ export class VersionTrack implements SliceOwner {
     sign: 1 | -1,
   ): void {
     const { prediction, truth } = row;
-    const fits = truth !== null && this.#fits(prediction, truth);
+    const pair = truth === null ? null : this.#read(prediction, truth, sign);
     for (const series of this.#seriesOf(prediction)) {
       const total = binOf(series);
       total?.take(sign === 1 ? PREDICTED : UNPREDICTED);
-      if (fits) total?.take(sign === 1 ? PAIRED : UNPAIRED);
+      if (pair !== null) total?.take(pair);
     }
   }
 
@@ -300,21 +294,24 @@ export class VersionTrack implements SliceOwner {
     for (const sliding of this.#sliding) sliding.trim();
   }
 
-  #pair(prediction: Prediction, truth: Truth, step: Step): boolean {
-    if (!this.#fits(prediction, truth)) {
-      this.#unfit += step.pairs;
+  #pair(prediction: Prediction, truth: Truth, sign: 1 | -1): boolean {
+    const step = this.#read(prediction, truth, sign);
+    if (step === null) {
+      this.#unfit += sign;
       return false;
     }
-    this.#delays.labelled(prediction.ts, truth.firstReceivedAt, step.pairs === 1 ? 1 : -1);
-    if (step.pairs === 1) {
+    this.#delays.labelled(prediction.ts, truth.firstReceivedAt, sign);
+    if (sign === 1) {
       this.#lastLabelReceivedAt = Math.max(this.#lastLabelReceivedAt ?? 0, truth.firstReceivedAt);
     }
     this.#touch(prediction, step);
     return true;
   }
 
-  #fits(prediction: Prediction, truth: Truth): boolean {
-    return this.#setup.yardstick?.read(prediction, truth.value) ?? true;
+  /** Lets the yardstick read the pair; null: the label does not fit the task. */
+  #read(prediction: Prediction, { value, firstReceivedAt }: Truth, sign: 1 | -1): Step | null {
+    const fits = this.#setup.yardstick?.read(prediction, value) ?? true;
+    return fits ? pairing(sign, this.#delays.isLate(prediction.ts, firstReceivedAt)) : null;
   }
 
   #touch(prediction: Prediction, step: Step): void {

@@ -75,8 +75,9 @@ export class Call implements UpstreamCall {
     const early = this.#early;
     if (early !== null) {
       this.#early = null;
-      for (const chunk of early) connection.write(this, chunk);
-      this.handler.onDrain();
+      let room = true;
+      for (const chunk of early) room = connection.write(this, chunk);
+      if (room) this.handler.onDrain();
     }
     if (this.#earlyEnd !== null && !this.#over) connection.finish(this, this.#earlyEnd);
   }
@@ -86,7 +87,7 @@ export class Call implements UpstreamCall {
     if (this.#connection !== null) return this.#connection.write(this, chunk);
     (this.#early ??= []).push(chunk);
     this.#earlyBytes += chunk.length;
-    return this.#earlyBytes < EARLY_BYTES_MAX;
+    return this.#earlyBytes < Math.min(EARLY_BYTES_MAX, this.request.ahead?.aheadBytes ?? EARLY_BYTES_MAX);
   }
 
   end(trailers: RawHeaders): void {

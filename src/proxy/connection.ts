@@ -25,6 +25,7 @@ export type End =
 
 const ENDED: End = Object.freeze({ kind: "ended" });
 const GIVEN_UP: End = Object.freeze({ kind: "given-up" });
+const NO_BYTES = Buffer.alloc(0);
 
 export interface ConnectionOwner {
   readonly clock: Clock;
@@ -46,6 +47,8 @@ export class Connection implements AnswerSink, Carrier, Reader {
   #requestSent = true;
   /** The client takes nothing for now. */
   #paused = false;
+  /** The call has more waiting than it allows, less than the socket does. */
+  #full = false;
   #reading: Reading | null = null;
   #deadlineMs = 0;
   #timer: Timer | null = null;
@@ -101,9 +104,17 @@ export class Connection implements AnswerSink, Carrier, Reader {
   /** False: wait for the call's `onDrain`. */
   write(call: Call, chunk: Buffer): boolean {
     if (this.#call !== call || this.dead) return true;
-    const socket = this.#socket;
-    if (call.request.framing === "length") return socket.write(chunk);
+    const { framing, ahead } = call.request;
+    const more = framing === "length" ? this.#socket.write(chunk) : this.#writeChunk(chunk);
+    if (!more || ahead === undefined || this.#socket.writableLength <= ahead.aheadBytes) return more;
+    if (!this.#full) this.#socket.write(NO_BYTES, this.#onSent);
+    this.#full = true;
+    return false;
+  }
+
+  #writeChunk(chunk: Buffer): boolean {
     if (chunk.length === 0) return true;
+    const socket = this.#socket;
     socket.cork();
     socket.write(chunkHead(chunk.length), "latin1");
     socket.write(chunk);
@@ -111,6 +122,12 @@ export class Connection implements AnswerSink, Carrier, Reader {
     socket.uncork();
     return more;
   }
+
+  /** All that was written when the call had too much ahead has left. */
+  readonly #onSent = (error?: Error | null): void => {
+    this.#full = false;
+    if (error == null) this.#call?.handler.onDrain();
+  };
 
   finish(call: Call, trailers: RawHeaders): void {
     if (this.#call !== call || this.dead) return;

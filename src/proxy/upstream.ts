@@ -28,6 +28,13 @@ export interface UpstreamRequest {
   readonly body: Buffer | null | "streamed";
   /** The client said `TE: trailers`; HTTP/2 carries it on. */
   readonly acceptsTrailers?: boolean;
+  /** Of a streamed body; default: as much as its connection likes. */
+  readonly ahead?: Ahead;
+}
+
+/** Bytes that may wait to leave while more is taken: looked at with every chunk. */
+export interface Ahead {
+  readonly aheadBytes: number;
 }
 
 /** Up to this, bytes leave as text (latin-1 keeps every byte): a string is written without a buffer of ours that has to stay. */
@@ -35,7 +42,7 @@ export const SHORT_BYTES_MAX = 16 * 1024;
 
 /** What happens to one call. Nothing is called after `onEnd`, `onFailure` or an `abort`, and nothing before `send` has returned. */
 export interface UpstreamHandler {
-  /** A 1xx answer other than 100 and 101. */
+  /** A 1xx answer other than 101; 100 may be one that nobody waits for. */
   onInformation(status: number, headers: RawHeaders): void;
   onHead(head: AnswerHead): void;
   /** All that has been read for now has been told; over HTTP/2 this is not said. */

@@ -134,6 +134,27 @@ test("SIGTERM twice, and Ctrl-C on top: the drain goes on, and ends with 0", asy
   assert.equal(sidecar.log().split('"stopping"').length - 1, 1);
 });
 
+test("SIGTERM to `npm start`: npm waits for the drain, ends with 0, and leaves nothing running", async (t) => {
+  const model = await startSlowModel(t);
+  const sidecar = await startSidecar({ upstream: model.url, byNpm: true, ownGroup: true });
+  t.after(() => {
+    try {
+      process.kill(groupOf(sidecar), "SIGKILL");
+    } catch {
+      // As it should be: nothing of the group is left.
+    }
+  });
+  const slow = request(`${sidecar.traffic}/slow`);
+  await until(() => model.waiting.length === 1);
+  sidecar.child.kill("SIGTERM");
+  await until(async () => (await getJson(`${sidecar.telemetry}/readyz`)).status === 503);
+  assert.equal(sidecar.child.exitCode ?? sidecar.child.signalCode, null);
+  model.waiting[0]?.end();
+  assert.equal((await slow).statusCode, 200);
+  assert.equal(await sidecar.stop(), 0, sidecar.log().slice(-1000));
+  await assert.rejects(request(`${sidecar.traffic}/invocations`), /ECONNREFUSED/);
+});
+
 interface Streamed {
   events: number;
   whole: boolean;

@@ -11,8 +11,13 @@ const DAY = 24 * HOUR;
 const NOW = 1_767_571_200_000;
 
 /** `rows` predictions of the last `spanMs`, labelled when their delay has passed; null: never. */
-function book(setup: { rows: number; spanMs: number; delay: () => number | null }): DelayBook {
-  const delays = new DelayBook();
+function book(setup: {
+  rows: number;
+  spanMs: number;
+  delay: () => number | null;
+  horizonMs?: number;
+}): DelayBook {
+  const delays = new DelayBook(setup.horizonMs ?? 7 * DAY);
   for (let i = 0; i < setup.rows; i++) {
     const ts = NOW - Math.floor((setup.spanMs * i) / setup.rows);
     delays.predicted(ts, 1);
@@ -33,7 +38,7 @@ test("the median delay is right although most of the slow labels of the last day
   const uniform = random(1);
   const meanMs = 10.6 * HOUR * Math.LOG2E;
   const delays = book({ rows: 50_000, spanMs: 5 * DAY, delay: () => -meanMs * Math.log(1 - uniform()) });
-  const { percentiles, expectedCoverage, gap, lagMs } = delays.figures(NOW, 7 * DAY);
+  const { percentiles, expectedCoverage, gap, lagMs } = delays.figures(NOW);
   assert.equal(gap, null);
   close(percentiles.get(50), 10.6 * HOUR, 0.3 * HOUR);
   close(percentiles.get(95), meanMs * Math.log(20), 3 * HOUR);
@@ -48,7 +53,7 @@ test("the share that will ever be labelled is told from those old enough, not fr
     spanMs: 10 * DAY,
     delay: () => (uniform() < 0.4 ? (1 + uniform()) * DAY : null),
   });
-  const { labels, open, expectedCoverage, percentiles } = delays.figures(NOW, 7 * DAY);
+  const { labels, open, expectedCoverage, percentiles } = delays.figures(NOW);
   assert.equal(labels + open, 40_000);
   assert.ok(labels / 40_000 < 0.36);
   close(expectedCoverage, 0.4, 0.01);
@@ -56,20 +61,23 @@ test("the share that will ever be labelled is told from those old enough, not fr
 });
 
 test("labels after the horizon do not count as coming", () => {
-  const delays = book({ rows: 10_000, spanMs: 30 * DAY, delay: () => 8 * DAY });
-  assert.equal(delays.figures(NOW, 7 * DAY).gap, "too_early");
-  close(delays.figures(NOW, 9 * DAY).expectedCoverage, 1, 0.01);
+  const setup = { rows: 10_000, spanMs: 30 * DAY, delay: () => 8 * DAY };
+  assert.equal(book(setup).figures(NOW).gap, "too_early");
+  assert.equal(book({ ...setup, horizonMs: 8 * DAY - 1 }).figures(NOW).gap, "too_early");
+  for (const horizonMs of [8 * DAY, 9 * DAY]) {
+    close(book({ ...setup, horizonMs }).figures(NOW).expectedCoverage, 1, 0.01);
+  }
 });
 
 test("nothing is said with few labels, nor while labels may still be coming", () => {
   const few = book({ rows: 19, spanMs: DAY, delay: () => 1000 });
-  assert.equal(few.figures(NOW, 7 * DAY).gap, "too_few_labels");
+  assert.equal(few.figures(NOW).gap, "too_few_labels");
   const uniform = random(3);
   const young = book({ rows: 10_000, spanMs: 2 * HOUR, delay: () => uniform() * 2 * DAY });
-  assert.equal(young.figures(NOW, 7 * DAY).gap, "too_early");
-  assert.equal(young.figures(NOW, 7 * DAY).lagMs, null);
+  assert.equal(young.figures(NOW).gap, "too_early");
+  assert.equal(young.figures(NOW).lagMs, null);
   const fast = book({ rows: 100, spanMs: HOUR, delay: () => 2000 });
-  assert.deepEqual([fast.figures(NOW, 7 * DAY).gap, fast.figures(NOW, 7 * DAY).expectedCoverage], [null, 1]);
+  assert.deepEqual([fast.figures(NOW).gap, fast.figures(NOW).expectedCoverage], [null, 1]);
 });
 
 test("a delay falls into the first bucket whose bound is not below it", () => {
@@ -91,15 +99,15 @@ test("rows and labels in any order, some taken back, give the figures of those t
   });
   fc.assert(
     fc.property(fc.array(row, { minLength: 30, maxLength: 200 }), (rows) => {
-      const lived = new DelayBook();
-      const plain = new DelayBook();
+      const lived = new DelayBook(7 * DAY);
+      const plain = new DelayBook(7 * DAY);
       let at = NOW - 40 * DAY;
       for (const { ageMs, delayMs, askedMs } of rows) {
         const ts = NOW - ageMs;
         lived.predicted(ts, 1);
         if (delayMs !== null) lived.labelled(ts, ts + delayMs, 1);
         at = Math.min(NOW, at + askedMs);
-        lived.figures(at, 7 * DAY);
+        lived.figures(at);
       }
       for (const { ageMs, delayMs, stays, retracted } of rows.toReversed()) {
         const ts = NOW - ageMs;
@@ -109,8 +117,8 @@ test("rows and labels in any order, some taken back, give the figures of those t
         else plain.predicted(ts, 1);
         if (labelled) plain.labelled(ts, ts + delayMs, 1);
       }
-      const { lagMs: _, ...figures } = lived.figures(NOW, 7 * DAY);
-      const { lagMs: __, ...expected } = plain.figures(NOW, 7 * DAY);
+      const { lagMs: _, ...figures } = lived.figures(NOW);
+      const { lagMs: __, ...expected } = plain.figures(NOW);
       assert.deepEqual(figures, expected);
     }),
     { numRuns: 200 },
@@ -118,10 +126,10 @@ test("rows and labels in any order, some taken back, give the figures of those t
 });
 
 test("however many rows there are and however old or future, the bins stay few", () => {
-  const delays = new DelayBook();
+  const delays = new DelayBook(7 * DAY);
   const uniform = random(4);
   for (let i = 0; i < 300_000; i++) delays.predicted(Math.floor(NOW - (uniform() - 0.1) * 1000 * DAY), 1);
   assert.ok(delays.bins < 5000, `${delays.bins} bins`);
-  delays.figures(NOW, 7 * DAY);
-  assert.equal(delays.figures(NOW, 7 * DAY).open, 300_000);
+  delays.figures(NOW);
+  assert.equal(delays.figures(NOW).open, 300_000);
 });

@@ -119,7 +119,7 @@ interface SlowModel {
 }
 
 /** Reads nothing at `/slow` until it is told to; answers with how many bytes came. */
-async function slowModel(t: TestContext): Promise<SlowModel> {
+async function slowModel(t: TestContext, initialWindowSize = 65_535): Promise<SlowModel> {
   const waiting: ServerHttp2Stream[] = [];
   const count = (stream: ServerHttp2Stream): void => {
     let bytes = 0;
@@ -136,9 +136,15 @@ async function slowModel(t: TestContext): Promise<SlowModel> {
       if (raw.includes("/slow")) waiting.push(stream);
       else count(stream);
     },
-    { settings: { maxConcurrentStreams: 1000 } },
+    { settings: { maxConcurrentStreams: 1000, initialWindowSize } },
   );
   return { url, asked: () => waiting.length, read: () => waiting.splice(0).forEach(count) };
+}
+
+/** Until uploads stand still, and have been seen to: a look comes every 20 ms. */
+async function standing({ proxy }: Running, begun: () => boolean): Promise<void> {
+  await eventually(() => begun() && proxy.stats().heldBytes > 16_000);
+  for (let i = 0; i < 5; i++) await pause(50);
 }
 
 function upload(session: ClientHttp2Session, body: Buffer): ClientHttp2Stream {
@@ -147,13 +153,13 @@ function upload(session: ClientHttp2Session, body: Buffer): ClientHttp2Stream {
   return stream;
 }
 
-test("uploads that the model does not read make at most 1 MiB held; the wait is counted, and nothing is lost", async (t) => {
+test("uploads that the model does not read make at most 1 MiB held, and nothing is lost", async (t) => {
   const model = await slowModel(t);
   const running = await startProxy(t, model.url);
   const held = watchHeld(t, running);
   const session = await connectStreams(t, running.port);
   const answers = Array.from({ length: 100 }, () => wholeAnswer(upload(session, BODY)));
-  await eventually(() => (running.proxy.stats().limited["held_body"] ?? 0) > 0);
+  await eventually(() => model.asked() === 100 && held.most() > 16_000);
   const other = await ask(await connectStreams(t, running.port), { path: "/other", body: BODY });
   assert.equal(other.body.toString(), String(MIB));
   const reading = setInterval(model.read, 5);
@@ -173,7 +179,7 @@ test("an upload that waits because the model does not read others is not a clien
   const running = await startProxy(t, model.url, { limits: { ...LIMITS, bodyMs: 200 }, clock });
   const session = await connectStreams(t, running.port);
   for (let i = 0; i < 100; i++) upload(session, BODY).on("error", () => {});
-  await eventually(() => (running.proxy.stats().limited["held_body"] ?? 0) > 0);
+  await standing(running, () => model.asked() === 100);
   clock.pass(201);
   // Looked at every 50 ms.
   await pause(500);
@@ -181,15 +187,91 @@ test("an upload that waits because the model does not read others is not a clien
   assert.equal(running.proxy.stats().activeRequests, 100);
 });
 
-test("an upload goes through while eight others of its connection stand still", async (t) => {
-  const model = await slowModel(t);
+for (const count of [8, 13, 100]) {
+  test(`an upload and a request without a body go through while ${count} other uploads of the connection stand still`, async (t) => {
+    const model = await slowModel(t);
+    const running = await startProxy(t, model.url);
+    const held = watchHeld(t, running);
+    const session = await connectStreams(t, running.port);
+    for (let i = 0; i < count; i++) upload(session, BODY).on("error", () => {});
+    await standing(running, () => model.asked() === count);
+    const sibling = await ask(session, { path: "/other", body: BODY });
+    assert.equal(sibling.body.toString(), String(MIB));
+    const { status, rstCode } = await ask(session, { path: "/other" });
+    assert.deepEqual([status, rstCode], [200, 0]);
+    assert.ok(held.most() <= MIB, `${held.most()} bytes were held`);
+  });
+}
+
+test("a client that does not acknowledge small windows has its uploads wait, counted, and holds at most 1 MiB", async (t) => {
+  const model = await slowModel(t, 4096);
   const running = await startProxy(t, model.url);
+  const held = watchHeld(t, running);
+  const raw = await rawStreams(t, running.port);
+  const head = literals([
+    [":method", "POST"],
+    [":scheme", "http"],
+    [":path", "/slow"],
+    [":authority", "m"],
+  ]);
+  const piece = Buffer.alloc(8 * 1024);
+  raw.socket.write(Buffer.concat([PREFACE, frame(TYPE.settings, 0, { stream: 0 })]));
+  raw.socket.write(
+    Buffer.concat(
+      Array.from({ length: 60 }, (_, i) => frame(TYPE.headers, 4, { stream: 1 + i * 2, payload: head })),
+    ),
+  );
+  // Keeps to what it was allowed, over all and for each stream, and to nothing that it was told later.
+  let sent = 0;
+  const granted = (): number =>
+    raw.frames.reduce(
+      (sum, { type, stream, payload }) =>
+        sum + (type === TYPE.window && stream === 0 ? payload.readUInt32BE(0) : 0),
+      65_535,
+    );
+  const sending = setInterval(() => {
+    for (; sent + piece.length <= granted() && sent < 60 * 56 * 1024; sent += piece.length)
+      raw.socket.write(
+        frame(TYPE.data, 0, { stream: 1 + Math.floor(sent / (56 * 1024)) * 2, payload: piece }),
+      );
+  }, 1);
+  t.after(() => clearInterval(sending));
+  await eventually(() => (running.proxy.stats().limited["held_body"] ?? 0) > 0);
+  for (let before = -1; before !== sent;) {
+    before = sent;
+    for (let i = 0; i < 10; i++) await pause(20);
+  }
+  assert.ok(sent < 60 * 56 * 1024, "it waits");
+  assert.ok(held.most() <= MIB, `${held.most()} bytes were held`);
+  const other = await ask(await connectStreams(t, running.port), {
+    path: "/other",
+    body: BODY.subarray(0, MIB / 4),
+  });
+  assert.equal(other.body.toString(), String(MIB / 4));
+});
+
+test("an upload to a model of HTTP/1.1 that stands still holds little, and comes whole in the end", async (t) => {
+  const { promise: reading, resolve: read } = Promise.withResolvers<void>();
+  const { url } = await httpOrigin(t, (request, response) => {
+    let bytes = 0;
+    void reading.then(() => {
+      request.on("data", (chunk: Buffer) => (bytes += chunk.length));
+      request.on("end", () => response.end(String(bytes)));
+    });
+  });
+  const running = await startProxy(t, url);
+  const held = watchHeld(t, running);
   const session = await connectStreams(t, running.port);
-  for (let i = 0; i < 8; i++) upload(session, BODY).on("error", () => {});
-  await eventually(() => model.asked() === 8);
-  await eventually(() => running.proxy.stats().heldBytes > 100_000);
-  const sibling = await ask(session, { path: "/other", body: BODY });
-  assert.equal(sibling.body.toString(), String(MIB));
+  // More than the system's buffers take.
+  const body = Buffer.alloc(24 * MIB, "x");
+  const answers = [1, 2, 3].map(() => wholeAnswer(upload(session, body)));
+  await eventually(() => running.proxy.stats().heldBytes > 16_000);
+  read();
+  assert.deepEqual(
+    (await Promise.all(answers)).map(({ body: said }) => Number(said.toString())),
+    [body.length, body.length, body.length],
+  );
+  assert.ok(held.most() <= (MIB / 4) * 3, `${held.most()} bytes were held`);
 });
 
 test("requests of many large bodies at once keep their order of bytes, whole or streamed", async (t) => {

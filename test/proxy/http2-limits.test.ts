@@ -276,3 +276,55 @@ for (const [what, [limit, next]] of Object.entries(FLOODS)) {
     assert.equal((await ask(await connectStreams(t, running.port))).status, 200);
   });
 }
+
+const SETTINGS_WIDE = Buffer.from([0, 4, 0x40, 0, 0, 0]);
+
+for (const [count, size] of [
+  [50_000, 1],
+  [4000, 200],
+] as const) {
+  test(`${count} frames of ${size} bytes, one after the other, are passed on whole, many at a time, both ways`, async (t) => {
+    let chunks = 0;
+    const { url } = await httpOrigin(t, (request, response) => {
+      request.on("data", (chunk: Buffer) => {
+        chunks++;
+        response.write(chunk);
+      });
+      request.on("end", () => response.end());
+    });
+    const running = await startProxy(t, url);
+    const raw = await rawStreams(t, running.port);
+    raw.socket.write(
+      Buffer.concat([
+        PREFACE,
+        frame(TYPE.settings, 0, { stream: 0, payload: SETTINGS_WIDE }),
+        frame(TYPE.window, 0, { stream: 0, payload: Buffer.from([0x3f, 0, 0, 0]) }),
+        frame(TYPE.headers, 4, { stream: 1, payload: REQUEST }),
+      ]),
+    );
+    const body = Buffer.from(Array.from({ length: count * size }, (_, i) => i % 251));
+    const windowOf = (stream: number): number =>
+      raw.frames.reduce(
+        (sum, one) =>
+          sum + (one.type === TYPE.window && one.stream === stream ? one.payload.readUInt32BE(0) : 0),
+        65_535,
+      );
+    for (let sent = 0; sent < body.length;) {
+      await eventually(() => Math.min(windowOf(0), windowOf(1)) > sent);
+      const to = Math.min(body.length, windowOf(0), windowOf(1));
+      const frames: Buffer[] = [];
+      while (sent < to) {
+        const payload = body.subarray(sent, Math.min(sent + size, to));
+        sent += payload.length;
+        frames.push(frame(TYPE.data, sent === body.length ? 1 : 0, { stream: 1, payload }));
+      }
+      raw.socket.write(Buffer.concat(frames));
+    }
+    await eventually(() => raw.frames.some(({ type, flags }) => type <= TYPE.headers && (flags & 1) === 1));
+    const echoed = Buffer.concat(
+      raw.frames.filter(({ type }) => type === TYPE.data).map(({ payload }) => payload),
+    );
+    assert.ok(echoed.equals(body));
+    assert.ok(chunks < count / 4, `${chunks} chunks`);
+  });
+}

@@ -7,7 +7,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Agent, request } from "undici";
 
-const main = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "src", "main.ts");
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+const main = join(root, "src", "main.ts");
 
 /** Gives up idle connections long before the sidecar does (5 s at the soonest): a test that was held up never meets that moment. */
 const dispatcher = new Agent({ keepAliveTimeout: 1000, keepAliveMaxTimeout: 1000 });
@@ -23,6 +24,8 @@ export interface SidecarOptions {
   readonly waitForApi?: boolean;
   /** In a process group of its own, as a shell does; default false. */
   readonly ownGroup?: boolean;
+  /** By `npm start`, as from a clone: `child` is npm then. Default false. */
+  readonly byNpm?: boolean;
 }
 
 export interface Sidecar {
@@ -101,11 +104,13 @@ export function sampleSum(text: string, name: string, labels: Readonly<Record<st
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const folder = options.store ?? mkdtempSync(join(tmpdir(), "outrider-flow-"));
   const upstream = options.upstream === null ? [] : ["--upstream", options.upstream];
-  const args = ["run", ...upstream, "--store", folder];
+  const args = [...upstream, "--store", folder];
   for (const flag of ["--listen", "--telemetry-listen", "--api-listen"]) args.push(flag, "127.0.0.1:0");
-  const child = spawn(process.execPath, [main, ...args, ...(options.args ?? [])], {
+  const byNpm = options.byNpm === true;
+  const [command, ...ahead] = byNpm ? ["npm", "start", "--"] : [process.execPath, main, "run"];
+  const child = spawn(command, [...ahead, ...args, ...(options.args ?? [])], {
     stdio: ["ignore", "ignore", "pipe"],
-    cwd: tmpdir(),
+    cwd: byNpm ? root : tmpdir(),
     env: { ...process.env, ...options.env },
     detached: options.ownGroup === true,
   });

@@ -15,7 +15,7 @@ import { keepSessionOf } from "./lasting.ts";
 import { StreamReading } from "./reading.ts";
 
 const END_STREAM = 1;
-/** Of a request, waiting to leave while more of it is taken from the client. */
+/** Of a request, waiting to leave while more of it is taken from the client, unless the request says less. */
 const AHEAD_BYTES = 16 * 1024;
 const NO_LINES: RawHeaders = Object.freeze([]);
 
@@ -110,7 +110,7 @@ export class StreamCarrier implements Carrier {
       this.#end("invalid_response", `interim answers of more than ${HEAD_BYTES_MAX} bytes`);
       // They may go on: the next request does not meet them.
       this.#channel.retire();
-    } else if (status !== 100) call.handler.onInformation(status, lines);
+    } else call.handler.onInformation(status, lines);
   }
 
   #end(code: OwnError, why: string): void {
@@ -126,7 +126,7 @@ export class StreamCarrier implements Carrier {
     const { status, lines } = readResponseFields(raw);
     const length = call.request.method === "HEAD" || status === 304 ? null : lengthIn(lines);
     this.#promised = length;
-    call.handler.onHead({ plain: false, status, reason: "", lines });
+    call.handler.onHead({ plain: false, status, reason: "", lines, receivedVersion: "2" });
     if ((flags & END_STREAM) !== 0) this.#onEnd();
   }
 
@@ -190,19 +190,19 @@ export class StreamCarrier implements Carrier {
     this.#timer = afterReading(clock, responseTimeoutMs, late);
   }
 
-  write(_call: Call, chunk: Buffer): boolean {
+  write(call: Call, chunk: Buffer): boolean {
     const stream = this.#stream;
     if (stream === null || stream.closed) return true;
     stream.write(chunk, this.#onSent);
-    this.#full = stream.writableLength > AHEAD_BYTES;
+    this.#full = stream.writableLength > aheadOf(call);
     return !this.#full;
   }
 
   readonly #onSent = (error?: Error | null): void => {
-    if (!this.#full || error != null || this.unsentBytes > AHEAD_BYTES) return;
-    this.#full = false;
     const call = this.#call;
-    if (call?.over === false) call.handler.onDrain();
+    if (!this.#full || error != null || call === null || this.unsentBytes > aheadOf(call)) return;
+    this.#full = false;
+    if (!call.over) call.handler.onDrain();
   };
 
   get unreadBytes(): number {
@@ -237,6 +237,8 @@ export class StreamCarrier implements Carrier {
     this.#stream?.resume();
   }
 }
+
+const aheadOf = ({ request }: Call): number => request.ahead?.aheadBytes ?? AHEAD_BYTES;
 
 function lengthIn(lines: RawHeaders): number | null {
   for (let i = 0; i < lines.length; i += 2) {

@@ -33,12 +33,14 @@ import type { Upload, Uploads } from "./uploads.ts";
 import { RESET } from "./codes.ts";
 import type { Piece } from "./pieces.ts";
 import { StreamTimes } from "./times.ts";
-import { joinCookies, readRequestFields, type ReadRequest } from "./fields.ts";
+import { joinCookies, readRequestFields, refusalOf, type ReadRequest } from "./fields.ts";
 
 const NO_LINES: RawHeaders = Object.freeze([]);
 
 /** Of each of a connection's streams. */
 const COLLECT_BYTES_MAX = 64 * 1024;
+/** A frame with less of a body waits for the others of its turn: written one by one, thousands of one read would take a second. */
+const SMALL_BYTES = 1024;
 
 /** What its connection gives a stream. */
 export interface StreamPlace {
@@ -125,7 +127,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       return;
     }
     const { head } = this.#opened;
-    const refusal = this.#refusal();
+    const refusal = refusalOf(this.#request) ?? head.refusal;
     if (refusal !== null) this.fail({ code: "bad_request", detail: refusal });
     else if (head.framing === "none") {
       this.#requestEnded = true;
@@ -155,23 +157,15 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     this.#times.moved(this.road.clock.monotonicMs());
   }
 
-  #refusal(): string | null {
-    const { method, target, refusal } = this.#request;
-    if (method === "CONNECT")
-      return "CONNECT is not offered: this is the front of one model server, not a forward proxy.";
-    if (upstreamTarget(target) === null)
-      return "The request target is not a path, so it cannot be forwarded.";
-    return refusal ?? this.#opened.head.refusal;
-  }
-
   #onRequestData(chunk: Buffer): void {
     try {
       if (this.state === "over") return;
       this.draft.requestBytes(chunk);
       this.#times.bodyCame(chunk.length, this.road.clock.monotonicMs());
-      if (this.state !== "collecting") {
-        if (this.call?.write(chunk) === false) this.reading.stop();
-      } else if (this.#collected.add(chunk)) this.stream();
+      const gathering = this.state === "collecting" || this.#collected.bytes > 0;
+      if (!gathering && chunk.length >= SMALL_BYTES) this.#pass(chunk);
+      else if (this.#collected.add(chunk)) this.stream();
+      else if (!gathering) this.road.afterTurn.streamUnlessWhole(this);
       this.#uploads.came(chunk.length);
     } catch (thrown) {
       this.bug(thrown);
@@ -201,18 +195,21 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     }
   }
 
-  /** The turn is over and the body is not whole: it is forwarded as it comes. */
+  /** The turn is over and the body is not whole: it is forwarded as it comes, small frames of one turn together. */
   stream(): void {
-    if (this.state !== "collecting") return;
+    if (this.state === "over") return;
     try {
-      const chunks = this.#collected.take();
-      this.#send("streamed");
-      for (const chunk of chunks) {
-        if (this.call?.write(chunk) === false) this.reading.stop();
-      }
+      const gathered = this.#collected.whole();
+      this.#collected.take();
+      if (this.state === "collecting") this.#send("streamed");
+      if (gathered.length > 0) this.#pass(gathered);
     } catch (thrown) {
       this.bug(thrown);
     }
+  }
+
+  #pass(chunk: Buffer): void {
+    if (this.call?.write(chunk) === false) this.reading.stop();
   }
 
   #send(body: Buffer | null | "streamed"): void {
@@ -223,11 +220,12 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     this.call = this.#upstream.send(
       {
         method,
-        target: upstreamTarget(target) ?? "/",
+        target: upstreamTarget(method, target) ?? "/",
         headers: way.speaks === "h2" ? head.lines : joinCookies(head.lines),
         framing: head.framing,
         body,
         acceptsTrailers: head.acceptsTrailers,
+        ahead: this.#uploads,
       },
       this,
     );
@@ -265,7 +263,8 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   }
 
   onInformation(status: number, headers: RawHeaders): void {
-    if (this.state !== "asked") return;
+    // Whoever waited for a 100 has been told already.
+    if (this.state !== "asked" || status === 100) return;
     try {
       this.#answer.inform(status, headers);
     } catch (thrown) {
@@ -283,7 +282,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
         status,
         headOnly: this.#request.method === "HEAD",
         httpVersion: "2",
-        receivedVersion: way.speaks === "h2" ? "2" : "1.1",
+        receivedVersion: came.receivedVersion,
         versionHeader: route?.versionHeader ?? null,
       });
       const defect = status > 599 ? `the status ${status} does not exist in HTTP/2` : head.defect;

@@ -1,6 +1,7 @@
 // Header lists of HTTP/2 (RFC 9113 §8.2, §8.3) from the flat lines of HTTP/1.1, and back.
 
 import type { RawHeaders } from "../../facts/exchange.ts";
+import { upstreamTarget } from "../request-head.ts";
 
 /** What stands before the fields of a request. */
 export interface RequestPseudo {
@@ -74,6 +75,15 @@ export function readRequestFields(raw: RawHeaders): ReadRequest {
     refusal:
       hosts.size > 1 ? "The request names two hosts, in :authority and in Host. Send one of them." : null,
   };
+}
+
+/** Why a request cannot be forwarded, or null. */
+export function refusalOf({ method, target, refusal }: ReadRequest): string | null {
+  if (method === "CONNECT")
+    return "CONNECT is not offered: this is the front of one model server, not a forward proxy.";
+  if (upstreamTarget(method, target) === null)
+    return "The request target is not a path, so it cannot be forwarded.";
+  return refusal;
 }
 
 /** The status of a response's field list, and its fields. */

@@ -17,6 +17,7 @@ import { RESET } from "./codes.ts";
 import { responseFields } from "./fields.ts";
 import type { StreamPlace } from "./exchange.ts";
 import { endWithSocket, keepSessionOf } from "./lasting.ts";
+import { FrameShare } from "./frame-share.ts";
 import { Shares } from "./pieces.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -121,7 +122,13 @@ export class Sessions {
     endWithSocket(socket);
     const { clock, limits } = this.#needs;
     const nowMs = clock.monotonicMs();
-    const uploads = new Uploads({ clock, session, onClosed: () => this.#needs.limited.held_body++ });
+    const uploads = new Uploads({
+      clock,
+      session,
+      streamsMax: limits.streamsMax,
+      frames: new FrameShare(socket),
+      onClosed: () => this.#needs.limited.held_body++,
+    });
     const shares = new Shares();
     const connection: Connection = {
       session,

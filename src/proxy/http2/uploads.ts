@@ -1,24 +1,35 @@
 // Request bodies of one client connection that the model does not take: all of them together have a bound.
 //
 // Streams that stand still for a while: every stream gets a small window (tight), so that those that go on still do.
-// Too much held, whoever holds it: the connection gets no window (closed) until some of it has been taken.
+// Too much held, whoever holds it: the connection gets no window (closed) until some of it has been taken, or until the client has
+// acknowledged the small windows: what all its streams may still send then has a place of its own.
+//
+//   held:  0 ......... 640 KiB │ 64 KiB: the connection's window, under way │ 192 KiB: small windows of all │ 128 KiB: kept ── 1 MiB
+//                closed unless tight                                                               closed, tight or not
 
 import type { ServerHttp2Session } from "node:http2";
 import type { Clock, Timer } from "../../kernel/clock.ts";
+import type { FrameShare } from "./frame-share.ts";
 import type { StreamReading } from "./reading.ts";
 
 const KIB = 1024;
 /** What HTTP/2 itself begins with, for a stream and for a connection (RFC 9113 §6.9.2). */
 const WINDOW = 65_535;
-/** For each stream, once some stand still: none that begins adds much when it stops too. */
-const TIGHT_WINDOW = 2 * KIB;
+/** Of all streams, once some stand still: none that begins adds much when it stops too. */
+const TIGHT_WINDOWS = 192 * KIB;
+const TIGHT_WINDOW_MAX = 2 * KIB;
+/** For each stream, what may wait to leave to the model while more is taken. */
+const AHEAD_BYTES = 16 * KIB;
 /** Of streams that stand still: two. */
 const TIGHT_FROM = 160 * KIB;
 const FREE_AGAIN_BELOW = 32 * KIB;
 const TIGHT_MS_MIN = 2000;
-/** Of all: what a burst of streams that all stop may hold, and what is still under way then (a window), stay below 1 MiB. */
-const CLOSED_FROM = 800 * KIB;
-const OPEN_AGAIN_BELOW = 780 * KIB;
+/** Of all: what a burst of streams that all stop may hold. */
+const CLOSED_FROM = 640 * KIB;
+/** Once the client keeps to small windows. */
+const CLOSED_FROM_TIGHT = 896 * KIB;
+/** Below the bound, by so much. */
+const OPEN_AGAIN_BY = 32 * KIB;
 /** Bytes that come between two looks, however little is held. */
 const LOOK_AFTER = 96 * KIB;
 const LOOK_MS = 20;
@@ -28,6 +39,8 @@ const CALM_LOOKS = 50;
 const KEPT_MAX = 128 * KIB;
 /** node:http2 offers windows again as they are used, not as they are granted: only a larger one than before is told to the client at once. */
 const GROWTH = 8;
+/** Beyond it the client is told to go to a connection of its first size: after some 8000 waits. */
+const WINDOW_MAX = 2 * WINDOW;
 
 export interface Upload {
   /** Bytes of the request's body that are held and not taken by the model. */
@@ -40,6 +53,8 @@ export interface Upload {
 export interface UploadsNeeds {
   readonly clock: Clock;
   readonly session: ServerHttp2Session;
+  readonly streamsMax: number;
+  readonly frames: FrameShare;
   readonly onClosed: () => void;
 }
 
@@ -48,6 +63,8 @@ export class Uploads {
   /** With how often each had been stopped at the last look. */
   readonly #all = new Map<Upload, number>();
   #tight = false;
+  /** The client keeps to it. */
+  #keptTight = false;
   #closed = false;
   /** Came since `#held` was last counted. */
   #came = 0;
@@ -56,6 +73,8 @@ export class Uploads {
   #window = WINDOW;
   /** What a stream may still send, as far as its client knows. */
   #streamWindow = WINDOW;
+  /** How often the client has been told of a stream's window. */
+  #said = 0;
   #tightSinceMs = 0;
   #calmLooks = 0;
   #looking: Timer | null = null;
@@ -67,6 +86,15 @@ export class Uploads {
   /** False: a body that stands still may do so because of us. */
   get free(): boolean {
     return !this.#tight && !this.#closed;
+  }
+
+  /** For each stream. */
+  get aheadBytes(): number {
+    return this.#tight ? 0 : AHEAD_BYTES;
+  }
+
+  get #closedFrom(): number {
+    return this.#keptTight ? CLOSED_FROM_TIGHT : CLOSED_FROM;
   }
 
   add(one: Upload): void {
@@ -91,7 +119,8 @@ export class Uploads {
   /** Bytes of a body came. */
   came(bytes: number): void {
     this.#came += bytes;
-    if (this.#came <= LOOK_AFTER && this.#held + this.#came <= CLOSED_FROM) return;
+    this.#needs.frames.came(bytes);
+    if (this.#came <= LOOK_AFTER && this.#held + this.#came <= this.#closedFrom) return;
     this.#weigh();
     this.#calmLooks = 0;
     if (!this.#needs.session.destroyed)
@@ -114,8 +143,8 @@ export class Uploads {
     this.#held = 0;
     this.#came = 0;
     for (const one of this.#all.keys()) this.#held += this.#heldBy(one);
-    if (!this.#closed && this.#held > CLOSED_FROM) this.#close();
-    else if (this.#closed && this.#held < OPEN_AGAIN_BELOW) this.#open();
+    if (!this.#closed && this.#held > this.#closedFrom) this.#close();
+    else if (this.#closed && this.#held < this.#closedFrom - OPEN_AGAIN_BY) this.#open();
   }
 
   /** From time to time while bytes come: which stand still since the last look? */
@@ -140,9 +169,10 @@ export class Uploads {
     if (!this.#tight && still > TIGHT_FROM) {
       this.#tight = true;
       this.#tightSinceMs = nowMs;
-      this.#setStreamWindow(TIGHT_WINDOW);
+      this.#setStreamWindow(Math.min(TIGHT_WINDOW_MAX, Math.floor(TIGHT_WINDOWS / this.#needs.streamsMax)));
     } else if (this.#tight && still < FREE_AGAIN_BELOW && nowMs - this.#tightSinceMs > TIGHT_MS_MIN) {
       this.#tight = false;
+      this.#keptTight = false;
       this.#setStreamWindow(WINDOW);
       for (const one of this.#all.keys()) one.released();
     }
@@ -153,8 +183,12 @@ export class Uploads {
     if (session.destroyed || session.closed) return;
     // A larger one counts from now, a smaller one once the client has heard of it.
     this.#streamWindow = Math.max(this.#streamWindow, bytes);
+    const saying = ++this.#said;
     session.settings({ initialWindowSize: bytes }, (error) => {
-      if (error === null) this.#streamWindow = bytes;
+      if (error !== null || saying !== this.#said) return;
+      this.#streamWindow = bytes;
+      this.#keptTight = this.#tight;
+      this.#weigh();
     });
   }
 
@@ -174,6 +208,7 @@ export class Uploads {
     session.setLocalWindowSize(this.#window);
     // Nothing else would send it.
     session.ping(() => {});
+    if (this.#window > WINDOW_MAX) session.close();
   }
 
   stop(): void {

@@ -10,6 +10,7 @@ import {
   ensurePrometheus,
   ensurePython,
 } from "./install.ts";
+import { ensureWstest } from "./wstest.ts";
 
 console.log(await ensurePython());
 console.log(await ensurePrometheus());
@@ -19,3 +20,4 @@ console.log(await ensureAlertmanager());
 console.log(await ensureCollector());
 console.log(await ensureHelm());
 console.log(await ensureManifests());
+console.log(await ensureWstest());

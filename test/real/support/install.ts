@@ -48,7 +48,7 @@ const running = new Map<string, Promise<void>>();
  * Runs `install` unless the stamp of this `version` is there and so are `files`. The stamp is written last.
  * One process at a time installs a thing: several worktrees may share one .real folder.
  */
-async function once(
+export async function once(
   what: { readonly name: string; readonly version: string; readonly files: readonly string[] },
   install: () => Promise<void>,
 ): Promise<void> {
