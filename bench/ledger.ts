@@ -17,6 +17,7 @@ import { silentLog } from "../src/kernel/log.ts";
 import { createLedger, type Checkpointed } from "../src/ledger/ledger.ts";
 import type { Ledger } from "../src/ledger/ledger.ts";
 import { createMeasure, type Measure } from "../src/measure/measure.ts";
+import { normaliseLabel } from "../src/measure/semantics.ts";
 import { exchange } from "./ledger-rows.ts";
 import { observed } from "./observed.ts";
 
@@ -87,7 +88,7 @@ function open(
     {
       clock: systemClock,
       log: silentLog,
-      normalise: (_model, value) => ({ ok: true, value }),
+      normalise: (_model, told) => normaliseLabel(null, told),
       onChanges,
       ...(checkpointed === undefined ? {} : { checkpointed }),
     },

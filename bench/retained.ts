@@ -19,6 +19,7 @@ import { checkpointedOf } from "../src/observer/checkpointed.ts";
 import { createMeasuring, type Measuring } from "../src/observer/measuring.ts";
 import { configuredBook, ledgerOptions } from "../src/observer/options.ts";
 import { createServed } from "../src/observer/served.ts";
+import { normaliseLabel } from "../src/measure/semantics.ts";
 import { exchange } from "./ledger-rows.ts";
 import { startSidecar, stopSidecar } from "./labels.ts";
 import { observerKib } from "./observed.ts";
@@ -52,7 +53,7 @@ export class Rooms {
       { ...ledgerOptions(config), retentionMs },
       {
         ...specOf,
-        normalise: (_model, value) => ({ ok: true, value }),
+        normalise: (_model, told) => normaliseLabel(null, told),
         onChanges: (changes) => this.#take(changes, served),
         checkpointed: checkpointedOf(served, () => this.measuring),
       },

@@ -1,7 +1,6 @@
 // One label as it was sent -> a label event, or the reason why not. Hand-written checks: this runs for every line.
 
-import type { LabelEvent, LabelOutcome } from "../facts/label.ts";
-import type { Value } from "../facts/prediction.ts";
+import type { LabelEvent, LabelOutcome, Told } from "../facts/label.ts";
 import { longDigits, parseExactly } from "../kernel/parse-exactly.ts";
 import { TS_MAX_MS, parseTimestamp, parseTimestampText } from "./timestamp.ts";
 
@@ -74,7 +73,7 @@ export function parseLabelText(text: string): unknown {
   if (!isFields(event)) return event;
   const { label } = event;
   return isLong(label) || (Array.isArray(label) && label.some(isLong))
-    ? parseExactly(text, isLabelKey)
+    ? parseExactly(text, isLabelKey, BigInt)
     : event;
 }
 
@@ -82,20 +81,27 @@ function isRefusal(value: LabelEvent["label"] | Refusal): value is Refusal {
   return typeof value === "object" && value !== null && "result" in value;
 }
 
-function parseScalar(raw: unknown): Value | null | Refusal {
+function parseScalar(raw: unknown): Told | null | Refusal {
   // + 0 turns -0 into 0: they are the same truth.
   if (typeof raw === "number") return Number.isFinite(raw) ? raw + 0 : REFUSED.labelNumber;
-  if (typeof raw === "string") return isCleanText(raw, LABEL_CHARS_MAX) ? raw : REFUSED.label;
-  if (typeof raw === "boolean") return raw ? 1 : 0;
+  if (typeof raw === "string") return parseText(raw);
+  if (typeof raw === "boolean") return { className: raw ? "1" : "0" };
+  if (typeof raw === "bigint") return raw.toString();
   return raw === null ? null : REFUSED.label;
+}
+
+function parseText(text: string): Told | Refusal {
+  if (!isCleanText(text, LABEL_CHARS_MAX)) return REFUSED.label;
+  // The digits alone mean the number.
+  return longDigits(text) === null ? text : { className: text };
 }
 
 function parseRows(raw: readonly unknown[]): LabelEvent["label"] | Refusal {
   if (raw.length === 0 || raw.length > LABEL_ROWS_MAX) return REFUSED.labelRows;
-  const rows: (Value | null)[] = [];
+  const rows: (Told | null)[] = [];
   for (const item of raw) {
     const row = parseScalar(item);
-    if (typeof row === "object" && row !== null) return row;
+    if (isRefusal(row)) return row;
     rows.push(row);
   }
   return rows;
@@ -202,20 +208,21 @@ export function parsePlainLabel(
 
 const NOT_A_NUMBER = /^[+-]?(?:nan|inf|infinity)$/i;
 /** Booleans in the spellings of JSON, Python and SQL; `null` only as JSON writes it, because it withdraws a truth. */
-const CELL_WORDS: ReadonlyMap<string, number | null> = new Map([
-  ...["true", "True", "TRUE"].map((word): [string, number] => [word, 1]),
-  ...["false", "False", "FALSE"].map((word): [string, number] => [word, 0]),
+const CELL_WORDS: ReadonlyMap<string, boolean | null> = new Map([
+  ...["true", "True", "TRUE"].map((word): [string, boolean] => [word, true]),
+  ...["false", "False", "FALSE"].map((word): [string, boolean] => [word, false]),
   ["null", null],
 ]);
 
-function parseLabelCell(cell: string): Value | null | Refusal {
+function parseLabelCell(cell: string): Told | null | Refusal {
   // An empty cell is what programs write for "not known yet"; taking it for a retraction would withdraw truths.
   if (cell === "") return REFUSED.cellNull;
   const word = CELL_WORDS.get(cell);
-  if (word !== undefined) return word;
+  if (word !== undefined) return parseScalar(word);
   if (NOT_A_NUMBER.test(cell)) return REFUSED.labelNumber;
-  const isNumber = JSON_NUMBER.test(cell) && longDigits(cell) === null;
-  return parseScalar(isNumber ? Number(cell) : cell);
+  // A cell has no quotes that would tell a text from a number.
+  const digits = longDigits(cell);
+  return digits ?? parseScalar(JSON_NUMBER.test(cell) ? Number(cell) : cell);
 }
 
 /** The cells of one CSV record; null: the column is absent. */

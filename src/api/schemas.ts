@@ -35,7 +35,7 @@ export const labelSent = z.object({
   label: z
     .union([given, z.array(given).min(1).max(10_000)])
     .describe(
-      "the truth; true and false count as 1 and 0; null retracts; an array labels all rows of the answer",
+      "the truth; true and false are the classes 1 and 0; null retracts; an array labels all rows of the answer",
     ),
   model: z.string().max(256).nullish().describe("needed only when several models know the id"),
   ts: z

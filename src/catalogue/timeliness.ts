@@ -66,6 +66,13 @@ export const sliceFamilies: readonly Descriptor[] = [
     help: "Quality of the slice in the window, by metric.",
   },
   {
+    name: "outrider_slice_metric_undefined",
+    otel: { name: "outrider.slice.metric.undefined", unit: "" },
+    type: "gauge",
+    labels: [...SLICE, "metric", "reason"],
+    help: "1 for each metric of outrider_slice_quality that has no value or is left out, with the reason.",
+  },
+  {
     name: "outrider_series_dropped_total",
     otel: { name: "outrider.series.dropped", unit: "{series}" },
     type: "counter",

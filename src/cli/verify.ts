@@ -45,10 +45,7 @@ function openStore(config: Config, book: ModelBook, io: CliIo): { ledger: Ledger
   const ledger = createLedger(options, {
     clock: systemClock,
     log: createLogger("traffic", io.env["LOG_LEVEL"] ?? "error"),
-    normalise: (model, label) => {
-      const spec = book.specOf(model);
-      return spec === null ? { ok: true, value: label } : normaliseLabel(spec, label);
-    },
+    normalise: (model, label) => normaliseLabel(book.specOf(model), label),
     onChanges: () => undefined,
   });
   const opened = ledger.open();

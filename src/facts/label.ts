@@ -2,6 +2,17 @@
 
 import type { Value } from "./prediction.ts";
 
+/**
+ * A value that may be a class but is no number: true and false (the classes 1 and 0), and a JSON text that spells an integer no
+ * double can hold. (Such an integer itself is kept as its digits.)
+ */
+export interface ClassOnly {
+  readonly className: string;
+}
+
+/** A label's value as it was told, before it is known what the model's task makes of it. */
+export type Told = Value | ClassOnly;
+
 /** One label event as it came in, before it is known what it belongs to. */
 export interface LabelEvent {
   /** A prediction id, `<exchange id>`, `<exchange id>:<row>` or an alias. 1-512 characters. */
@@ -9,7 +20,7 @@ export interface LabelEvent {
   /** null when the sender did not name one. */
   readonly model: string | null;
   /** null retracts. An array labels the rows of one exchange in order. */
-  readonly label: Value | null | readonly (Value | null)[];
+  readonly label: Told | null | readonly (Told | null)[];
   /** When the label was established (Unix ms). The greatest holds; at equal `ts` the later arrival. */
   readonly ts: number;
   /** When it reached us (Unix ms). */

@@ -37,13 +37,15 @@ export class Kept {
 }
 
 const FIRST_BYTES = 64 * 1024;
+/** Up to here a text is written straight into its place, for which three bytes a character are kept. */
+const SHORT_TEXT = 1024;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 export class ArchiveWriter implements Archive {
   readonly reading = false;
   readonly #bytesMax: number;
-  #bytes: Uint8Array<ArrayBuffer>;
+  #bytes: Buffer<ArrayBuffer>;
   #view: DataView<ArrayBuffer>;
   #length = 0;
 
@@ -51,8 +53,9 @@ export class ArchiveWriter implements Archive {
   constructor(bytesMax: number, expected = 0) {
     this.#bytesMax = bytesMax;
     // A little more: to grow is to copy.
-    this.#bytes = new Uint8Array(Math.min(bytesMax, FIRST_BYTES + Math.ceil(expected * 1.1)));
-    this.#view = new DataView(this.#bytes.buffer);
+    const memory = new ArrayBuffer(Math.min(bytesMax, FIRST_BYTES + Math.ceil(expected * 1.1)));
+    this.#bytes = Buffer.from(memory);
+    this.#view = new DataView(memory);
   }
 
   number(value: number): number {
@@ -64,7 +67,13 @@ export class ArchiveWriter implements Archive {
 
   /** Well-formed texts only. */
   text(value: string): string {
-    this.bytes(encoder.encode(value));
+    if (value.length > SHORT_TEXT) this.bytes(encoder.encode(value));
+    else {
+      this.#reserve(8 + value.length * 3);
+      const bytes = this.#bytes.write(value, this.#length + 8);
+      this.number(bytes);
+      this.#length += bytes;
+    }
     return value;
   }
 
@@ -92,7 +101,7 @@ export class ArchiveWriter implements Archive {
 
   /** All that was written. */
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    return new Uint8Array(this.#view.buffer, 0, this.#length);
   }
 
   /** Begins again in the same memory: what `finish` gave is overwritten. */
@@ -104,10 +113,11 @@ export class ArchiveWriter implements Archive {
     const needed = this.#length + bytes;
     if (needed <= this.#view.byteLength) return;
     if (needed > this.#bytesMax) throw new ArchiveError(`more than ${this.#bytesMax} bytes`);
-    const grown = new Uint8Array(Math.max(needed, this.#view.byteLength * 2));
+    const memory = new ArrayBuffer(Math.max(needed, this.#view.byteLength * 2));
+    const grown = Buffer.from(memory);
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
+    this.#view = new DataView(memory);
   }
 }
 

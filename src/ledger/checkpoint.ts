@@ -97,6 +97,7 @@ export class Checkpointer {
   #isDue(share: number): boolean {
     const { checkpointed, clock } = this.#needs;
     if (checkpointed === undefined || clock.monotonicMs() < this.#notBeforeMs) return false;
+    if (checkpointed.ready?.() === false) return false;
     const { changesSince } = this.#memory;
     return changesSince > 0 && changesSince >= this.#changes / share;
   }
@@ -109,7 +110,9 @@ export class Checkpointer {
     }
     const writing = this.#writing;
     const held = writing.holds;
-    const step = this.#disk.transact((work) => writeStep(work, writing));
+    const body = (work: Work): boolean => writeStep(work, writing);
+    // What is not read any more is deleted by the next one if it is still there.
+    const step = held ? this.#disk.tidy(body) : this.#disk.transact(body);
     if (step.kind === "failed") {
       if (!writing.holds) this.#needs.tally.add("not_written", "disk");
       this.#giveUp();

@@ -1,6 +1,6 @@
 // Facts to columns and back. What comes off the disk is foreign: a row that does not decode is damage, not a crash.
 
-import type { LabelEvent } from "../facts/label.ts";
+import type { LabelEvent, LabelRevision, Told } from "../facts/label.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import { num, text } from "./sql.ts";
 import type { Cells } from "./sql.ts";
@@ -130,6 +130,8 @@ export function decodeRevision(cells: Cells | null): Revision | null {
 }
 
 export type RawLabel = LabelEvent["label"];
+/** What the task of its model has made of it. */
+export type FittedLabel = LabelRevision["label"];
 
 /** A revision of a label whose prediction is not known. */
 export interface WaitingRevision {
@@ -161,17 +163,33 @@ export function decodeWaiting(cells: Cells | null): WaitingRevision | null {
   };
 }
 
-function isScalar(value: unknown): value is Value | null {
+export function isValue(value: unknown): value is Value | null {
   return value === null || typeof value === "number" || typeof value === "string";
+}
+
+/** A value, or a class that is no number. */
+function isTold(value: unknown): value is Told | null {
+  if (typeof value !== "object" || value === null) return isValue(value);
+  return "className" in value && typeof value.className === "string";
 }
 
 /** The label behind a JSON text of ours; null when it is damaged. */
 export function parseLabel(json: string): RawLabel {
   try {
     const value: unknown = JSON.parse(json);
-    if (isScalar(value)) return value;
-    return Array.isArray(value) && value.every(isScalar) ? value : null;
+    if (Array.isArray(value)) return value.every(isTold) ? value : null;
+    return isTold(value) ? value : null;
   } catch {
     return null;
   }
+}
+
+export const isList = (label: RawLabel): label is readonly (Told | null)[] => Array.isArray(label);
+const shown = (told: Told | null): Value | null =>
+  typeof told === "object" && told !== null ? told.className : told;
+
+/** The same for display. */
+export function parseShownLabel(json: string): FittedLabel {
+  const label = parseLabel(json);
+  return isList(label) ? label.map(shown) : shown(label);
 }

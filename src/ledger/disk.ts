@@ -21,6 +21,11 @@ import type { LedgerNeeds, WalStats } from "./types.ts";
 import { Wal } from "./wal.ts";
 import type { Memory, Work } from "./work.ts";
 
+const LOST: Trouble = Object.freeze({
+  cause: "io",
+  message: "the disk lost transactions that it had taken: a restart goes on with what it still has",
+});
+
 /** After an I/O error the connection is closed; so often it is tried again, when somebody asks. */
 const RECONNECT_MS = 500;
 
@@ -45,6 +50,8 @@ export interface DiskNeeds extends Required<Pick<LedgerNeeds, "normalise" | "onC
  * States: connected -> (I/O error) -> cut off -> (reconnected) -> connected; any -> closed.
  * A transaction that failed in COMMIT with an I/O error is unsettled: only the file, opened again, can tell whether it
  * happened. Until then its callers were refused, its memory changes stand, and nothing can be read or written.
+ * If the file then lacks more than that one (a COMMIT that did not wait, and whose pages the system dropped after an error),
+ * memory is ahead of it: cut off -> lost, for good; a start reads what there is.
  */
 export class Disk {
   readonly #needs: DiskNeeds;
@@ -52,6 +59,10 @@ export class Disk {
   readonly #wal: Wal;
   #file: OpenFile | null;
   #closed = false;
+  #lost = false;
+  /** A COMMIT waits until the disk has it. */
+  #waits = true;
+  #tidyPages = 0;
   #unsettled: { readonly work: Work; readonly before: Counters } | null = null;
   #triedAtMs = Number.NEGATIVE_INFINITY;
   #trouble: Trouble | null = null;
@@ -86,6 +97,32 @@ export class Disk {
 
   /** Runs `body` in a transaction. When it is on disk, memory and listeners follow; else nothing has happened. */
   transact<T>(body: (work: Work) => T): Committed<T> {
+    return this.#run(body, true);
+  }
+
+  /**
+   * The same for what is simply done again when a power cut undoes it: COMMIT does not wait for the disk. All transactions are
+   * in one log in their order, so the next one that waits brings this one along.
+   */
+  tidy<T>(body: (work: Work) => T): Committed<T> {
+    const before = this.#logPages();
+    const committed = this.#run(body, false);
+    // The log begins anew once all of it is in the file.
+    const after = this.#logPages();
+    this.#tidyPages = after >= before ? after - before : after;
+    return committed;
+  }
+
+  /** Pages that the last `tidy` wrote. */
+  get tidyPages(): number {
+    return this.#tidyPages;
+  }
+
+  #logPages(): number {
+    return this.#file === null ? 0 : this.#wal.pages(this.#file.sql);
+  }
+
+  #run<T>(body: (work: Work) => T, waits: boolean): Committed<T> {
     this.#reconnect();
     const file = this.#file;
     if (file === null) return this.#refuse(this.#trouble ?? { cause: "io", message: "the store is closed" });
@@ -108,6 +145,7 @@ export class Disk {
       forgotten: [],
     };
     try {
+      this.#wait(file, waits);
       file.sql.begin.run();
       const value = body(work);
       work.predictions.flush();
@@ -134,6 +172,13 @@ export class Disk {
     if (this.#file === null || !this.#wal.due(this.#file.sql, waiting)) return false;
     this.#wal.step(this.#file.sql);
     return true;
+  }
+
+  /** In a log of its own NORMAL is FULL without the fsync of a COMMIT. Steps of the log wait for the disk in both. */
+  #wait({ db }: OpenFile, waits: boolean): void {
+    if (this.#waits === waits) return;
+    db.exec(`PRAGMA synchronous = ${waits ? "FULL" : "NORMAL"}`);
+    this.#waits = waits;
   }
 
   #writeBeside(work: Work): void {
@@ -201,7 +246,7 @@ export class Disk {
     const refusal = this.#refuse(trouble);
     this.#triedAtMs = Number.NEGATIVE_INFINITY;
     this.#reconnect();
-    this.#trouble = trouble;
+    this.#trouble = this.#lost ? LOST : trouble;
     return refusal;
   }
 
@@ -229,7 +274,7 @@ export class Disk {
   }
 
   #reconnect(): void {
-    if (this.#file !== null || this.#closed) return;
+    if (this.#file !== null || this.#closed || this.#lost) return;
     const now = this.#needs.clock.monotonicMs();
     if (now - this.#triedAtMs < RECONNECT_MS) return;
     this.#triedAtMs = now;
@@ -251,7 +296,12 @@ export class Disk {
     const checkpoint = one(file.db.prepare("PRAGMA wal_checkpoint(TRUNCATE)", { returnArrays: true }).get());
     if (num(checkpoint?.[0]) !== 0) throw new Error("the log could not be emptied");
     const commits = num(one(file.sql.meta.get())?.[0]);
+    if (commits < this.#memory.commits) {
+      this.#lose(file);
+      return;
+    }
     const unsettled = this.#unsettled;
+    this.#waits = true;
     this.#wal.limit(file.db);
     this.#wal.emptied();
     this.#file = file;
@@ -260,6 +310,13 @@ export class Disk {
     if (unsettled !== null && happened) this.#finish(unsettled.work);
     else if (unsettled !== null) this.#undo(unsettled.work, unsettled.before);
     this.#needs.log.info({ lastTransaction: happened ? "kept" : "undone" }, "ledger: connected again");
+  }
+
+  #lose({ db }: OpenFile): void {
+    closeQuietly(db);
+    this.#lost = true;
+    this.#trouble = LOST;
+    this.#needs.log.error({}, `ledger: ${LOST.message}`);
   }
 
   /** Bytes of the file and its log. */

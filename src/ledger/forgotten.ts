@@ -2,7 +2,7 @@
 
 import { crc32 } from "node:zlib";
 
-import { type Archive, ArchiveError, archiveFlag, ArchiveReader, ArchiveWriter } from "../kernel/archive.ts";
+import { type Archive, ArchiveError, ArchiveReader, ArchiveWriter } from "../kernel/archive.ts";
 import type { Truth } from "../facts/pair.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import type { Revision } from "./codec.ts";
@@ -66,20 +66,87 @@ export function readForgotten(stored: unknown): Forgotten[] {
   return archiveForgotten(new ArchiveReader(rows), []);
 }
 
+/** What a note has, as the bits of one number: there are thousands of notes, and each is written twice. */
+const COUNTED = 1;
+const LABELLED = 2;
+const TEXT_TRUTH = 4;
+const VALUE = 8;
+const TEXT_VALUE = 16;
+const SCORE = 32;
+const SCORES = 64;
+const SLICE = 128;
+
+function bitsOf({ prediction, truth }: Forgotten): number {
+  const ofTruth = truth === null ? 0 : LABELLED + (typeof truth.value === "string" ? TEXT_TRUTH : 0);
+  if (prediction === null) return ofTruth;
+  const { value, score, scores, slice } = prediction;
+  const ofValue = value === null ? 0 : VALUE + (typeof value === "string" ? TEXT_VALUE : 0);
+  const others = (score === null ? 0 : SCORE) + (scores === null ? 0 : SCORES) + (slice === null ? 0 : SLICE);
+  return COUNTED + ofTruth + ofValue + others;
+}
+
+/** Texts that come again and again (models, versions, classes, slices), once each; then by their number. */
+class Repeats {
+  readonly #io: Archive;
+  readonly #texts: string[] = [];
+  readonly #numbers = new Map<string, number>();
+  /** Slices are shared objects. */
+  readonly #json = new Map<object | null, string>();
+
+  constructor(io: Archive) {
+    this.#io = io;
+  }
+
+  text(text: string): string {
+    const at = this.#io.number(this.#numbers.get(text) ?? this.#texts.length);
+    if (at === this.#texts.length) {
+      const added = this.#io.text(text);
+      this.#texts.push(added);
+      this.#numbers.set(added, at);
+    }
+    const known = this.#texts[at];
+    if (known === undefined) throw new ArchiveError("notes of forgotten rows are damaged");
+    return known;
+  }
+
+  value(isText: boolean, value: Value): Value {
+    return isText
+      ? this.text(typeof value === "string" ? value : "")
+      : this.#io.number(typeof value === "number" ? value : 0);
+  }
+
+  record<T>(
+    record: Readonly<Record<string, T>> | null,
+    is: (value: unknown) => value is T,
+  ): Readonly<Record<string, T>> {
+    const json = this.#json.get(record) ?? JSON.stringify(record);
+    this.#json.set(record, json);
+    const text = this.text(json);
+    if (!this.#io.reading) return record ?? {};
+    const own: [string, T][] = [];
+    for (const [name, value] of parseRecord(text) ?? []) if (is(value)) own.push([name, value]);
+    return Object.fromEntries(own);
+  }
+}
+
 function archiveForgotten(io: Archive, rows: readonly Forgotten[]): Forgotten[] {
   const size = io.number(rows.length);
+  const repeats = new Repeats(io);
   return Array.from({ length: size }, (_, i) => {
-    const known = rows[i];
-    const row = io.number(known?.row ?? 0);
-    const prediction = archiveFlag(io, known?.prediction != null)
-      ? archivePrediction(io, known?.prediction ?? NOTHING)
-      : null;
-    const truth = archiveFlag(io, known?.truth != null) ? archiveTruth(io, known?.truth ?? UNTOLD) : null;
+    const known = rows[i] ?? NOTHING;
+    const bits = io.number(bitsOf(known));
+    const row = io.number(known.row);
+    const prediction =
+      (bits & COUNTED) === 0
+        ? null
+        : archivePrediction({ io, repeats, bits }, known.prediction ?? NO_PREDICTION);
+    const truth = (bits & LABELLED) === 0 ? null : archiveTruth({ io, repeats, bits }, known.truth ?? UNTOLD);
     return { row, prediction, truth };
   });
 }
 
-const NOTHING: Prediction = {
+const NOTHING: Forgotten = { row: 0, prediction: null, truth: null };
+const NO_PREDICTION: Prediction = {
   model: "",
   version: "",
   id: "",
@@ -91,44 +158,32 @@ const NOTHING: Prediction = {
 };
 const UNTOLD: Truth = { value: 0, ts: 0, firstReceivedAt: 0 };
 
-function archivePrediction(io: Archive, of: Prediction): Prediction {
+interface Note {
+  readonly io: Archive;
+  readonly repeats: Repeats;
+  readonly bits: number;
+}
+
+function archivePrediction({ io, repeats, bits }: Note, of: Prediction): Prediction {
   return {
-    model: io.text(of.model),
-    version: io.text(of.version),
+    model: repeats.text(of.model),
+    version: repeats.text(of.version),
     id: io.text(of.id),
     ts: io.number(of.ts),
-    value: archiveFlag(io, of.value !== null) ? archiveValue(io, of.value ?? 0) : null,
-    score: archiveFlag(io, of.score !== null) ? io.number(of.score ?? 0) : null,
-    scores: archiveRecord(io, of.scores, isNumber),
-    slice: archiveRecord(io, of.slice, isText),
+    value: (bits & VALUE) === 0 ? null : repeats.value((bits & TEXT_VALUE) !== 0, of.value ?? 0),
+    score: (bits & SCORE) === 0 ? null : io.number(of.score ?? 0),
+    scores: (bits & SCORES) === 0 ? null : repeats.record(of.scores, isNumber),
+    slice: (bits & SLICE) === 0 ? null : repeats.record(of.slice, isText),
   };
 }
 
-function archiveTruth(io: Archive, of: Truth): Truth {
+function archiveTruth({ io, repeats, bits }: Note, of: Truth): Truth {
   return {
-    value: archiveValue(io, of.value),
+    value: repeats.value((bits & TEXT_TRUTH) !== 0, of.value),
     ts: io.number(of.ts),
     firstReceivedAt: io.number(of.firstReceivedAt),
   };
 }
 
-function archiveValue(io: Archive, value: Value): Value {
-  return archiveFlag(io, typeof value === "string")
-    ? io.text(typeof value === "string" ? value : "")
-    : io.number(typeof value === "number" ? value : 0);
-}
-
 const isNumber = (value: unknown): value is number => typeof value === "number";
 const isText = (value: unknown): value is string => typeof value === "string";
-
-function archiveRecord<T>(
-  io: Archive,
-  record: Readonly<Record<string, T>> | null,
-  is: (value: unknown) => value is T,
-): Readonly<Record<string, T>> | null {
-  if (!archiveFlag(io, record !== null)) return null;
-  const entries = parseRecord(io.text(JSON.stringify(record))) ?? [];
-  const own: [string, T][] = [];
-  for (const [name, value] of entries) if (is(value)) own.push([name, value]);
-  return Object.fromEntries(own);
-}

@@ -1,10 +1,10 @@
 // Truth to rows: one revision is put to one row, and a label event to all it names. Early ones wait.
 
-import type { LabelEvent, LabelOutcome, LabelResult } from "../facts/label.ts";
+import type { LabelEvent, LabelOutcome, LabelResult, Told } from "../facts/label.ts";
 import type { Truth } from "../facts/pair.ts";
 import type { Value } from "../facts/prediction.ts";
-import { ABSENT_STATE, ROWS_PER_EXCHANGE_MAX } from "./codec.ts";
-import type { RawLabel, Revision } from "./codec.ts";
+import { ABSENT_STATE, ROWS_PER_EXCHANGE_MAX, isList, isValue } from "./codec.ts";
+import type { FittedLabel, RawLabel, Revision } from "./codec.ts";
 import { judge, strongest } from "./judge.ts";
 import type { Verdict } from "./judge.ts";
 import { headOf, resolve, targetAt } from "./lookup.ts";
@@ -115,19 +115,15 @@ export function keepInvalid(
 }
 
 /** The rows of an exchange that a label fits, with the value for each; null: another number of values than rows. */
-export function spread(hit: Pick<Hit, "head" | "pos">, label: RawLabel): [number, Value | null][] | null {
+export function spread(hit: Pick<Hit, "head" | "pos">, label: FittedLabel): [number, Value | null][] | null {
   const { n } = hit.head;
   const list = Array.isArray(label) ? label : null;
   if (hit.pos !== null || n === 1) {
     const value = list === null ? label : list.length === 1 ? list[0] : undefined;
-    return isScalar(value) ? [[hit.pos ?? 0, value]] : null;
+    return isValue(value) ? [[hit.pos ?? 0, value]] : null;
   }
   if (list !== null) return list.length === n ? list.map((value, pos) => [pos, value]) : null;
   return label === null ? Array.from({ length: n }, (_, pos) => [pos, null]) : null;
-}
-
-function isScalar(value: unknown): value is Value | null {
-  return value === null || typeof value === "number" || typeof value === "string";
 }
 
 let lastOutcome: LabelOutcome = { result: "joined", code: null, message: null, model: null, version: null };
@@ -183,31 +179,31 @@ function isTime(ms: number): boolean {
 }
 
 function isLabelValue(value: unknown): boolean {
+  if (typeof value === "object" && value !== null && "className" in value)
+    return isLabelValue(value.className);
   if (typeof value === "string") return value.length <= TEXT_LENGTH_MAX;
   return value === null || (typeof value === "number" && Number.isFinite(value));
 }
 
 export type Canonical =
-  | { readonly ok: true; readonly label: RawLabel }
+  | { readonly ok: true; readonly label: FittedLabel }
   | { readonly ok: false; readonly code: string; readonly message: string };
 
 /** Every value of a label in the model's canonical form. */
 export function canonical(work: Work, model: string, label: RawLabel): Canonical {
-  const normalise = (value: Value | null): Value | null | Canonical => {
+  const normalise = (value: Told | null): Value | null | Canonical => {
     if (value === null) return null;
     const said = work.normalise(model, typeof value === "string" ? value.toWellFormed() : value);
     return said.ok ? said.value : { ok: false, code: said.code ?? "invalid_label", message: said.message };
   };
-  const list = Array.isArray(label) ? label : null;
-  if (list === null) {
-    if (!isScalar(label)) return { ok: false, code: "invalid_label", message: "not a label" };
+  if (!isList(label)) {
     const value = normalise(label);
-    return isScalar(value) ? { ok: true, label: value } : value;
+    return isValue(value) ? { ok: true, label: value } : value;
   }
   const values: (Value | null)[] = [];
-  for (const item of list) {
+  for (const item of label) {
     const value = normalise(item);
-    if (!isScalar(value)) return value;
+    if (!isValue(value)) return value;
     values.push(value);
   }
   return { ok: true, label: values };
@@ -246,7 +242,7 @@ const NO_PREDICTION = "there is no prediction in this row";
 
 interface Fitted {
   readonly event: LabelEvent;
-  readonly label: RawLabel;
+  readonly label: FittedLabel;
   readonly model: string;
 }
 
@@ -254,7 +250,7 @@ function labelHits(work: Work, fitted: Fitted, hits: readonly Hit[]): LabelOutco
   const { event, model } = fitted;
   const [only] = hits;
   const isOneRow = only !== undefined && (only.pos !== null || only.head.n === 1);
-  if (hits.length === 1 && isOneRow && isScalar(fitted.label)) {
+  if (hits.length === 1 && isOneRow && isValue(fitted.label)) {
     const target = targetAt(work, only, only.pos ?? 0);
     const label = target === null ? null : rowLabel(event, target, fitted.label);
     if (target === null || label === null) return rejected("no_prediction", NO_PREDICTION, model);

@@ -16,7 +16,7 @@ import type { Loaded } from "./load.ts";
 import type { Shelf } from "./lookup.ts";
 import { Pace } from "./pace.ts";
 import { CommitQueue } from "./queue.ts";
-import { findPredictions, findRevisions, scanRows } from "./read.ts";
+import { findPredictions, findRevisions, scanRows, walkRows } from "./read.ts";
 import { RESIDENT_SEGMENTS, SEGMENT_ROWS } from "./row-book.ts";
 import { sealDue, sealStep } from "./seal.ts";
 import type { Sql } from "./sql.ts";
@@ -38,9 +38,11 @@ import type {
   RowVisitor,
   ScanRange,
   SweepResult,
+  WalkRange,
 } from "./types.ts";
 import { walPagesFor } from "./wal.ts";
 import { Memory } from "./work.ts";
+import type { Work } from "./work.ts";
 
 export type * from "./types.ts";
 
@@ -239,6 +241,10 @@ class FileLedger implements Ledger {
     });
   }
 
+  walk(of: WalkRange, visit: RowVisitor): number | null {
+    return this.#ask<number | null>(null, (shelf) => walkRows(shelf, of, visit));
+  }
+
   readable(): boolean {
     return (this.#running?.disk.shelf ?? null) !== null;
   }
@@ -272,8 +278,10 @@ class FileLedger implements Ledger {
     }
   }
 
-  #seal({ disk }: Running): Trouble | null {
-    const step = disk.transact((work) => sealStep(work, this.#needs.clock));
+  #seal({ disk, memory }: Running): Trouble | null {
+    const body = (work: Work): void => sealStep(work, this.#needs.clock);
+    // What an emptied segment left is found again by a start.
+    const step = memory.rows.emptied.length > 0 ? disk.tidy(body) : disk.transact(body);
     return step.kind === "failed" ? step.trouble : null;
   }
 
@@ -312,11 +320,11 @@ class FileLedger implements Ledger {
     const more = sealDue({ memory });
     if (!isOverfull && !hasOld(memory, cutoffTs))
       return { ...nothing, more, tookMs: clock.monotonicMs() - startedAt };
-    const { workMs } = pace;
-    const step = disk.transact((work) => sweepStep(work, { cutoffTs, waitingCutoffMs, clock, workMs }));
+    const { workMs, rows } = pace;
+    const step = disk.tidy((work) => sweepStep(work, { cutoffTs, waitingCutoffMs, clock, workMs, rows }));
     const tookMs = clock.monotonicMs() - startedAt;
-    pace.took(tookMs);
     if (step.kind === "failed") return { ...nothing, tookMs, trouble: step.trouble.message };
+    pace.took({ ms: tookMs, rows: step.value.forgotten, pages: disk.tidyPages });
     if (isOverfull) memory.forgottenBySize += step.value.forgotten;
     else memory.forgottenByAge += step.value.forgotten;
     return { ...nothing, ...step.value, more: step.value.more || more, tookMs };

@@ -1,14 +1,16 @@
 // Answers to questions from outside: one prediction with its story, the revisions of a label, the rows of a time range.
 
 import type { LabelRevision } from "../facts/label.ts";
-import { decodeAliases, parseLabel } from "./codec.ts";
+import { decodeAliases, parseShownLabel } from "./codec.ts";
 import type { Revision } from "./codec.ts";
 import { truthOf } from "./join.ts";
 import { revisionAt } from "./label-table.ts";
 import { headOf, headsOnDisk, hitsOf, targetAt } from "./lookup.ts";
 import type { Hit, Shelf, Target } from "./lookup.ts";
-import { many, one } from "./sql.ts";
-import type { FoundPrediction, RowVisitor, ScanRange } from "./types.ts";
+import type { Series } from "./series-book.ts";
+import { many, num, one } from "./sql.ts";
+import type { Cells } from "./sql.ts";
+import type { FoundPrediction, RowVisitor, ScanRange, WalkRange } from "./types.ts";
 import { chainOf, placesOf } from "./wait.ts";
 import { Walker, readRevisions } from "./walk.ts";
 import type { WalkedRow } from "./walk.ts";
@@ -72,7 +74,7 @@ function revisionsOf(shelf: Shelf, { row, prediction }: Target): LabelRevision[]
   while (step !== null && step.row === row && revisions.length < REVISIONS_MAX) {
     const state = step.invalid ? "invalid" : holds ? "current" : "superseded";
     if (!step.invalid) holds = false;
-    const label = step.invalid ? parseLabel(String(step.value)) : step.value;
+    const label = step.invalid ? parseShownLabel(String(step.value)) : step.value;
     const { ts, received: receivedAt } = step;
     const silence = step.absent ? { absent: true as const } : {};
     revisions.push({ id: prediction.id, model: prediction.model, label, ts, receivedAt, state, ...silence });
@@ -108,7 +110,7 @@ export function findRevisions(shelf: Shelf, given: string): LabelRevision[] {
     for (const { model, label, ts, received } of chainOf(shelf, place)) {
       const state = revisions.length < FOUND_MAX ? "waiting" : null;
       if (state === null) return revisions;
-      revisions.push({ id: name, model, label: parseLabel(label), ts, receivedAt: received, state });
+      revisions.push({ id: name, model, label: parseShownLabel(label), ts, receivedAt: received, state });
     }
   }
   return revisions;
@@ -120,29 +122,49 @@ export function scanRows(shelf: Shelf, range: ScanRange, visit: RowVisitor): voi
   if (series === undefined) return;
   const { fromTs, toTs, rowsMax = Number.POSITIVE_INFINITY } = range;
   let visited = 0;
-  for (const block of shelf.memory.rows.blocks(fromTs, toTs)) {
+  for (const { first, last } of shelf.memory.rows.blocks(fromTs, toTs)) {
     if (visited > rowsMax) return;
-    const walker = new Walker(shelf);
-    const rows: WalkedRow[] = [];
-    const stored = shelf.memory.rows.isSealed(block.first)
-      ? headsOnDisk(shelf, block.first, block.last)
-      : null;
-    const headAt = (row: number): number =>
-      stored === null ? shelf.memory.rows.head(row) : (stored.get(row) ?? 0);
-    const seqs: number[] = [];
-    for (const cells of many(shelf.sql.predictionsWithin.all(block.first, block.last, fromTs, toTs))) {
-      const walked = walker.read(cells);
-      if (walked === null || walked.prediction === null || walked.stored.series !== series) continue;
-      rows.push(walked);
-      const head = headAt(walked.stored.row);
-      if (head > 0) seqs.push(head);
-    }
-    const revisions = seqs.length === 0 ? null : readRevisions(shelf.sql, seqs);
-    for (const { stored: row, prediction } of rows) {
-      if (prediction === null) continue;
-      const revision = revisions?.get(headAt(row.row)) ?? null;
-      visited++;
-      visit(row.row, prediction, truthOf(revision));
-    }
+    const cells = many(shelf.sql.predictionsWithin.all(first, last, fromTs, toTs));
+    visited += tellRows(shelf, { cells, isWanted: (of) => of === series }, visit);
   }
+}
+
+/** The same by row, for a model: at most so many rows (of all models) after `afterRow`. Gives the last of them; Infinity: the end. */
+export function walkRows(shelf: Shelf, { model, afterRow, rowsMax }: WalkRange, visit: RowVisitor): number {
+  const cells = many(shelf.sql.predictionsAfter.all(afterRow, rowsMax));
+  tellRows(shelf, { cells, isWanted: (of) => of.model === model }, visit);
+  return cells.length < rowsMax ? Number.POSITIVE_INFINITY : num(cells[cells.length - 1]?.[0]);
+}
+
+interface FoundRows {
+  /** Neighbours, in row order. */
+  readonly cells: readonly Cells[];
+  readonly isWanted: (of: Series) => boolean;
+}
+
+/** Gives how many were visited. Nothing is read in between. */
+function tellRows(shelf: Shelf, { cells, isWanted }: FoundRows, visit: RowVisitor): number {
+  const { rows: book } = shelf.memory;
+  const walker = new Walker(shelf);
+  const first = num(cells[0]?.[0]);
+  // Segments are sealed in their order.
+  const stored = book.isSealed(first) ? headsOnDisk(shelf, first, num(cells[cells.length - 1]?.[0])) : null;
+  const headAt = (row: number): number =>
+    stored !== null && book.isSealed(row) ? (stored.get(row) ?? 0) : book.head(row);
+  const rows: WalkedRow[] = [];
+  const seqs: number[] = [];
+  for (const each of cells) {
+    const walked = walker.read(each);
+    const series = walked?.stored.series ?? null;
+    if (walked === null || series === null || walked.prediction === null || !isWanted(series)) continue;
+    rows.push(walked);
+    const head = headAt(walked.stored.row);
+    if (head > 0) seqs.push(head);
+  }
+  const revisions = seqs.length === 0 ? null : readRevisions(shelf.sql, seqs);
+  for (const { stored: row, prediction } of rows) {
+    if (prediction === null) continue;
+    visit(row.row, prediction, truthOf(revisions?.get(headAt(row.row)) ?? null));
+  }
+  return rows.length;
 }

@@ -14,7 +14,6 @@ import { Walker } from "./walk.ts";
 import type { WalkedRow } from "./walk.ts";
 import type { Work } from "./work.ts";
 
-const STEP_ROWS_MAX = 4096;
 /** Rows read at once: most steps end within a block. */
 const ROWS_TOGETHER = 256;
 const STEP_WAITING_MAX = 500;
@@ -60,6 +59,8 @@ export interface Step {
   readonly clock: Clock;
   /** For so long rows are taken; the commit and the listeners come after that. */
   readonly workMs: number;
+  /** About so many rows are taken. */
+  readonly rows: number;
 }
 
 export interface StepResult {
@@ -77,11 +78,10 @@ export function sweepStep(work: Work, step: Step): StepResult {
   work.memory.recent.clear();
   work.after.push(() => work.memory.recent.clear());
   for (const block of work.memory.rows.blocks(Number.NEGATIVE_INFINITY, step.cutoffTs)) {
-    const isOver = (more: number): boolean =>
-      rows + more >= STEP_ROWS_MAX || step.clock.monotonicMs() >= endsAt;
+    const isOver = (more: number): boolean => rows + more >= step.rows || step.clock.monotonicMs() >= endsAt;
     const done = sweepBlock(work, { block, gone, cutoffTs: step.cutoffTs, isOver });
     rows += done.rows;
-    if (!done.whole || rows >= STEP_ROWS_MAX)
+    if (!done.whole || rows >= step.rows)
       return { forgotten: gone.length, expired: early.expired, more: true };
   }
   return { forgotten: gone.length, expired: early.expired, more: early.more };

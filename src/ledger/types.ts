@@ -1,7 +1,7 @@
 // What the ledger takes, needs and gives: the words in which the rest of the program speaks with record and join.
 
 import type { CheckpointCount } from "./checkpoint-tally.ts";
-import type { LabelEvent, LabelOutcome, LabelRevision } from "../facts/label.ts";
+import type { LabelEvent, LabelOutcome, LabelRevision, Told } from "../facts/label.ts";
 import type { Change, Truth } from "../facts/pair.ts";
 import type { ExchangeRecord, Prediction, Value } from "../facts/prediction.ts";
 import type { Archive } from "../kernel/archive.ts";
@@ -48,6 +48,8 @@ export interface Checkpointed {
   readonly archive: (io: Archive) => void;
   /** After that: they know of no change. */
   readonly clear: () => void;
+  /** False: not now, since what they know is not what the rows say. Absent: it always is. */
+  readonly ready?: () => boolean;
 }
 
 export interface LedgerNeeds {
@@ -59,7 +61,7 @@ export interface LedgerNeeds {
    * Canonical form of a label for a model, or why it does not fit (`code`: `invalid_label` unless given). Called at
    * submission when the model is known, and at the join of an early label. Pure: it may be called again for a retry.
    */
-  readonly normalise: (model: string, label: Value) => Normalised;
+  readonly normalise: (model: string, label: Told) => Normalised;
   /** By `open()`, before the first stored row is told: what was saved (`saveState`), so that rows find what is known of them. */
   readonly onLoading?: (saved: SavedStates) => void;
   /**
@@ -169,6 +171,13 @@ export interface ScanRange {
   readonly rowsMax?: number;
 }
 
+export interface WalkRange {
+  readonly model: string;
+  /** Rows are numbered in the order in which they came, from 1. */
+  readonly afterRow: number;
+  readonly rowsMax: number;
+}
+
 export type RowVisitor = (row: number, prediction: Prediction, truth: Truth | null) => void;
 
 export interface SweepResult {
@@ -253,6 +262,11 @@ export interface Ledger {
   labelsOf(id: string): readonly LabelRevision[];
   /** Rows of a series with fromTs < ts <= toTs and their current truth, in row order. False: not all of them could be read. */
   scan(of: ScanRange, visit: RowVisitor): boolean;
+  /**
+   * The rows of all versions of a model after a row, in row order, a few at a time. Gives the row up to which all were visited;
+   * Infinity: there are no more for now. null: they could not be read, and none was visited.
+   */
+  walk(of: WalkRange, visit: RowVisitor): number | null;
   /** False: the file cannot be had now, and every question is answered as if there was nothing. It is tried again here. */
   readable(): boolean;
   /** Durable small values (at most 1 MiB each). false: not saved. */

@@ -73,6 +73,11 @@ export class Wal {
     return { steps: this.#steps, forced: this.#forced, failed: this.#failed, pagesMax: this.#pagesMax };
   }
 
+  /** Pages in the log that are not in the file yet. */
+  pages(sql: Sql): number {
+    return pending(sql);
+  }
+
   /** There is a step to do. `waiting`: somebody waits for a transaction. */
   due(sql: Sql, waiting: boolean): boolean {
     const least = Math.max(this.#pace.pages, waiting ? this.#capPages / OVERDUE_SHARE : 0);

@@ -40,6 +40,7 @@ export interface ErrorColumns {
   weightedOverflow: number;
   zeroTargets: number;
   relativeOverflow: number;
+  relativeSquaredOverflow: number;
   momentOverflow: number;
 }
 
@@ -62,6 +63,7 @@ const columns: ErrorColumns = {
   weightedOverflow: 0,
   zeroTargets: 0,
   relativeOverflow: 0,
+  relativeSquaredOverflow: 0,
   momentOverflow: 0,
 };
 const square: Square = { high: 0, low: 0, units: 0n };
@@ -78,6 +80,7 @@ function clear(): void {
   columns.weightedOverflow = 0;
   columns.zeroTargets = 0;
   columns.relativeOverflow = 0;
+  columns.relativeSquaredOverflow = 0;
   columns.momentOverflow = 0;
 }
 
@@ -113,13 +116,14 @@ function putError(label: number, error: number, sign: number): void {
     return;
   }
   const relative = absolute / size;
-  const relativeSquared = relative * relative;
-  if (relativeSquared === Infinity) {
+  if (relative === Infinity) {
     columns.relativeOverflow += sign;
     return;
   }
   put(columns.relative, sign * relative);
-  put(columns.relativeSquared, sign * relativeSquared);
+  const relativeSquared = relative * relative;
+  if (relativeSquared === Infinity) columns.relativeSquaredOverflow += sign;
+  else put(columns.relativeSquared, sign * relativeSquared);
 }
 
 function putMoments(squared: number, distance: number, sign: number): void {

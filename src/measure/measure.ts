@@ -2,17 +2,22 @@
 // model version, slice and window, exact to the row and to the millisecond, late and corrected labels included.
 
 import type { Group } from "../facts/group.ts";
-import type { ModelSpec } from "../facts/model.ts";
 import type { Change } from "../facts/pair.ts";
-import { type Archive, archiveMap, archiveSame, archiveTexts, textKey } from "../kernel/archive.ts";
+import {
+  type Archive,
+  ArchiveError,
+  archiveMap,
+  archiveSame,
+  archiveTexts,
+  textKey,
+} from "../kernel/archive.ts";
 import { createArrival } from "./arrival.ts";
-import { createBinaryYardstick } from "./binary.ts";
-import { createMulticlassYardstick } from "./multiclass.ts";
-import { createRegressionYardstick } from "./regression.ts";
+import { type Answered, delaysOf, groupOf, type ModelTrack, seriesOf } from "./model-track.ts";
+import { Rereading, showBehind, type Walk } from "./rereading.ts";
 import type { ExactPurse } from "./score-histogram.ts";
 import { SeriesLimit } from "./series-limit.ts";
 import type { RowBudget } from "./rows-ahead.ts";
-import type { ArrivalTotals, Yardstick } from "./totals.ts";
+import type { ArrivalTotals } from "./totals.ts";
 import type {
   Difference,
   GroupFilter,
@@ -28,24 +33,17 @@ import type {
 import { compareTracks, DIFFERENCES_MAX } from "./verify.ts";
 import type { BinVisitor, News } from "./track-types.ts";
 import { VersionTrack } from "./version-track.ts";
-import { compareNames, compareText } from "./order.ts";
+import { compareNames } from "./order.ts";
 import { horizonOf, isReadable, tell } from "./stored-rows.ts";
-import { parseWindow, type Window } from "./windows.ts";
-
-interface ModelTrack {
-  readonly name: string;
-  readonly spec: ModelSpec | null;
-  readonly yardstick: Yardstick | null;
-  readonly windows: readonly Window[];
-  readonly versions: Map<string, VersionTrack>;
-  readonly refused: Set<string>;
-}
+import { parseWindow } from "./windows.ts";
+import { yardstickOf } from "./yardsticks.ts";
 
 interface Measured {
   readonly model: ModelTrack;
   readonly track: VersionTrack;
 }
 
+const EVER = { fromTs: Number.MIN_SAFE_INTEGER, toTs: Number.MAX_SAFE_INTEGER };
 const DEFAULT_WINDOWS = ["1h", "24h", "7d", "all"];
 const SERIES_MAX = 200;
 const EXACT_SCORES_MAX = 1_000_000;
@@ -68,6 +66,7 @@ class RunningMeasure implements Measure {
   #lastAt: number | null;
   /** What was measured last: changes come in runs of one version. */
   #last: Measured | null = null;
+  readonly #rereading = new Rereading();
 
   constructor(options: MeasureOptions, needs: MeasureNeeds) {
     this.#needs = needs;
@@ -88,6 +87,10 @@ class RunningMeasure implements Measure {
 
   #take(change: Change, news: News): void {
     const { prediction } = change;
+    if (this.#rereading.size > 0 && this.#rereading.willRead(change)) {
+      if (news === "arriving") this.#arrive(change);
+      return;
+    }
     const last = this.#last;
     if (last !== null && last.track.version === prediction.version && last.model.name === prediction.model) {
       this.#give(last, change, news);
@@ -110,31 +113,26 @@ class RunningMeasure implements Measure {
 
   #give({ model, track }: Measured, change: Change, news: News): void {
     track.apply(change, news);
-    if (track.predictions === 0) this.#forget(model, track);
+    if (track.predictions === 0 && !this.#rereading.has(model.name)) this.#forget(model, track);
+  }
+
+  /** Counts a first label whose row is yet to be read. */
+  #arrive(change: Change): void {
+    const { model: name, version } = change.prediction;
+    const model = this.#models.get(name);
+    if (model === undefined) return;
+    const track =
+      model.versions.get(version) ?? this.#beginVersion(model, { version, at: this.#lastAt, arrival: null });
+    if (change.kind !== "truth" || change.before !== null || change.after === null) return;
+    if (track === undefined || model.yardstick?.read(change.prediction, change.after.value) !== true) return;
+    model.yardstick.arrive(track.arrival);
   }
 
   groups(at: number, filter: GroupFilter = {}): Group[] {
     const found: { order: number; group: Group }[] = [];
     const basis = filter.basis ?? "all";
-    this.#answer(at, filter, ({ model, version, expected }) => (slice, window, { bin, gap }) => {
-      const { predictions, labeled, inTime } = bin;
-      const coverage = predictions === 0 ? null : labeled / predictions;
-      // Labels after the horizon were not expected: they would make up for some that are.
-      const maturity =
-        predictions === 0 || expected === null ? null : Math.min(1, inTime / predictions / expected);
-      const group: Group = {
-        model,
-        version,
-        slice,
-        window: window.name,
-        basis,
-        n_predictions: predictions,
-        n_labeled: labeled,
-        coverage,
-        maturity,
-        ...(gap === null && !bin.exact ? { approximate: true } : {}),
-        ...(gap === null ? bin.evaluate() : { metrics: {}, undefined: { any: gap }, extra: {} }),
-      };
+    this.#answer(at, filter, (of) => (slice, window, held) => {
+      const group = groupOf({ ...of, slice, window: window.name, basis }, held);
       found.push({ order: window.order, group });
     });
     return found
@@ -157,40 +155,41 @@ class RunningMeasure implements Measure {
   }
 
   delays(at: number): VersionDelays[] {
-    const found: VersionDelays[] = [];
-    for (const { name, versions } of this.#models.values()) {
-      for (const track of versions.values()) {
-        found.push({ model: name, version: track.version, ...track.delays(Math.floor(at)) });
-      }
-    }
-    return found.sort((a, b) => compareText(a.model, b.model) || compareText(a.version, b.version));
+    return delaysOf(this.#models.values(), at);
   }
 
   catchUp(at: number): boolean {
     if (!isReadable(this.#needs)) return false;
+    if (this.#rereading.due) {
+      this.#readOn();
+      return true;
+    }
     const budget: RowBudget = { rows: CATCH_UP_ROWS };
     let behind = false;
-    for (const track of this.#tracks()) behind = !track.settle(Math.floor(at), budget) || behind;
+    for (const { name, versions } of this.#models.values()) {
+      if (this.#rereading.has(name)) continue;
+      for (const track of versions.values()) behind = !track.settle(Math.floor(at), budget) || behind;
+    }
     return behind;
   }
 
+  #readOn(): void {
+    const walk: Walk = (of, visit) => this.#needs.walk?.(of, visit) ?? null;
+    const read = this.#rereading.step(walk, (name) => (row, prediction, truth) => {
+      const model = this.#models.get(name);
+      const { version } = prediction;
+      const track =
+        model?.versions.get(version) ??
+        (model && this.#beginVersion(model, { version, at: this.#lastAt, arrival: null }));
+      if (track !== undefined) tell(track, { row, prediction, truth });
+    });
+    const model = read === null ? undefined : this.#models.get(read);
+    for (const track of model?.versions.values() ?? [])
+      if (model !== undefined && track.predictions === 0) this.#forget(model, track);
+  }
+
   series(): SeriesInfo[] {
-    const infos: SeriesInfo[] = [];
-    for (const { name, versions } of this.#models.values()) {
-      for (const track of versions.values()) {
-        infos.push({
-          model: name,
-          version: track.version,
-          firstTs: track.firstTs,
-          lastTs: track.lastTs,
-          lastPredictionTs: track.lastTs,
-          lastLabelReceivedAt: track.lastLabelReceivedAt,
-          predictions: track.predictions,
-          labels: track.labels,
-        });
-      }
-    }
-    return infos.sort((a, b) => compareText(a.model, b.model) || compareText(a.version, b.version));
+    return seriesOf(this.#models.values());
   }
 
   arrival(model: string, version: string): Readonly<ArrivalTotals> | null {
@@ -201,24 +200,41 @@ class RunningMeasure implements Measure {
   }
 
   rebuild(model: string): void {
+    const fresh = this.#beginAgain(model);
+    if (fresh === null) return;
+    for (const [version, track] of fresh.versions) {
+      this.#needs.scan({ model, version, ...EVER }, (row, prediction, truth) => {
+        tell(track, { row, prediction, truth });
+      });
+      if (track.predictions === 0) this.#forget(fresh, track);
+    }
+  }
+
+  reread(model: string): void {
+    if (this.#needs.walk === undefined) this.rebuild(model);
+    else if (this.#beginAgain(model) !== null) this.#rereading.begin(model);
+  }
+
+  get rereading(): boolean {
+    return this.#rereading.size > 0;
+  }
+
+  /** The model without rows, with the versions that it has; null: it is not measured. */
+  #beginAgain(model: string): ModelTrack | null {
     const before = this.#models.get(model);
     const known = before === undefined ? [] : [...before.versions.keys(), ...before.refused];
     const versions = new Set([...known, ...(this.#needs.versionsOf?.(model) ?? [])]);
-    if (before === undefined && (versions.size === 0 || this.#models.size >= MODELS_MAX)) return;
+    if (before === undefined && (versions.size === 0 || this.#models.size >= MODELS_MAX)) return null;
     this.#last = null;
+    this.#rereading.end(model);
     for (const track of before?.versions.values() ?? []) track.release();
     const fresh = this.#begin(model);
     const sameTask = before?.spec?.task === fresh.spec?.task;
     for (const version of versions) {
       const arrival = sameTask ? (before?.versions.get(version)?.arrival ?? null) : null;
-      const track = this.#beginVersion(fresh, { version, at: this.#lastAt, arrival });
-      if (track === undefined) continue;
-      const range = { fromTs: Number.MIN_SAFE_INTEGER, toTs: Number.MAX_SAFE_INTEGER };
-      this.#needs.scan({ model, version, ...range }, (row, prediction, truth) => {
-        tell(track, { row, prediction, truth });
-      });
-      if (track.predictions === 0) this.#forget(fresh, track);
+      this.#beginVersion(fresh, { version, at: this.#lastAt, arrival });
     }
+    return fresh;
   }
 
   verify(at: number): Verification {
@@ -226,6 +242,7 @@ class RunningMeasure implements Measure {
     let compared = 0;
     const differences: Difference[] = [];
     for (const model of this.#models.values()) {
+      if (this.#rereading.has(model.name)) continue;
       for (const [version, kept] of model.versions) {
         const fresh = this.#readAgain(model, version, instant);
         const { compared: bins, found } = compareTracks(kept, fresh, instant);
@@ -242,11 +259,10 @@ class RunningMeasure implements Measure {
   /** The version as it follows from the stored rows; it is nobody's, and to be released. */
   #readAgain(model: ModelTrack, version: string, at: number): VersionTrack {
     const { name, spec } = model;
-    const yardstick = spec === null ? null : this.#yardstickOf(spec);
+    const yardstick = yardstickOf(spec, this.#purse);
     const limit = new SeriesLimit(Number.MAX_SAFE_INTEGER, () => []);
     const track = this.#createTrack({ ...model, yardstick }, { version, at, arrival: null }, limit);
-    const range = { fromTs: Number.MIN_SAFE_INTEGER, toTs: Number.MAX_SAFE_INTEGER };
-    this.#needs.scan({ model: name, version, ...range }, (row, prediction, truth) =>
+    this.#needs.scan({ model: name, version, ...EVER }, (row, prediction, truth) =>
       tell(track, { row, prediction, truth }),
     );
     return track;
@@ -260,6 +276,7 @@ class RunningMeasure implements Measure {
   }
 
   archive(io: Archive): void {
+    if (this.rereading) throw new ArchiveError("rows are being read again");
     this.#limit.archive(io);
     const modelOf = (known: ModelTrack | undefined, name: string): ModelTrack => {
       const model = known ?? this.#begin(name);
@@ -279,6 +296,7 @@ class RunningMeasure implements Measure {
 
   clear(): void {
     this.#last = null;
+    this.#rereading.clear();
     for (const track of this.#tracks()) track.release();
     this.#models.clear();
     this.#limit.clear();
@@ -296,13 +314,15 @@ class RunningMeasure implements Measure {
     const wanted = { window: filter.window, slice: filter.slice };
     // Asked once: a store that comes back in the middle would be read for one edge of a window and not for the other.
     const budget: RowBudget | null = isReadable(this.#needs) ? { rows: this.#questionRows } : null;
-    for (const { name, versions } of this.#models.values()) {
+    for (const { name, versions, windows } of this.#models.values()) {
       if (filter.model !== undefined && filter.model !== name) continue;
+      const isBehind = this.#rereading.has(name);
       for (const track of versions.values()) {
         if (filter.version !== undefined && filter.version !== track.version) continue;
         const expected = track.delays(instant).expectedCoverage;
         const visit = visitorOf({ model: name, version: track.version, expected });
-        if (filter.basis === "matured") track.answerMatured({ at: instant, budget }, wanted, visit);
+        if (isBehind) showBehind(windows, wanted, visit);
+        else if (filter.basis === "matured") track.answerMatured({ at: instant, budget }, wanted, visit);
         else track.answer(budget === null ? null : instant, wanted, visit);
       }
     }
@@ -313,31 +333,13 @@ class RunningMeasure implements Measure {
     const model: ModelTrack = {
       name,
       spec,
-      yardstick: spec === null ? null : this.#yardstickOf(spec),
+      yardstick: yardstickOf(spec, this.#purse),
       windows: (spec?.windows ?? DEFAULT_WINDOWS).map(parseWindow),
       versions: new Map(),
       refused: new Set(),
     };
     this.#models.set(name, model);
     return model;
-  }
-
-  #yardstickOf(spec: ModelSpec): Yardstick | null {
-    const limits = { purse: this.#purse };
-    switch (spec.task) {
-      case "regression":
-        return createRegressionYardstick(spec);
-      case "binary":
-        return createBinaryYardstick(spec, limits);
-      case "multiclass":
-        return createMulticlassYardstick(spec, limits);
-      case "auto":
-        return null;
-      default: {
-        const never: never = spec.task;
-        return never;
-      }
-    }
   }
 
   /** A version is measured from its first row on or never (until its model is read again). */
@@ -378,13 +380,6 @@ class RunningMeasure implements Measure {
     track.release();
     model.versions.delete(track.version);
   }
-}
-
-interface Answered {
-  readonly model: string;
-  readonly version: string;
-  /** Share of the predictions that will have a label. */
-  readonly expected: number | null;
 }
 
 export function createMeasure(options: MeasureOptions, needs: MeasureNeeds): Measure {

@@ -6,6 +6,7 @@ import { aucInterval } from "./auc-interval.ts";
 import { intervalOf } from "./intervals.ts";
 import type { Columns } from "./score-histogram.ts";
 import type { Intervals } from "./totals.ts";
+import type { Interval } from "./wilson.ts";
 
 /** Scores of one class, ascending; counts[l]: rows labelled with class l. */
 export type ClassColumns = Columns;
@@ -13,6 +14,8 @@ export type ClassColumns = Columns;
 export interface ClassAreas {
   /** One against the rest; null where the class, or every other, has no label. */
   readonly perClass: readonly (number | null)[];
+  /** Bounds of the intervals of these. */
+  readonly perClassBounds: readonly (Interval | null)[];
   /** Classes that have labels. */
   readonly present: number;
   /** null: a class has no label. */
@@ -59,10 +62,9 @@ class AreaMean {
   #lower = 0;
   #upper = 0;
 
-  add(area: Auc, weight: number): void {
-    const { lower, upper } = aucInterval(area);
+  add(value: number, [lower, upper]: Interval, weight: number): void {
     this.#weight += weight;
-    this.#value += weight * area.value;
+    this.#value += weight * value;
     this.#lower += weight * lower;
     this.#upper += weight * upper;
   }
@@ -80,18 +82,26 @@ class AreaMean {
 
 const mean = (): AreaMean => new AreaMean();
 
+function boundsOf(area: Auc): Interval {
+  const { lower, upper } = aucInterval(area);
+  return [lower, upper];
+}
+
 export function classAreas(classes: readonly ClassColumns[]): ClassAreas {
   const support = (classes[0]?.counts ?? []).map(total);
   const sides = support.map((_, side) => side);
   const present = sides.filter((side) => (support[side] ?? 0) > 0);
   const found = { macro: mean(), weighted: mean() };
   let bound = 0;
+  const perClassBounds: (Interval | null)[] = [];
   const perClass = classes.map((columns, side) => {
     const area = areaUnderRoc(ranked(columns, side, rest(columns, side)));
-    if (area === null) return null;
+    const bounds = area === null ? null : boundsOf(area);
+    perClassBounds.push(bounds);
+    if (area === null || bounds === null) return null;
     bound = Math.max(bound, area.bound);
-    found.macro.add(area, 1);
-    found.weighted.add(area, support[side] ?? 0);
+    found.macro.add(area.value, bounds, 1);
+    found.weighted.add(area.value, bounds, support[side] ?? 0);
     return area.value;
   });
   const pairs = present.length > OVO_CLASSES_MAX ? null : pairAreas(classes, support, present);
@@ -104,6 +114,7 @@ export function classAreas(classes: readonly ClassColumns[]): ClassAreas {
   };
   return {
     perClass,
+    perClassBounds,
     present: present.length,
     roc_auc_ovr_macro: absent ? null : found.macro.value(),
     roc_auc_ovr_weighted: found.weighted.value(),
@@ -136,8 +147,9 @@ function pairAreas(
       const area = areaUnderRoc(ranked(columns, a, negatives));
       if (area === null) continue;
       bound = Math.max(bound, area.bound);
-      found.macro.add(area, 1);
-      found.weighted.add(area, (support[a] ?? 0) + (support[b] ?? 0));
+      const bounds = boundsOf(area);
+      found.macro.add(area.value, bounds, 1);
+      found.weighted.add(area.value, bounds, (support[a] ?? 0) + (support[b] ?? 0));
     }
   }
   return { ...found, bound };

@@ -82,6 +82,9 @@ export function evaluateMulticlass(of: MulticlassRows): Evaluation {
   const found = areas !== null && areas.present >= 2 ? areas : null;
   if (areas !== null) {
     extra["roc_auc_ovr"] = Object.fromEntries(of.classes.map((name, i) => [name, areas.perClass[i] ?? null]));
+    extra["roc_auc_ovr_ci"] = Object.fromEntries(
+      of.classes.map((name, i) => [name, areas.perClassBounds[i] ?? null]),
+    );
     if (areas.bound > 0) extra["roc_auc_bound"] = areas.bound;
     if (found !== null) Object.assign(intervals, areas.intervals);
   }

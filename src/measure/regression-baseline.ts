@@ -105,9 +105,14 @@ function meanRelativeDistance({ spread, exact, median, medianRange }: Labels): E
     return Math.abs((label - median) / label);
   });
   if (exact) return { value, bound: 0 };
-  const least = meanOver(spread, (low, high) => relativeRange([low, high], medianRange)[0]);
-  const most = meanOver(spread, (low, high) => relativeRange([low, high], medianRange)[1]);
-  return estimate(value, [least, most], 4 * Number.EPSILON);
+  const ranges = Array.from(spread.low, (low, i) => relativeRange([low, spread.high[i] ?? 0], medianRange));
+  const distances = {
+    ...spread,
+    low: Float64Array.from(ranges, ([least]) => least),
+    high: Float64Array.from(ranges, ([, most]) => most),
+  };
+  const range: Range = [meanOver(distances, (least) => least), meanOver(distances, (_, most) => most)];
+  return estimate(value, range, 4 * Number.EPSILON);
 }
 
 /** Of |1 - constant / label|. */

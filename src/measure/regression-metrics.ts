@@ -223,7 +223,7 @@ function kurtosis(rows: number, sums: RegressionSums): number {
 }
 
 function mapeInterval(mape: number, rows: number, sums: RegressionSums): MetricInterval | null {
-  if (rows < 2) return null;
+  if (rows < 2 || sums.relativeSquaredOverflow > 0) return null;
   const spread = sums.relativeSquared.mean(rows) - mape * mape;
   const deviation = Math.sqrt(Math.max(0, spread) / (rows - 1));
   return normalInterval(mape, deviation, { limits: NOT_NEGATIVE });

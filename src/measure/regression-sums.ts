@@ -28,6 +28,8 @@ export class RegressionSums {
   overflow = 0;
   momentOverflow = 0;
   relativeOverflow = 0;
+  /** The error itself is: only its interval has no square to rest on. */
+  relativeSquaredOverflow = 0;
   weightedOverflow = 0;
   zeroTargets = 0;
 
@@ -62,6 +64,7 @@ export class RegressionSums {
     this.weightedOverflow += columns.weightedOverflow;
     this.zeroTargets += columns.zeroTargets;
     this.relativeOverflow += columns.relativeOverflow;
+    this.relativeSquaredOverflow += columns.relativeSquaredOverflow;
     this.momentOverflow += columns.momentOverflow;
   }
 
@@ -80,6 +83,7 @@ export class RegressionSums {
     this.overflow += sign * other.overflow;
     this.momentOverflow += sign * other.momentOverflow;
     this.relativeOverflow += sign * other.relativeOverflow;
+    this.relativeSquaredOverflow += sign * other.relativeSquaredOverflow;
     this.weightedOverflow += sign * other.weightedOverflow;
     this.zeroTargets += sign * other.zeroTargets;
   }
@@ -93,6 +97,7 @@ export class RegressionSums {
     this.overflow = io.number(this.overflow);
     this.momentOverflow = io.number(this.momentOverflow);
     this.relativeOverflow = io.number(this.relativeOverflow);
+    this.relativeSquaredOverflow = io.number(this.relativeSquaredOverflow);
     this.weightedOverflow = io.number(this.weightedOverflow);
     this.zeroTargets = io.number(this.zeroTargets);
   }

@@ -1,5 +1,6 @@
 // Which predictions and labels can be measured at all, and the one spelling of a label (golden SEMANTICS rules 5 and 6).
 
+import type { Told } from "../facts/label.ts";
 import type { ModelSpec } from "../facts/model.ts";
 import type { Prediction, Value } from "../facts/prediction.ts";
 import { canonicalClass } from "../kernel/classes.ts";
@@ -14,22 +15,24 @@ export type PredictionVerdict = { readonly ok: true } | { readonly ok: false; re
 const FINE: PredictionVerdict = Object.freeze({ ok: true });
 
 /** Foreign text in a message: short, and visibly quoted. */
-function shown(value: Value): string {
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+function shown(value: Told): string {
+  const plain = typeof value === "object" ? value.className : value;
+  const text = typeof plain === "string" ? JSON.stringify(plain) : String(plain);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
 /**
  * The value as it is stored and compared: a finite number for regression, a canonical class name for classes.
- * A model whose task is not resolved keeps what came.
+ * A model whose task is not resolved, or that nothing is known of (null), keeps what came.
  */
-export function normaliseLabel(spec: ModelSpec, label: Value): NormalisedLabel {
+export function normaliseLabel(spec: ModelSpec | null, told: Told): NormalisedLabel {
+  const label = typeof told === "object" ? told.className : told;
   if (typeof label === "number" && !Number.isFinite(label)) {
     return { ok: false, message: `the label ${shown(label)} is not a finite number` };
   }
-  if (spec.task === "auto") return { ok: true, value: label };
+  if (spec === null || spec.task === "auto") return { ok: true, value: label };
   if (spec.task === "regression") {
-    const value = numberOf(label);
+    const value = typeof told === "object" ? null : numberOf(told);
     if (value !== null) return { ok: true, value };
     return {
       ok: false,

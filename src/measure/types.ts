@@ -37,6 +37,14 @@ export interface MeasureNeeds {
    * neither less nor more. Never called within `apply`.
    */
   scan(range: ScanRange, visit: (row: number, prediction: Prediction, truth: Truth | null) => void): void;
+  /**
+   * Retained rows of a model in the order in which they were numbered, at most `rowsMax` of those (of all models) after a row.
+   * Gives the row up to which all were visited; Infinity: the end; null: they cannot be read, none was. Absent: `reread` is `rebuild`.
+   */
+  walk?(
+    of: { readonly model: string; readonly afterRow: number; readonly rowsMax: number },
+    visit: (row: number, prediction: Prediction, truth: Truth | null) => void,
+  ): number | null;
   /** Asked before a question. False: rows cannot be read now; then windows stay where they are. Absent: they can, always. */
   readable?(): boolean;
   /** Versions of the model that have retained rows: what `rebuild` reads of a model that was never applied. */
@@ -131,7 +139,7 @@ export interface Measure {
   windowStats(at: number, filter?: GroupFilter): WindowStats[];
   /** Label delays per version as of `at` (Unix ms). */
   delays(at: number): VersionDelays[];
-  /** Moves the matured windows on by a bounded number of rows; true: call again soon. */
+  /** Moves what is behind on by a bounded number of rows: models that are read again, then matured windows. True: call again soon. */
   catchUp(at: number): boolean;
   /**
    * Forgets what was measured of the model and reads its rows again by `scan`: after its task was resolved or changed,
@@ -139,6 +147,13 @@ export interface Measure {
    * Arrival totals go on when the task is the same, else start at 0; rows read again do not count as arrivals.
    */
   rebuild(model: string): void;
+  /**
+   * The same in steps of `catchUp`, when rows could not be read that had to be. Until all are read again the model's windows of both
+   * bases have no rows, and are `catching_up`. When they cannot be read now either, it stays so until this is called again.
+   */
+  reread(model: string): void;
+  /** A model is being read again: what is measured of it is not what the rows say. */
+  readonly rereading: boolean;
   /**
    * Builds every pane and total of every version again from the stored rows, as of `at`, and compares: counts and sums bit
    * for bit; what is told from score histograms where both are exact.

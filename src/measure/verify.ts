@@ -20,8 +20,8 @@ const FROM_SCORES: ReadonlySet<string> = new Set([
   "mae_se",
   "mse_se",
 ]);
-/** Intervals and baselines rest on the same histograms. */
-const RESTING_ON_SCORES = /(^|\.)(scores|intervals|baseline)\./;
+/** Intervals, baselines and the areas of single classes rest on the same histograms. */
+const RESTING_ON_SCORES = /(^|\.)(scores|intervals|baseline|roc_auc_ovr|roc_auc_ovr_ci)\./;
 
 interface Sheet {
   readonly [field: string]: unknown;

@@ -8,7 +8,7 @@ import type { Measuring } from "./measuring.ts";
 import type { Served } from "./served.ts";
 
 /** Digest of what a checkpoint of one fixed stream holds, so that one of another layout or meaning is not read. A test tells it. */
-export const LAYOUT = "71bd0f06c193";
+export const LAYOUT = "ec0ab8f45b77";
 
 /** All code that decides what is kept and what it means. A test follows the imports. */
 export const MEASURED_BY = [
@@ -35,6 +35,7 @@ export function measuredBy(): string {
 export function checkpointedOf(served: Served, measuring: () => Measuring): Checkpointed {
   return {
     name: measuredBy(),
+    ready: () => measuring().settled,
     archive: (io) => {
       served.archive(io);
       measuring().archive(io);

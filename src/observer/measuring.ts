@@ -2,11 +2,10 @@
 
 import type { Config } from "../config/config.ts";
 import type { Change } from "../facts/pair.ts";
-import type { ModelSpec } from "../facts/model.ts";
 import type { Archive } from "../kernel/archive.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
-import type { Ledger, RowVisitor, SavedStates, ScanRange } from "../ledger/types.ts";
+import type { Ledger, SavedStates } from "../ledger/types.ts";
 import { messageOf } from "../kernel/problem.ts";
 import { createDrift, type Drift, FIRST } from "../measure/drift/drift.ts";
 import { DRIFT_STATES } from "../measure/drift/saved-spreads.ts";
@@ -15,7 +14,7 @@ import type { ReferenceRule } from "../measure/drift/stream.ts";
 import { createEstimates, NOWCAST_STATES, type Estimates } from "../measure/estimate/estimates.ts";
 import type { Unsaved } from "../measure/saved-states.ts";
 import { createMeasure, type Measure } from "../measure/measure.ts";
-import type { VersionDelays } from "../measure/types.ts";
+import type { MeasureNeeds, VersionDelays } from "../measure/types.ts";
 import type { ModelBook } from "../observe/models.ts";
 import { createComparing, type Comparing } from "./comparing.ts";
 import { InputTail, TAIL_STATES } from "./input-tail.ts";
@@ -46,6 +45,8 @@ export interface Measuring {
   /** All that is measured and not saved elsewhere, to a checkpoint or from one. */
   archive(io: Archive): void;
   clear(): void;
+  /** False: some of it is not what the rows say, and is being read again. */
+  readonly settled: boolean;
   /** Before the store tells its rows: what was kept beside them. */
   loading(saved: SavedStates): void;
   /** After the store has told its rows. */
@@ -57,6 +58,9 @@ export interface Measuring {
   /** At a clean stop: the last totals, which `outrider verify` compares with a recompute. */
   saveTotals(): void;
 }
+
+const ROOMS = ["measure", "estimates", "drift"] as const;
+type Room = (typeof ROOMS)[number];
 
 /** Rows of matured windows that a question reads: the rest has been caught up with before, so that no scrape holds labels up. */
 const QUESTION_ROWS = 2_000;
@@ -73,8 +77,8 @@ class AllMeasuring implements Measuring {
   readonly inputTail = new InputTail();
   readonly #parts: MeasuringParts;
   #comparisonsSavedAt: number;
-  /** Models of which not all rows could be read when they were asked for, and when all are read again at the soonest. */
-  readonly #unread = new Set<string>();
+  /** Models of which a room could not read all rows that it asked for, and when all are read again at the soonest. */
+  readonly #unread = { measure: new Set<string>(), estimates: new Set<string>(), drift: new Set<string>() };
   #readAgainAt = Number.NEGATIVE_INFINITY;
   /** It goes on from a checkpoint. */
   #resumed = false;
@@ -83,17 +87,28 @@ class AllMeasuring implements Measuring {
     this.#parts = parts;
     this.#comparisonsSavedAt = parts.clock.monotonicMs();
     const { clock, ledger, book } = parts;
-    const rows = {
-      specOf: (model: string): ModelSpec | null => book.specOf(model),
-      versionsOf: (model: string): string[] =>
+    const rowsFor = (room: Room): Required<MeasureNeeds> => ({
+      specOf: (model) => book.specOf(model),
+      versionsOf: (model) =>
         ledger.stats().series.flatMap((series) => (series.model === model ? [series.version] : [])),
-      scan: this.#scan.bind(this),
-      readable: ledger.readable.bind(ledger),
-    };
-    this.measure = createMeasure({ asOf: clock.wallMs(), questionRows: QUESTION_ROWS }, rows);
-    const needs = { ...rows, maturedUntil: this.#maturedUntil.bind(this) };
-    this.estimates = createEstimates({}, { ...needs, completeUntil: this.#completeUntil.bind(this) });
-    this.drift = createDrift({ referenceOf: this.#referenceOf.bind(this) }, needs);
+      scan: (range, visit) => {
+        if (!ledger.scan(range, visit)) this.#unread[room].add(range.model);
+      },
+      walk: (of, visit) => {
+        const row = ledger.walk(of, visit);
+        if (row === null) this.#unread[room].add(of.model);
+        return row;
+      },
+      readable: () => ledger.readable(),
+    });
+    this.measure = createMeasure({ asOf: clock.wallMs(), questionRows: QUESTION_ROWS }, rowsFor("measure"));
+    const maturedUntil = this.#maturedUntil.bind(this);
+    const completeUntil = this.#completeUntil.bind(this);
+    this.estimates = createEstimates({}, { ...rowsFor("estimates"), maturedUntil, completeUntil });
+    this.drift = createDrift(
+      { referenceOf: this.#referenceOf.bind(this) },
+      { ...rowsFor("drift"), maturedUntil },
+    );
     this.comparing = createComparing({
       ...parts,
       measure: this.measure,
@@ -101,20 +116,33 @@ class AllMeasuring implements Measuring {
     });
   }
 
-  #scan(range: ScanRange, visit: RowVisitor): void {
-    if (!this.#parts.ledger.scan(range, visit)) this.#unread.add(range.model);
-  }
-
-  /** What was read of them while the disk failed is not what the rows say. */
+  /** What was made of them while the disk failed is not what the rows say. Only in `measure` it happens beside a rebuild. */
   #readAgain(): void {
     const { clock, ledger, log } = this.#parts;
     const now = clock.monotonicMs();
-    if (this.#unread.size === 0 || now < this.#readAgainAt || !ledger.readable()) return;
+    if (!this.#misses() || now < this.#readAgainAt || !ledger.readable()) return;
     this.#readAgainAt = now + READ_AGAIN_MS;
-    const models = [...this.#unread];
-    this.#unread.clear();
-    log.warn({ models }, "measuring: some rows could not be read; all rows of these models are read again");
-    for (const model of models) this.rebuild(model);
+    for (const room of ROOMS) {
+      const models = [...this.#unread[room]];
+      if (models.length === 0) continue;
+      this.#unread[room].clear();
+      log.warn(
+        { models, room },
+        "measuring: some rows could not be read; all rows of these models are read again",
+      );
+      for (const model of models) {
+        if (room === "measure") this.measure.reread(model);
+        else this[room].rebuild(model);
+      }
+    }
+  }
+
+  #misses(): boolean {
+    return ROOMS.some((room) => this.#unread[room].size > 0);
+  }
+
+  get settled(): boolean {
+    return !this.#misses() && !this.measure.rereading;
   }
 
   /** Unix ms: rows up to then have nearly all their labels, by the measured delays; until those are known, by the horizon. */
@@ -214,6 +242,7 @@ class AllMeasuring implements Measuring {
   }
 
   saveTotals(): void {
+    if (!this.settled) return;
     const at = Math.floor(this.#parts.clock.wallMs());
     this.#parts.ledger.saveState(LAST_TOTALS, JSON.stringify({ at, groups: this.measure.groups(at) }));
   }

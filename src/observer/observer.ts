@@ -149,10 +149,7 @@ class Rooms implements Observer {
     return createLedger(ledgerOptions(this.#config), {
       clock: this.#needs.clock,
       log: this.#needs.log,
-      normalise: (model, label) => {
-        const spec = this.#book.specOf(model);
-        return spec === null ? { ok: true, value: label } : normaliseLabel(spec, label);
-      },
+      normalise: (model, label) => normaliseLabel(this.#book.specOf(model), label),
       onLoading: (saved) => this.#onStoreLoading(saved),
       checkpointed: checkpointedOf(this.#served, () => this.#measuring),
       beside: (changes) => this.#inputs.beside(changes),

@@ -107,7 +107,9 @@ function put(sheet: Sheet, name: string, series: { readonly labels: Labels; read
 function write(sheet: Sheet, group: QualityGroup, minSamples: number): void {
   const { model, version, window } = group;
   const labels = { model, version, window, basis: group.basis ?? "all" };
-  put(sheet, SAMPLES, { labels, value: group.n_labeled });
+  // Behind is not without labels.
+  if (labels.basis !== "all" || group.undefined["any"] !== "catching_up")
+    put(sheet, SAMPLES, { labels, value: group.n_labeled });
   put(sheet, COVERAGE, { labels, value: group.coverage });
   // Said once: the maturity of a window does not depend on the basis.
   if (labels.basis === "all")

@@ -24,7 +24,7 @@ export interface TimelinessNeeds {
   minSamplesOf(model: string): number;
 }
 
-/** Series of `outrider_slice_quality`; the slices with fewest predictions give way. */
+/** Series of `outrider_slice_quality` and of the reasons why one is missing, together; the slices with fewest predictions give way. */
 const SLICE_SERIES_MAX = 1800;
 /** Slices without series that are remembered, each counted once. */
 const LEFT_OUT_MAX = 1000;
@@ -32,6 +32,7 @@ const SLICE_FAMILIES = [
   "outrider_slice_predictions",
   "outrider_slice_pairs",
   "outrider_slice_quality",
+  "outrider_slice_metric_undefined",
 ] as const;
 
 /** Registers itself with the recorder. */
@@ -85,13 +86,18 @@ function writeSlices(recorder: Recorder, needs: TimelinessNeeds, leftOut: Set<st
 
 function writeSlice(sheets: ReadonlyMap<string, NumberSeries[]>, group: Group, minSamples: number): void {
   const { model, version, slice, window, basis = "all", n_predictions, n_labeled } = group;
-  // A matured window that is not known has no figures.
-  if (basis === "matured" && group.undefined["any"] !== undefined) return;
+  // A window that is not known has no figures.
+  if (group.undefined["any"] !== undefined) return;
   const labels = { model, version, slice, window, basis };
   sheets.get("outrider_slice_predictions")?.push({ labels, value: n_predictions });
   sheets.get("outrider_slice_pairs")?.push({ labels, value: n_labeled });
-  if (n_labeled < minSamples) return;
   for (const [metric, value] of Object.entries(group.metrics)) {
-    if (value !== null) sheets.get("outrider_slice_quality")?.push({ labels: { ...labels, metric }, value });
+    const reason = value === null ? group.undefined[metric] : "below_min_samples";
+    if (value !== null && n_labeled >= minSamples)
+      sheets.get("outrider_slice_quality")?.push({ labels: { ...labels, metric }, value });
+    else if (reason !== undefined)
+      sheets
+        .get("outrider_slice_metric_undefined")
+        ?.push({ labels: { ...labels, metric, reason }, value: 1 });
   }
 }

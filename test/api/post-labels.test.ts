@@ -40,7 +40,7 @@ suite("POST /v1/labels", () => {
     assert.equal(one.json.waiting, 1);
     assert.deepEqual(
       { ...store.events[0], receivedAt: 0 },
-      { id: "x", model: null, label: 1, ts: 5, receivedAt: 0 },
+      { id: "x", model: null, label: { className: "1" }, ts: 5, receivedAt: 0 },
     );
     const body = '[{"id":"p,]\\"[","label":[1,0]}, {"id":7,"label":1},\n{"id":"q","label":{"a":1}}]';
     const many = await call(port, { headers: { "content-type": "application/json; charset=UTF-8" }, body });
@@ -94,7 +94,7 @@ suite("POST /v1/labels", () => {
       store.events.map((e) => [e.id, e.label]),
       [
         ["a", 0.5],
-        ['b,"1"', 1],
+        ['b,"1"', { className: "1" }],
         ["c", "007"],
         ["e", null],
       ],

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -41,4 +41,9 @@ test("the digest of code is another when a byte, a name or the number of its fil
   write("sums/d.ts", "");
   isNew();
   assert.throws(() => codeDigest(root, ["summs"]), /no code at .*summs/);
+});
+
+test("a comment is no code: the build leaves it out", () => {
+  const settings = readFileSync(new URL("../../tsconfig.build.json", import.meta.url), "utf8");
+  assert.match(settings, /"removeComments": true/);
 });

@@ -162,6 +162,32 @@ test("a label that does not fit the model is refused and leaves no trace; an ear
   await ledger.close();
 });
 
+test("an early value that is only a class waits as one: no number at the join, and plain where it is shown", async (t) => {
+  const { record, say, listener, ledger } = openBench(tempFolder(t));
+  const digits = "9007199254740993";
+  const early = { model: null };
+  assert.deepEqual(
+    await say(
+      label("text", { className: digits }, early),
+      label("number", digits, early),
+      label("rows", [{ className: "1" }, 2], early),
+    ),
+    ["waiting", "waiting", "waiting"],
+  );
+  assert.deepEqual(
+    ["text", "number", "rows"].flatMap((id) => ledger.labelsOf(id).map((one) => one.label)),
+    [digits, digits, ["1", 2]],
+  );
+  await record(exchange("text"), exchange("number"), exchange("rows", { values: [0, 0] }));
+  assert.deepEqual(listener.truths()["m/1/number"], 9007199254740992);
+  assert.deepEqual(
+    ["text", "number", "rows"].map((id) => ledger.find(id)[0]?.labels[0]?.state),
+    ["invalid", "current", "invalid"],
+  );
+  assert.equal(ledger.find("text")[0]?.labels[0]?.label, digits);
+  await ledger.close();
+});
+
 test("values that are no labels, ids that are none and times that are none are refused", async (t) => {
   const { say, ledger } = openBench(tempFolder(t));
   assert.deepEqual(
@@ -173,6 +199,7 @@ test("values that are no labels, ids that are none and times that are none are r
       label("a", 1, { ts: Number.NaN }),
       label("a", []),
       label("a", "x".repeat(5000), { model: null }),
+      label("a", { className: "x".repeat(5000) }, { model: null }),
     ),
     [
       "invalid_label",
@@ -180,6 +207,7 @@ test("values that are no labels, ids that are none and times that are none are r
       "invalid_id",
       "invalid_id",
       "invalid_ts",
+      "invalid_label",
       "invalid_label",
       "invalid_label",
     ],

@@ -67,6 +67,19 @@ test("errors beyond the doubles leave the metrics when they are corrected", () =
   assert.equal(all().metrics["mse"], 1);
 });
 
+test("a relative error whose square is no double has a mean all the same, only no interval", () => {
+  const { predict, label, all } = world(specFor("m"));
+  label(predict({ value: 1 }), 2);
+  const glitch = predict({ value: 1e200 });
+  label(glitch, 3);
+  assert.equal(all().extra["mape"], (0.5 + 1e200 / 3) / 2);
+  assert.equal(all().undefined["mape"], undefined);
+  assert.equal(all().intervals?.["mape"], null);
+  label(glitch, 2e200);
+  assert.equal(all().extra["mape"], 0.5);
+  assert.notEqual(all().intervals?.["mape"], null);
+});
+
 test("a constant target has no R2, however it rounds; huge and tiny targets have theirs", () => {
   const constant = world(specFor("m"));
   for (let i = 0; i < 59; i++) constant.label(constant.predict({ value: i }), 0.1);

@@ -13,6 +13,7 @@ import { createRegressionYardstick } from "../../src/measure/regression.ts";
 import type { Evaluation, Yardstick } from "../../src/measure/totals.ts";
 import { binaryByDefinition, constantRegression, regressionByDefinition } from "../support/definitions.ts";
 import { binarySpec, predictionOf, specFor } from "../support/models.ts";
+import { createRandom } from "../support/random.ts";
 
 interface Pair {
   readonly prediction: Prediction;
@@ -280,6 +281,31 @@ test("per class and in the whole, several classes have averages, areas and losse
   close(group.baseline?.["log_loss"], 1.5 * Math.log(2));
   assert.equal(group.baseline?.["roc_auc_ovo_macro"], 0.5);
   assert.deepEqual(Object.keys(group.intervals ?? {}).filter((name) => name.startsWith("roc_auc")).length, 4);
+});
+
+test("the area of one class against the rest has the interval that the same scores have with two classes", () => {
+  const random = createRandom(11);
+  const rows = Array.from({ length: 300 }, () => {
+    const parts = CLASSES.map(() => random.next());
+    const sum = parts.reduce((all, part) => all + part, 0);
+    const scores = Object.fromEntries(CLASSES.map((name, i) => [name, (parts[i] ?? 0) / sum]));
+    return { scores, label: CLASSES[Math.floor(random.next() * CLASSES.length)] ?? "a" };
+  });
+  const { extra } = groupOf(
+    specFor("m", { task: "multiclass", classes: CLASSES }),
+    rows.map(({ scores, label }) => ({ prediction: predictionOf({ id: "r", value: "a", scores }), label })),
+  );
+  for (const name of CLASSES) {
+    const { intervals } = groupOf(
+      binarySpec("m"),
+      rows.map(({ scores, label }) => ({
+        prediction: predictionOf({ id: "r", score: scores[name] ?? 0 }),
+        label: label === name ? "1" : "0",
+      })),
+    );
+    const interval = intervals?.["roc_auc"];
+    assert.deepEqual(Object(extra["roc_auc_ovr_ci"])[name], [interval?.lower, interval?.upper]);
+  }
 });
 
 test("errors that are nearly alike have the standard error of what they differ by, not of the rounding of their squares", () => {

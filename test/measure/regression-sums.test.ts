@@ -38,6 +38,7 @@ const figuresOf = (sums: RegressionSums) => ({
     sums.overflow,
     sums.momentOverflow,
     sums.relativeOverflow,
+    sums.relativeSquaredOverflow,
     sums.weightedOverflow,
     sums.zeroTargets,
   ],
@@ -48,6 +49,9 @@ const number = fc.oneof(
   fc.integer({ min: -3, max: 3 }),
   fc.constantFrom(1.7e308, -1.7e308, 1e160, 1e-320, 2 ** -52, 0, -0),
 );
+/** Of the relative error, where the label is no 0. */
+const isSquareInfinite = ({ error, label }: { readonly error: number; readonly label: number }): boolean =>
+  Math.abs(label) >= 2 ** -52 && (error / label) ** 2 === Infinity;
 const sign = fc.constantFrom(1 as const, -1 as const);
 const rowsOf = fc.array(fc.record({ label: number, prediction: number, sign }), { maxLength: 60 });
 
@@ -66,7 +70,8 @@ test("at once, one by one, and by the definition of each sum: the same to the la
         count(({ error }) => !Number.isFinite(error)),
         count(({ error }) => error * error === Infinity),
         count(({ error, label }) => Math.max(error ** 2, (label - 1) ** 2) ** 2 === Infinity),
-        count(({ error, label }) => Math.abs(label) >= 2 ** -52 && (error / label) ** 2 === Infinity),
+        count(({ error, label }) => Math.abs(label) >= 2 ** -52 && !Number.isFinite(error / label)),
+        count((row) => Number.isFinite(row.error / row.label) && isSquareInfinite(row)),
         count(({ error, label }) => Math.abs(error) * Math.abs(label) === Infinity),
         count(({ label }) => Math.abs(label) < 2 ** -52),
       ]);

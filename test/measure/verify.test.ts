@@ -5,6 +5,7 @@ import { test } from "node:test";
 import type { Truth } from "../../src/facts/pair.ts";
 import type { Prediction } from "../../src/facts/prediction.ts";
 import { createMeasure, type Measure } from "../../src/measure/measure.ts";
+import { compareSheets } from "../../src/measure/verify.ts";
 import { predictionOf, specFor } from "../support/models.ts";
 
 const NOW = 1_767_571_200_000;
@@ -63,4 +64,22 @@ test("a row that is gone from the store is told with both counts", () => {
     .verify(NOW)
     .differences.find(({ part, field }) => part === "all" && field === "predictions");
   assert.deepEqual([found?.model, found?.version, found?.kept, found?.rebuilt], ["m", "1", 100, 99]);
+});
+
+test("where scores share buckets, what rests on them may differ; counts may not", () => {
+  const sheetOf = (area: number, labeled: number) => ({
+    labeled,
+    says: {
+      extra: {
+        roc_auc_bound: 1e-5,
+        roc_auc_ovr: { "a.b": area, "0": area },
+        roc_auc_ovr_ci: { "0": [area - 0.1, area + 0.1] },
+      },
+    },
+  });
+  assert.deepEqual(compareSheets(sheetOf(0.5, 3), sheetOf(0.50001, 3)), []);
+  assert.deepEqual(
+    compareSheets(sheetOf(0.5, 3), sheetOf(0.50001, 4)).map(({ field }) => field),
+    ["labeled"],
+  );
 });

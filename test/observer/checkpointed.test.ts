@@ -14,6 +14,7 @@ import { checkpointedOf, LAYOUT, MEASURED_BY, measuredBy } from "../../src/obser
 import { createMeasuring, type Measuring } from "../../src/observer/measuring.ts";
 import { configuredBook, ledgerOptions } from "../../src/observer/options.ts";
 import { createServed } from "../../src/observer/served.ts";
+import { normaliseLabel } from "../../src/measure/semantics.ts";
 import { exchange, label, NOW, tempFolder } from "../ledger/support.ts";
 import { handClock } from "../support/hand-clock.ts";
 
@@ -62,7 +63,7 @@ async function heldOf(folder: string): Promise<string> {
     { ...ledgerOptions(config), checkpointChanges: 64 },
     {
       ...common,
-      normalise: (_model, value) => ({ ok: true, value }),
+      normalise: (_model, told) => normaliseLabel(null, told),
       onChanges: (changes) => {
         for (const change of changes) {
           const { model, version, ts } = change.prediction;

@@ -14,6 +14,7 @@ import { createLedger, type Ledger, type LedgerOptions } from "../../src/ledger/
 import { createDrift, type Drift } from "../../src/measure/drift/drift.ts";
 import { createEstimates, type Estimates } from "../../src/measure/estimate/estimates.ts";
 import { createMeasure, type Measure } from "../../src/measure/measure.ts";
+import { normaliseLabel } from "../../src/measure/semantics.ts";
 import { DAY_MS, HOUR_MS, Listener } from "../ledger/support.ts";
 import type { HandClock } from "./hand-clock.ts";
 import { binarySpec, specFor } from "./models.ts";
@@ -112,10 +113,10 @@ export class World {
       {
         clock,
         log: { debug: say, info: say, warn: say, error: say, fatal: say, trace: say } as never,
-        normalise: (_model, value) => {
+        normalise: (_model, told) => {
           if (this.#breaks)
             throw Object.assign(new Error("disk I/O error"), { code: "ERR_SQLITE_ERROR", errcode: 10 });
-          return { ok: true, value };
+          return normaliseLabel(null, told);
         },
         onChanges: (changes) => this.#take(changes),
         ...(checkpoints

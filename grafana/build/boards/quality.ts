@@ -98,7 +98,7 @@ const main: readonly Panel[] = [
   lines({
     title: "Maturity",
     description:
-      "Coverage over the coverage that is expected in the end: near 100 % the window will hardly change any more.",
+      "Share labelled within the label horizon, over the share expected to be by then: near 100 % the labels that are waited for are in.",
     unit: "percentunit",
     min: 0,
     w: 4,
@@ -677,6 +677,7 @@ const slices: readonly Panel[] = [
     title: "Rows by slice",
     description: "Predictions of each slice, and how many have a label.",
     kind: "table",
+    w: 12,
     columns: {
       model: "Model",
       version: "Version",
@@ -691,6 +692,21 @@ const slices: readonly Panel[] = [
         name,
       ),
     ),
+  }),
+  lines({
+    title: "$metric by slice without a value",
+    description:
+      "Why a slice has no number: no labels, fewer than minSamples (below_min_samples), one class only.",
+    kind: "table",
+    w: 12,
+    columns: { model: "Model", version: "Version", slice: "Slice", metric: "Metric", reason: "Reason" },
+    targets: [
+      about(
+        "every slice has a value",
+        `max by (model, version, slice, metric, reason) (outrider_slice_metric_undefined{${VERSION},${CHOSEN},metric=~"$metric"})`,
+        "undefined",
+      ),
+    ],
   }),
 ];
 
