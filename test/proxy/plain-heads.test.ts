@@ -20,6 +20,7 @@ const CONTEXT = {
   httpVersion: "1.1",
   peer: "192.0.2.7",
   upstreamHost: null,
+  targetHost: null,
   upstreamAuthority: "model:8080",
   traceSampleRatio: 0,
   scheme: "http" as const,
