@@ -13,6 +13,9 @@ const ROUNDS = 5;
 const SECONDS = 2;
 const CONNECTIONS = 16;
 export const RATE = 4000;
+/** Before the first round each peer answers so many requests, for so long at most: a compiler that works while it runs is through by then. */
+const WARM_REQUESTS = 120_000;
+const WARM_SECONDS = 20;
 /** Open loop needs room for what is late. */
 const PACED_CONNECTIONS = 64;
 
@@ -113,6 +116,12 @@ async function startPeers(stage: Stage, say: (line: string) => void): Promise<Pe
   return peers;
 }
 
+async function warm(peer: Peer): Promise<void> {
+  let requests = 0;
+  for (let seconds = 0; seconds < WARM_SECONDS && requests < WARM_REQUESTS; seconds += SECONDS)
+    requests += (await runLoad(peer.port, { seconds: SECONDS, rate: 0, connections: CONNECTIONS })).requests;
+}
+
 /** CPU of the peer's processes per request of one load, the first process alone, and the load's own figures. */
 async function loaded(peer: Peer, path: string): Promise<{ all: number; first: number; result: LoadResult }> {
   const pids = peer.root?.pid === undefined ? [] : tree(peer.root.pid);
@@ -153,7 +162,7 @@ export async function benchRelay(say: (line: string) => void): Promise<readonly 
       largeMicros: [],
       errors: 0,
     }));
-    for (const peer of peers) await runLoad(peer.port, { seconds: 2, rate: 0, connections: CONNECTIONS });
+    for (const peer of peers) await warm(peer);
     for (let round = 0; round < ROUNDS; round++) {
       for (const [i, peer] of peers.entries()) {
         const row = rows[i];

@@ -1,14 +1,17 @@
 // Which header lines leave the traffic process: what the observer needs, and nothing that might be a secret.
 
+import { says } from "../kernel/ascii.ts";
+
 export interface HeaderFilter {
-  /** False: no kept name has so many characters and begins with this one (its code, in any case). Costs next to nothing. */
-  mayKeep(length: number, first: number): boolean;
+  /** The kept name (lower case) that these bytes are, in any case, or null. Makes no string. */
+  keptAt(bytes: Uint8Array, at: number, end: number): string | null;
   /** In any case. */
   keeps(name: string): boolean;
 }
 
 /** Names as long or longer are told apart by the list alone. */
 const NAME_LENGTH_MAX = 40;
+const NONE: readonly string[] = Object.freeze([]);
 
 /** Header names the observer needs: identity, version, format. Everything else (Authorization, cookies) stays in the traffic process. */
 const KEPT: readonly string[] = [
@@ -30,16 +33,26 @@ const KEPT: readonly string[] = [
 /** Keeps the names the observer always needs, and those of `extra`. */
 export function headerFilter(extra: readonly string[]): HeaderFilter {
   const kept = new Set([...KEPT, ...extra.map((name) => name.toLowerCase())]);
+  const byLength: string[][] = Array.from({ length: NAME_LENGTH_MAX + 1 }, () => []);
   // Bit n of [length]: a kept name of that length begins with the n-th of 32 characters; upper and lower case share one.
   const initials = new Int32Array(NAME_LENGTH_MAX + 1);
-  const mayKeep = (length: number, first: number): boolean =>
-    ((initials[Math.min(length, NAME_LENGTH_MAX)] ?? 0) & (1 << (first & 31))) !== 0;
   for (const name of kept) {
     const length = Math.min(name.length, NAME_LENGTH_MAX);
     initials[length] = (initials[length] ?? 0) | (1 << (name.charCodeAt(0) & 31));
+    byLength[length]?.push(name);
   }
+  const mayKeep = (length: number, first: number): boolean =>
+    ((initials[Math.min(length, NAME_LENGTH_MAX)] ?? 0) & (1 << (first & 31))) !== 0;
   return {
-    mayKeep,
-    keeps: (name) => mayKeep(name.length, name.charCodeAt(0)) && kept.has(name.toLowerCase()),
+    keptAt: (bytes, at, end) => {
+      const length = end - at;
+      if (!mayKeep(length, bytes[at] ?? 0)) return null;
+      for (const name of byLength[Math.min(length, NAME_LENGTH_MAX)] ?? NONE)
+        if (name.length === length && says(bytes, at, name)) return name;
+      return null;
+    },
+    // Names that `keptAt` gave are found at once.
+    keeps: (name) =>
+      mayKeep(name.length, name.charCodeAt(0)) && (kept.has(name) || kept.has(name.toLowerCase())),
   };
 }

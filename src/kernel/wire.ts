@@ -15,12 +15,15 @@ const SPARE_BYTES_MAX = 8 * 1024 * 1024;
 
 export class ByteWriter {
   #buffer: Buffer;
+  /** The same memory: numbers are written by it, which the engine makes one instruction of. */
+  #numbers: DataView;
   #length = 0;
   readonly #spare: Buffer[] = [];
   #spareBytes = 0;
 
   constructor(initialBytes = 64 * 1024) {
     this.#buffer = Buffer.allocUnsafeSlow(initialBytes);
+    this.#numbers = viewOf(this.#buffer);
   }
 
   get length(): number {
@@ -34,6 +37,7 @@ export class ByteWriter {
       const grown = Buffer.allocUnsafeSlow(Math.max(need, this.#buffer.length * 2));
       this.#buffer.copy(grown, 0, 0, at);
       this.#buffer = grown;
+      this.#numbers = viewOf(grown);
     }
     this.#length = need;
     return at;
@@ -46,12 +50,12 @@ export class ByteWriter {
 
   u32(value: number): void {
     const at = this.#room(4);
-    this.#buffer.writeUInt32LE(value, at);
+    this.#numbers.setUint32(at, value, true);
   }
 
   f64(value: number): void {
     const at = this.#room(8);
-    this.#buffer.writeDoubleLE(value, at);
+    this.#numbers.setFloat64(at, value, true);
   }
 
   /** A byte string of at most 4 GiB. */
@@ -77,10 +81,13 @@ export class ByteWriter {
     }
     this.u8(LATIN1);
     const at = this.#room(4 * values.length + all.length);
-    const buffer = this.#buffer;
+    const numbers = this.#numbers;
     let into = at;
-    for (const { length } of values) into = buffer.writeUInt32LE(length, into);
-    buffer.write(all, into, all.length, "latin1");
+    for (const { length } of values) {
+      numbers.setUint32(into, length, true);
+      into += 4;
+    }
+    this.#buffer.write(all, into, all.length, "latin1");
   }
 
   /** Text as UTF-8. */
@@ -88,13 +95,13 @@ export class ByteWriter {
     const reserve = value.length * 3;
     const at = this.#room(4 + reserve);
     const written = this.#buffer.write(value, at + 4, reserve, "utf8");
-    this.#buffer.writeUInt32LE(written, at);
+    this.#numbers.setUint32(at, written, true);
     this.#length = at + 4 + written;
   }
 
   /** Overwrites an earlier u32, e.g. a length that is known only now. */
   patchU32(at: number, value: number): void {
-    this.#buffer.writeUInt32LE(value, at);
+    this.#numbers.setUint32(at, value, true);
   }
 
   /** The bytes written so far (a view), and starts afresh in another buffer. */
@@ -104,6 +111,7 @@ export class ByteWriter {
     this.#buffer =
       this.#spare.pop() ??
       Buffer.allocUnsafeSlow(Math.max(64 * 1024, Math.min(this.#buffer.length, TAKEN_BYTES_MAX)));
+    this.#numbers = viewOf(this.#buffer);
     this.#length = 0;
     return taken;
   }
@@ -115,6 +123,10 @@ export class ByteWriter {
     this.#spare.push(Buffer.from(taken.buffer));
     this.#spareBytes += byteLength;
   }
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }
 
 export class ByteReader {

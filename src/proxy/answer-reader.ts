@@ -16,6 +16,8 @@ export type AnswerHead =
       readonly status: number;
       readonly reason: string;
       readonly lines: RawHeaders;
+      /** As `Via` says it. */
+      readonly receivedVersion: string;
     };
 
 /** The lines that are told to the observer, at least. */
@@ -24,7 +26,7 @@ export function observedOf(head: AnswerHead): RawHeaders {
 }
 
 export interface AnswerSink {
-  /** An interim head other than 100. */
+  /** An interim head; 100 may be one that nobody waits for. */
   onInterim(status: number, headers: RawHeaders): void;
   onAnswerHead(head: AnswerHead): void;
   /** Body bytes: valid until this returns. */
@@ -184,7 +186,7 @@ export class AnswerReader {
     if (defect !== null) return defect;
     if (status >= 200) return this.#finalHead({ status, minor, reason: text.slice(13, line) }, lines);
     if (status === 101) return "a change of protocol that nobody asked for";
-    if (status !== 100) this.#sink.onInterim(status, lines);
+    this.#sink.onInterim(status, lines);
     return null;
   }
 
@@ -202,7 +204,7 @@ export class AnswerReader {
     this.persistent = framing.persistent && !this.#headOnly;
     this.keepAliveMs = framing.keepAliveMs;
     this.#expectBody(status, framing);
-    this.#sink.onAnswerHead({ plain: false, status, reason, lines });
+    this.#sink.onAnswerHead({ plain: false, status, reason, lines, receivedVersion: `1.${minor}` });
     return null;
   }
 

@@ -62,6 +62,8 @@ export class ClientConnection implements RequestSink {
   #reading = false;
   /** What is being read is the reader's again afterwards. */
   #lent = false;
+  /** What was not lent: somebody still reads it. */
+  #kept = false;
   #paused = false;
   #closing = false;
   #clientEnded = false;
@@ -128,13 +130,15 @@ export class ClientConnection implements RequestSink {
     this.#reader.expectBody(length);
   }
 
-  readonly #onData = (bytes: Buffer, lent: boolean): void => {
-    if (this.#closing) return;
+  readonly #onData = (bytes: Buffer, lent: boolean): boolean => {
+    this.#kept = false;
+    if (this.#closing) return false;
     this.#moved(bytes.length);
-    if (this.#restSinceMs !== null && this.#restOver(bytes.length)) return;
+    if (this.#restSinceMs !== null && this.#restOver(bytes.length)) return false;
     if (this.#reading || (this.#request !== null && this.#reader.done)) this.#keepAhead(bytes);
     else this.#read(bytes, lent);
     if (!this.#closing && this.#share.usedUp(bytes.length)) this.socket.pause();
+    return this.#kept;
   };
 
   /** A trickle is no progress: the bytes of a body count once there are enough of them. */
@@ -174,7 +178,10 @@ export class ClientConnection implements RequestSink {
       // All of it, nearly always: no view of nothing is made.
       if (end === rest.length && this.#taker === null) break;
       rest = rest.subarray(end);
-      if (this.#taker !== null) return this.#give(this.#taker, lent ? Buffer.from(rest) : rest);
+      if (this.#taker !== null) {
+        this.#kept = true;
+        return this.#give(this.#taker, lent ? Buffer.from(rest) : rest);
+      }
       if (this.#closing) break;
       if (this.#request !== null && this.#reader.done && rest.length > 0) {
         this.#keepAhead(rest);
@@ -226,6 +233,7 @@ export class ClientConnection implements RequestSink {
     if (receiver === null) return;
     const part = bytes.subarray(start, end);
     if (!receiver.onRequestData(this.#lent ? Buffer.from(part) : part)) this.#pause();
+    if (receiver.keepsData) this.#kept = true;
   }
 
   onRequestWhole(trailers: RawHeaders): void {

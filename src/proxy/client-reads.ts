@@ -1,5 +1,5 @@
 // How clients' connections are read: into one buffer for all of them, so that a short request costs no memory of its own. A connection
-// that uploads much gets a fresh buffer for each read instead, which goes on without a copy.
+// that uploads much gets a block instead, from which it goes on without a copy, and another one as often as somebody keeps that.
 //
 // Node gives an accepted socket no such buffer, only one that it opens itself. So the accepted socket is left as a shell, which its
 // server still counts, and another takes over its handle (decision 0038). Where that cannot be (TLS, or a Node that has changed) the
@@ -10,9 +10,11 @@ import { READ_BYTES } from "./read-blocks.ts";
 
 /** A read of so much goes on in the memory it was read into, a shorter one is copied out of it. */
 const LONG_BYTES = READ_BYTES / 2;
+/** Kept for the next upload; what comes back beyond it is left to the collector. */
+const FREE_BLOCKS_MAX = 32;
 
-/** `lent`: the bytes are valid until it returns. */
-export type OnRead = (bytes: Buffer, lent: boolean) => void;
+/** `lent`: the bytes are valid until it returns; others too, unless it gives true: somebody still reads them. */
+export type OnRead = (bytes: Buffer, lent: boolean) => boolean;
 
 export interface ClientReading {
   /** Stands for the connection. Whoever knew the accepted socket still ends it, and hears of its end, by that one. */
@@ -24,6 +26,7 @@ export interface ClientReading {
 export class ClientReads {
   /** A read into it is worked off before the next one begins, on whatever connection. */
   readonly #shared = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly #free: Buffer[] = [];
 
   read(accepted: Socket, onRead: OnRead): ClientReading {
     const handle = handleOf(accepted);
@@ -33,17 +36,19 @@ export class ClientReads {
   /** Null: it cannot be taken over, and is as it was. */
   #takeOver(accepted: Socket, handle: object, onRead: OnRead): ClientReading | null {
     const shared = this.#shared;
-    let into = shared;
+    let into: Buffer = shared;
     let last = 0;
+    let kept = false;
     let tell = onRead;
     const callback = (length: number): boolean => {
       last = length;
-      tell(into.subarray(0, length), into === shared || length < LONG_BYTES);
+      const lent = into === shared || length < LONG_BYTES;
+      kept = tell(into.subarray(0, length), lent) && !lent;
       return true;
     };
     // Asked for once at first, and after each read.
     const buffer = (): Buffer => {
-      into = last < LONG_BYTES ? shared : Buffer.allocUnsafeSlow(READ_BYTES);
+      into = this.#next(into, { long: last >= LONG_BYTES, kept });
       return into;
     };
     const options: SocketConstructorOpts = {
@@ -60,14 +65,25 @@ export class ClientReads {
     socket.once("close", () => accepted.destroy());
     accepted.once("close", () => socket.destroy());
     const handOver = (): void => {
-      tell = (bytes, lent) => socket.emit("data", lent ? Buffer.from(bytes) : bytes);
+      tell = (bytes, lent) => {
+        socket.emit("data", lent ? Buffer.from(bytes) : bytes);
+        return true;
+      };
     };
     return { socket, handOver };
+  }
+
+  /** Where a connection reads next that has read into `into`. */
+  #next(into: Buffer, last: { readonly long: boolean; readonly kept: boolean }): Buffer {
+    const block = into === this.#shared || last.kept ? null : into;
+    if (last.long) return block ?? this.#free.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES);
+    if (block !== null && this.#free.length < FREE_BLOCKS_MAX) this.#free.push(block);
+    return this.#shared;
   }
 }
 
 function byEvents(socket: Socket, onRead: OnRead): ClientReading {
-  const onData = (bytes: Buffer): void => onRead(bytes, false);
+  const onData = (bytes: Buffer): void => void onRead(bytes, false);
   socket.on("data", onData);
   return { socket, handOver: () => socket.off("data", onData) };
 }

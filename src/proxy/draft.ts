@@ -118,16 +118,17 @@ export class Draft {
     this.#opening.response.recycle();
   }
 
+  /** Once. Not frozen, which would cost each request more than its clocks do. */
   seal(outcome: Outcome): Exchange {
     const opening = this.#opening;
-    const clocks: Clocks = Object.freeze({
+    const clocks: Clocks = {
       requestEndMs: this.#requestEndMs,
       headMs: this.#headMs,
       firstByteMs: this.#firstByteMs,
       lastByteMs: this.#lastByteMs,
       endMs: this.#sinceStart(),
       longestGapMs: this.#longestGapMs,
-    });
+    };
     const { webSocket } = this;
     const exchange: Exchange = {
       id: this.id,
@@ -150,7 +151,7 @@ export class Draft {
       request: opening.request.seal(),
       response: opening.response.seal(),
     };
-    return Object.freeze(webSocket === null ? exchange : { ...exchange, webSocket });
+    return webSocket === null ? exchange : { ...exchange, webSocket };
   }
 }
 

@@ -1,5 +1,7 @@
 // Which header lines the relay has an opinion about. Called for every line of every message: no allocation for the others.
 
+import { says } from "../kernel/ascii.ts";
+
 export const FIELD = Object.freeze({
   other: 0,
   host: 1,
@@ -79,19 +81,6 @@ export function fieldAt(bytes: Uint8Array, at: number, end: number): number {
 function isSpelling(token: string, known: string): boolean {
   for (let i = 0; i < known.length; i++) {
     if ((token.charCodeAt(i) | 0x20) !== known.charCodeAt(i)) return false;
-  }
-  return true;
-}
-
-const LETTER_A = 97;
-
-/** Do the bytes from `at` on say `text` (lower case; letters and hyphens), in any case? */
-export function says(bytes: Uint8Array, at: number, text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    const byte = bytes[at + i] ?? 0;
-    // Only letters may differ in that bit.
-    if (byte !== code && (code < LETTER_A || (byte | 0x20) !== code)) return false;
   }
   return true;
 }

@@ -4,8 +4,10 @@ import type { RawHeaders } from "../facts/exchange.ts";
 
 /** Who is told what the client does. */
 export interface ClientSide {
-  /** False: no more until `RelayRequest.readMore`. The bytes are the receiver's own. */
+  /** False: no more until `RelayRequest.readMore`. The bytes are the receiver's own as long as it says that it keeps them. */
   onRequestData(chunk: Buffer): boolean;
+  /** Of the bytes it was given last some are still to be read. */
+  readonly keepsData: boolean;
   /** All that has been read for now has been told, and the request is not whole. */
   onRequestLull(): void;
   onRequestEnd(trailers: RawHeaders): void;

@@ -4,7 +4,7 @@ import type { RawHeaders } from "../facts/exchange.ts";
 import { Draft } from "./draft.ts";
 import { carriesPredictions, isGrpc } from "./grpc.ts";
 import type { RelayRequest } from "./client-request.ts";
-import { plainRequestHead, readRequestHead, type RequestHead } from "./request-head.ts";
+import { hostOfTarget, plainRequestHead, readRequestHead, type RequestHead } from "./request-head.ts";
 import type { Road, Way } from "./road.ts";
 import { ANY_ROUTE, copyBytesMax, routeOf, type Route } from "./rules.ts";
 import { BodyTap } from "./tap.ts";
@@ -53,6 +53,7 @@ export function openIncoming(road: Road, request: Incoming): Opened {
     httpVersion,
     peer,
     upstreamHost: way.upstreamHost,
+    targetHost: hostOfTarget(target),
     upstreamAuthority: way.upstreamAuthority,
     traceSampleRatio: road.rules.snapshot.traceSampleRatio,
     scheme: road.scheme,

@@ -12,6 +12,7 @@ const BEFORE_STATUS = Buffer.from("HTTP/1.1 ", "latin1");
 const REASON_AT = BEFORE_STATUS.length + 4;
 
 export class PlainAnswer extends PlainHead {
+  readonly receivedVersion = "1.1";
   readonly status: number;
   readonly reason: string;
   chunked = false;

@@ -3,8 +3,8 @@
 
 import type { RawHeaders } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
+import { says } from "../kernel/ascii.ts";
 import { readFieldLines } from "./field-lines.ts";
-import { says } from "./field-names.ts";
 import { HeadScan, digits } from "./head-scan.ts";
 
 const NONE: readonly number[] = Object.freeze([]);
@@ -130,9 +130,8 @@ export abstract class PlainReader<Head extends PlainHead> {
   #observe(observed: string[], i: number): void {
     const at = this.scan.names[i] ?? 0;
     const end = this.scan.nameEnds[i] ?? 0;
-    if (this.#filter?.mayKeep(end - at, this.bytes[at] ?? 0) !== true) return;
-    const name = this.#text.slice(at - this.#from, end - this.#from);
-    if (this.#filter.keeps(name)) observed.push(name, this.value(i));
+    const name = this.#filter?.keptAt(this.bytes, at, end) ?? null;
+    if (name !== null) observed.push(name, this.value(i));
   }
 
   protected value(i: number): string {

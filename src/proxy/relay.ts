@@ -10,12 +10,13 @@ import type { RawHeaders } from "../facts/exchange.ts";
 import { answerLines, plainAnswerLines, type AnswerClues } from "./answer-head.ts";
 import { observedOf, type AnswerHead } from "./answer-reader.ts";
 import { Ends } from "./ends.ts";
+import { EXPECT, Expectation } from "./expectation.ts";
 import { describeFailure, problemBody, problemHeaders, statusOf, type Failure } from "./failures.ts";
 import type { RelayRequest } from "./client-request.ts";
 import type { RelayResponse } from "./client-answer.ts";
 import type { ClientSide } from "./messages.ts";
 import { openExchange } from "./opening.ts";
-import { hostOfTarget, replaceHost, spendForward, upstreamTarget, type RequestHead } from "./request-head.ts";
+import { spendForward, upstreamTarget, type RequestHead } from "./request-head.ts";
 import type { PlainAnswer } from "./plain-answer.ts";
 import {
   plainLines,
@@ -43,6 +44,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   /** The answer's end can be told from its framing alone, without the connection's. */
   #framed = true;
   #lastOnConnection = false;
+  #expectation: Expectation | null = null;
 
   constructor(road: Road, request: RelayRequest, response: RelayResponse) {
     const opened = openExchange(road, request);
@@ -67,25 +69,24 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   #begin(): void {
     const head = this.#head;
     const { method, url } = this.request;
-    const target = method === "CONNECT" ? null : upstreamTarget(url);
-    const host = hostOfTarget(url);
-    if (head.refusal !== null || target === null || host === "") {
+    const target = method === "CONNECT" ? null : upstreamTarget(method, url);
+    if (head.refusal !== null || target === null) {
       this.#lastOnConnection = true;
       this.fail({ code: "bad_request", detail: head.refusal ?? NO_PATH });
       return;
     }
-    if (host !== null && this.#way.upstreamHost === null) replaceHost(head.lines, host);
     if (!spendForward(method, head.lines)) {
       this.#answerAsLast(method);
       return;
     }
     if (head.framing === "none") {
       this.draft.requestWasHead();
-      this.#send(target, null);
+      this.#send(null);
       return;
     }
     this.request.attach(this, head.framing === "length" ? head.bodyBytes : null);
-    if (head.expectsContinue) this.#response.writeContinue();
+    if (head.expectsContinue)
+      this.#expectation = new Expectation(this.road.clock, () => this.#response.writeContinue());
   }
 
   /** `Max-Forwards` is used up: we are whom the request was for. */
@@ -105,6 +106,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     try {
       if (this.state === "over") return true;
       this.draft.requestBytes(chunk);
+      this.#expectation?.close();
       if (this.state !== "collecting") return this.call === null || this.call.write(chunk);
       if (this.#collected.add(chunk)) this.stream();
       return true;
@@ -112,6 +114,10 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
       this.bug(thrown);
       return true;
     }
+  }
+
+  get keepsData(): boolean {
+    return this.#collected.bytes > 0 || (this.call?.unsentBytes ?? 0) > 0;
   }
 
   onRequestLull(): void {
@@ -129,7 +135,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
         this.call?.end(trailers);
         return;
       }
-      this.#send(upstreamTarget(this.request.url) ?? "/", this.#collected.whole());
+      this.#send(this.#collected.whole());
     } catch (thrown) {
       this.bug(thrown);
     }
@@ -140,19 +146,25 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     if (this.state !== "collecting") return;
     try {
       const chunks = this.#collected.take();
-      this.#send(upstreamTarget(this.request.url) ?? "/", "streamed");
+      if (this.#expectation?.open === true) {
+        this.#head.lines.push(...EXPECT);
+        this.#expectation.wait();
+      }
+      this.#send("streamed");
       for (const chunk of chunks) this.call?.write(chunk);
     } catch (thrown) {
       this.bug(thrown);
     }
   }
 
-  #send(target: string, body: Buffer | null | "streamed"): void {
+  #send(body: Buffer | null | "streamed"): void {
     this.state = "asked";
     this.#collected.take();
+    const { method, url } = this.request;
     const { lines, text, framing, acceptsTrailers } = this.#head;
+    const target = upstreamTarget(method, url) ?? "/";
     this.call = this.#way.upstream.send(
-      { method: this.request.method, target, headers: lines, text, framing, body, acceptsTrailers },
+      { method, target, headers: lines, text, framing, body, acceptsTrailers },
       this,
     );
   }
@@ -171,7 +183,8 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   onInformation(status: number, headers: RawHeaders): void {
     if (this.state !== "asked" || this.request.httpVersion !== "1.1") return;
     try {
-      this.#response.writeInformation(status, plainLines(headers).flat());
+      if (status === 100) this.#expectation?.meet();
+      else this.#response.writeInformation(status, plainLines(headers).flat());
     } catch (thrown) {
       this.road.complaints.say("an interim answer of the upstream could not be passed on", thrown);
     }
@@ -180,6 +193,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   onHead(came: AnswerHead): void {
     if (this.state !== "asked") return;
     try {
+      this.#endExpectation();
       this.draft.headArrived();
       const { status, reason } = came;
       const plain = came.plain && this.#route?.versionHeader == null;
@@ -211,12 +225,12 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   }
 
   /** Null: it is no answer that can be passed on, and the exchange is over. */
-  #linesOf({ status, lines }: AnswerHead): string[] | null {
+  #linesOf({ status, lines, receivedVersion }: AnswerHead): string[] | null {
     const head = readResponseHead(lines, {
       status,
       headOnly: this.request.method === "HEAD",
       httpVersion: this.request.httpVersion,
-      receivedVersion: this.#way.speaks === "h2" ? "2" : "1.1",
+      receivedVersion,
       versionHeader: this.#route?.versionHeader ?? null,
     });
     if (head.defect !== null) {
@@ -304,8 +318,16 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     this.#response.writeHead(status, reason, lines);
   }
 
+  /** Answered while the client waits: it sends its body or another request now, and nothing tells them apart. */
+  #endExpectation(): void {
+    if (this.#expectation?.open !== true) return;
+    this.#expectation.close();
+    this.#lastOnConnection = true;
+  }
+
   protected override answerFailure(failure: Failure): void {
     this.#collected.take();
+    this.#endExpectation();
     const status = failure.status ?? statusOf(failure.code);
     this.draft.status = status;
     const body = problemBody(failure, status);
@@ -332,6 +354,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   }
 
   protected override release(): void {
+    this.#expectation?.close();
     this.request.release();
     this.#response.release();
   }

@@ -38,6 +38,8 @@ export interface HeadContext {
   readonly peer: string;
   /** Replaces `Host` when the upstream wants its own name; null keeps what the client sent. */
   readonly upstreamHost: string | null;
+  /** Of an absolute target (`hostOfTarget`): it stands in for what the client's Host line says. */
+  readonly targetHost: string | null;
   /** Host and port of the upstream, for an HTTP/1.0 request that names no host: what we send is HTTP/1.1. */
   readonly upstreamAuthority: string;
   readonly traceSampleRatio: number;
@@ -71,11 +73,12 @@ interface Gathered {
 /** Reads the head and filters its lines (RFC 9110 §7.6.1): order, spelling and number of equal names are kept. */
 export function readRequestHead(raw: RawHeaders, context: HeadContext): RequestHead {
   const lines: string[] = [];
-  const seen = gather(raw, lines, context.upstreamHost);
+  const { upstreamHost, targetHost, upstreamAuthority } = context;
+  const seen = gather(raw, lines, upstreamHost ?? targetHost);
   const tracing =
     (seen.traceparents === 1 ? continueTrace(seen.traceparent) : null) ??
     beginTrace(context.traceSampleRatio);
-  if (seen.hosts === 0) lines.push("Host", context.upstreamAuthority);
+  if (seen.hosts === 0) lines.push("Host", upstreamHost ?? targetHost ?? upstreamAuthority);
   addOwnLines(lines, seen, context);
   if (tracing.trace.parentSpanId !== null && seen.tracestate !== null) lines.push(...seen.tracestate);
   lines.push("traceparent", tracing.traceparent);
@@ -89,7 +92,7 @@ export function readRequestHead(raw: RawHeaders, context: HeadContext): RequestH
     expectsContinue: seen.expectsContinue && context.httpVersion !== "1.0",
     predictionId: seen.predictionId,
     tracing,
-    refusal: refusalOf(seen, context.httpVersion),
+    refusal: targetHost === "" ? NO_HOST : refusalOf(seen, context.httpVersion),
   };
 }
 
@@ -163,7 +166,8 @@ function framingOf(seen: Gathered, bodyFollows: boolean | null): Framing {
   return seen.length === null || isZero(seen.length) ? "none" : "length";
 }
 
-function gather(raw: RawHeaders, lines: string[], upstreamHost: string | null): Gathered {
+/** `host`: what the upstream is asked by; null: what the client says. */
+function gather(raw: RawHeaders, lines: string[], host: string | null): Gathered {
   const seen: Gathered = {
     hosts: 0,
     host: "",
@@ -187,7 +191,7 @@ function gather(raw: RawHeaders, lines: string[], upstreamHost: string | null): 
     const name = raw[i] ?? "";
     const value = raw[i + 1] ?? "";
     const field = fieldOf(name);
-    lines.push(name, field === FIELD.host && upstreamHost !== null ? upstreamHost : value);
+    lines.push(name, field === FIELD.host && host !== null ? host : value);
     if (field === FIELD.other || note(seen, field, { name, value, at: lines.length - 1 })) continue;
     lines.pop();
     lines.pop();
@@ -255,7 +259,8 @@ function addOwnLines(lines: string[], seen: Gathered, context: HeadContext): voi
   append(lines, seen.via, ["Via", `${context.httpVersion} outrider`]);
   append(lines, seen.forwardedFor, ["X-Forwarded-For", context.peer]);
   append(lines, seen.forwardedProto, ["X-Forwarded-Proto", context.scheme]);
-  if (seen.hosts > 0) append(lines, seen.forwardedHost, ["X-Forwarded-Host", seen.host]);
+  const host = context.targetHost ?? (seen.hosts > 0 ? seen.host : null);
+  if (host !== null) append(lines, seen.forwardedHost, ["X-Forwarded-Host", host]);
 }
 
 /** Adds to the list value at `at`, or as a line of its own where there is none. */
@@ -266,9 +271,10 @@ function append(lines: string[], at: number, own: readonly [string, string]): vo
 }
 
 const ACCEPTS_TRAILERS = /(?:^|,)[\t ]*trailers[\t ]*(?:$|[,;])/i;
+const NO_HOST = "The request target names no host that is one. Send a path, or http://host/path.";
 const DIGITS = /^\d{1,15}$/;
-/** uri-host and port (RFC 9110 §4.2.3): nothing that ends an authority or splits it. */
-const HOST = /^[\w\-.~%!$&'()*+;=:[\]]*$/;
+/** uri-host and port (RFC 9110 §7.2): a name, an IPv4 address, or an IPv6 one in brackets. No comma, which would split a list. */
+const HOST = /^(?:\[[\da-f:.]+(?:%[\w\-.~%]+)?\]|(?:[\w\-.~!$&'()*+;=]|%[\da-f]{2})*)(?::\d{0,5})?$/i;
 
 /** What was valid last: one client says the same host again and again. */
 let lastHost = "";
@@ -302,18 +308,16 @@ function refusalOf(seen: Gathered, httpVersion: string): string | null {
   return null;
 }
 
+/** Absolute form up to its path. */
+const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
+
 /** The host that an absolute target names: it stands in for the Host line (RFC 9112 §3.2.2). Null: the target has none; "": none that is valid. */
 export function hostOfTarget(target: string): string | null {
   if (target.startsWith("/")) return null;
-  const authority = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(target)?.[1];
+  const authority = ABSOLUTE.exec(target)?.[1];
   if (authority === undefined) return null;
-  const host = authority.slice(authority.lastIndexOf("@") + 1);
-  return isHost(host) ? host : "";
-}
-
-/** Puts `host` in place of what the Host line says. */
-export function replaceHost(lines: string[], host: string): void {
-  for (let i = 0; i < lines.length; i += 2) if (fieldOf(lines[i] ?? "") === FIELD.host) lines[i + 1] = host;
+  // Who stands before an @ there is taken for an error (RFC 9110 §4.2.4): no host has one.
+  return isHost(authority) ? authority : "";
 }
 
 /** Takes one off `Max-Forwards` of an OPTIONS or TRACE (RFC 9110 §7.6.2); false: it was used up, and the request goes no further. */
@@ -329,11 +333,14 @@ export function spendForward(method: string, lines: string[]): boolean {
 }
 
 /** What stands on the request line to the upstream; null: it has no path, so nothing can be forwarded. */
-export function upstreamTarget(target: string): string | null {
+export function upstreamTarget(method: string, target: string): string | null {
   if (target.startsWith("/")) return target;
+  // Of the server as a whole (RFC 9112 §3.2.4).
+  if (target === "*") return method === "OPTIONS" ? target : null;
   // Absolute form (RFC 9112 §3.2.2): its authority never chooses where we connect.
-  const authority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(target);
+  const authority = ABSOLUTE.exec(target);
   if (authority === null) return null;
   const rest = target.slice(authority[0].length);
+  if (rest === "" && method === "OPTIONS") return "*";
   return rest.startsWith("/") ? rest : `/${rest}`;
 }

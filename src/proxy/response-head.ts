@@ -132,16 +132,19 @@ function dropField(lines: string[], field: number): void {
   }
 }
 
-/** Lines of a 1xx answer or of trailers that may pass: neither hop-by-hop nor framing nor routing. */
+/** Lines of a 1xx answer or of trailers that may pass: neither hop-by-hop (also by `Connection`) nor framing nor routing. */
 export function plainLines(raw: RawHeaders): [string, string][] {
   const kept: [string, string][] = [];
+  let named: Set<string> | null = null;
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? "";
+    const value = raw[i + 1] ?? "";
     const field = fieldOf(name);
+    if (field === FIELD.connection) named = addConnectionTokens(named, value);
     if (field === FIELD.other || field === FIELD.traceparent || field === FIELD.tracestate)
-      kept.push([name, raw[i + 1] ?? ""]);
+      kept.push([name, value]);
   }
-  return kept;
+  return named === null ? kept : kept.filter(([name]) => named.has(name.toLowerCase()) === false);
 }
 
 /** A response head that waits, within the same turn, for its first chunk. */

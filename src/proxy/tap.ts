@@ -154,22 +154,22 @@ export class BodyTap {
   /** The copy, once. Its bytes are views of memory that `recycle` takes back. */
   seal(): BodyCopy {
     const total = this.#total;
-    if (!this.#copying) return Object.freeze({ bytes: NO_BYTES, total, kept: NOT_CAPTURED });
+    if (!this.#copying) return { bytes: NO_BYTES, total, kept: NOT_CAPTURED };
     this.#release();
     this.#copying = false;
     const bytes = this.#slab?.subarray(0, this.#kept) ?? NO_BYTES;
     const kept = this.#kept === total ? "whole" : "truncated";
     const marks = this.#marks;
-    if (marks === null && this.#tail === null) return Object.freeze({ bytes, total, kept });
+    if (marks === null && this.#tail === null) return { bytes, total, kept };
     const from = Math.max(0, this.#tailEnd - (this.#limits.tailBytes ?? 0));
     const last = this.#tail?.subarray(from, this.#tailEnd);
-    return Object.freeze({
+    return {
       bytes,
       total,
       kept,
       ...(marks === null ? {} : { marks }),
       ...(last === undefined ? {} : { tail: last }),
-    });
+    };
   }
 
   /** Nobody reads the sealed copy any more: its memory is used for others. */

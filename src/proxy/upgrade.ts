@@ -25,7 +25,7 @@ import {
   type Failure,
 } from "./failures.ts";
 import type { RelayRequest } from "./client-request.ts";
-import { readRequestHead, upstreamTarget, type RequestHead } from "./request-head.ts";
+import { hostOfTarget, readRequestHead, upstreamTarget, type RequestHead } from "./request-head.ts";
 import { readResponseHead } from "./response-head.ts";
 import type { Road, Underway } from "./road.ts";
 import { routeOf } from "./rules.ts";
@@ -80,6 +80,7 @@ export class Tunnel implements Underway {
       httpVersion: request.httpVersion,
       peer: request.peer,
       upstreamHost: road.upstreamHost,
+      targetHost: hostOfTarget(request.url),
       upstreamAuthority: road.upstreamAuthority,
       traceSampleRatio: road.rules.snapshot.traceSampleRatio,
       scheme: road.scheme,
@@ -102,7 +103,7 @@ export class Tunnel implements Underway {
   }
 
   begin(): void {
-    const target = upstreamTarget(this.#ends.request.url);
+    const target = upstreamTarget(this.#ends.request.method, this.#ends.request.url);
     this.#watchClient();
     if (this.#head.refusal !== null || target === null) {
       this.#fail({ code: "bad_request", detail: this.#head.refusal ?? "The request target is not a path." });
@@ -180,7 +181,7 @@ export class Tunnel implements Underway {
       status: draft.status,
       headOnly: this.#ends.request.method === "HEAD",
       httpVersion: this.#ends.request.httpVersion,
-      receivedVersion: "1.1",
+      receivedVersion: response.httpVersion,
       versionHeader: route?.versionHeader ?? null,
     });
     return answerLines(head, draft, { rules, route, target });

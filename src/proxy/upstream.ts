@@ -42,7 +42,7 @@ export const SHORT_BYTES_MAX = 16 * 1024;
 
 /** What happens to one call. Nothing is called after `onEnd`, `onFailure` or an `abort`, and nothing before `send` has returned. */
 export interface UpstreamHandler {
-  /** A 1xx answer other than 100 and 101. */
+  /** A 1xx answer other than 101; 100 may be one that nobody waits for. */
   onInformation(status: number, headers: RawHeaders): void;
   onHead(head: AnswerHead): void;
   /** All that has been read for now has been told; over HTTP/2 this is not said. */

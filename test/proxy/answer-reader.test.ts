@@ -198,7 +198,7 @@ test("the end of an answer is where its framing says, and what follows spoils th
       "interim",
       "POST",
       `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 P\r\n\r\n${head("Content-Length: 2")}ok`,
-      { interim: [102], body: "ok", done: true, persistent: true },
+      { interim: [100, 102], body: "ok", done: true, persistent: true },
     ],
   ];
   for (const [what, method, message, wanted] of cases) {

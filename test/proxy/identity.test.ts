@@ -145,7 +145,7 @@ test("an invalid or doubled trace begins anew, without its state", async (t) => 
   }
 });
 
-test("an exchange is sealed with what passed, and frozen", async (t) => {
+test("an exchange is sealed with what passed", async (t) => {
   const origin = await scriptedOrigin(
     t,
     "HTTP/1.1 201 Created\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 4\r\n\r\npong",
@@ -153,7 +153,7 @@ test("an exchange is sealed with what passed, and frozen", async (t) => {
   const { port, delivered } = await startProxy(t, origin.url);
   await ask(t, port, post("/p?q=1", "ping", "X-B: 1"));
   const [one] = await delivered(1);
-  assert.ok(one !== undefined && Object.isFrozen(one) && Object.isFrozen(one.clocks));
+  assert.ok(one !== undefined);
   assert.deepEqual(
     [one.method, one.target, one.httpVersion, one.status, one.outcome, one.upgraded],
     ["POST", "/p?q=1", "1.1", 201, "ok", false],

@@ -6,7 +6,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import type { IncomingMessage } from "node:http";
 import type { Exchange } from "../../src/facts/exchange.ts";
-import { ClientReads } from "../../src/proxy/client-reads.ts";
+import { ClientReads, type OnRead } from "../../src/proxy/client-reads.ts";
 import { READ_BYTES } from "../../src/proxy/read-blocks.ts";
 import {
   eventually,
@@ -164,7 +164,11 @@ test("a short read is lent, a long one given; whoever knew the accepted socket e
   const standing: Socket[] = [];
   const server = createServer((socket) => {
     accepted.push(socket);
-    standing.push(reads.read(socket, ({ length }, lent) => seen.push({ length, lent })).socket);
+    const onRead: OnRead = ({ length }, lent) => {
+      seen.push({ length, lent });
+      return false;
+    };
+    standing.push(reads.read(socket, onRead).socket);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => server.close());
@@ -196,3 +200,28 @@ test("a short read is lent, a long one given; whoever knew the accepted socket e
   const count = await new Promise((resolve) => server.getConnections((_error, open) => resolve(open)));
   assert.equal(count, 0);
 });
+
+for (const kept of [true, false]) {
+  test(`long reads that somebody ${kept ? "keeps go into a block each" : "is done with go into one block"}`, async (t) => {
+    const reads = new ClientReads();
+    const blocks: ArrayBufferLike[] = [];
+    let total = 0;
+    const server = createServer((socket) => {
+      reads.read(socket, (bytes, lent) => {
+        total += bytes.length;
+        if (!lent) blocks.push(bytes.buffer);
+        return kept;
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    t.after(() => server.close());
+    const address = server.address();
+    const client = connect(typeof address === "object" && address !== null ? address.port : 0, "127.0.0.1");
+    for (let i = 1; blocks.length < 20; i++) {
+      client.write(Buffer.alloc(4 * READ_BYTES));
+      await eventually(() => total === i * 4 * READ_BYTES);
+    }
+    client.destroy();
+    assert.equal(new Set(blocks).size, kept ? blocks.length : 1);
+  });
+}

@@ -20,6 +20,7 @@ const CONTEXT = {
   httpVersion: "1.1",
   peer: "192.0.2.7",
   upstreamHost: null,
+  targetHost: null,
   upstreamAuthority: "model:8080",
   traceSampleRatio: 0,
   scheme: "http" as const,
@@ -104,8 +105,11 @@ const answerHead = fc
   )
   .map((parts) => `${parts[0]}${parts[1]}${parts[2]}${parts[3].join("")}\r\n`);
 
+/** The names in lower case, as the list has them. */
 function filtered(lines: readonly string[]): string[] {
-  return lines.flatMap((name, i) => (i % 2 === 0 && FILTER.keeps(name) ? [name, lines[i + 1] ?? ""] : []));
+  return lines.flatMap((name, i) =>
+    i % 2 === 0 && FILTER.keeps(name) ? [name.toLowerCase(), lines[i + 1] ?? ""] : [],
+  );
 }
 
 function textOf(lines: readonly string[]): string {

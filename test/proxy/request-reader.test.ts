@@ -25,6 +25,7 @@ const CONTEXT = {
   httpVersion: "1.1",
   peer: "127.0.0.1",
   upstreamHost: null,
+  targetHost: null,
   upstreamAuthority: "model:80",
   traceSampleRatio: 0,
   scheme: "http" as const,

@@ -246,11 +246,17 @@ otlp: { traces: { sampleRatio: 1 } }
       secret: "a-shared-secret-of-this-test",
       status: "ACTIVE",
     });
-    // MLflow remembers for its TTL, here a second, that there was no webhook for the alias set just before.
-    await new Promise((resolve) => setTimeout(resolve, 3000));
-    // Looks are an hour apart: only the webhook can tell.
-    await mlflow("registered-models/alias", { name: "risk-churn", alias: "champion", version: "2" });
-    await until(async () => (await declared(sidecar, "churn")) === "1.5.0 by mlflow alias champion");
+    // Looks are an hour apart: only the webhook can tell. MLflow remembers for its TTL, here a second, that there was no webhook
+    // for the alias set just before: until it heeds it, the alias is set again.
+    await until(async () => {
+      await mlflow("registered-models/alias", { name: "risk-churn", alias: "champion", version: "2" });
+      const told = async (): Promise<boolean> =>
+        (await declared(sidecar, "churn")) === "1.5.0 by mlflow alias champion";
+      return await until(told, 5000).then(
+        () => true,
+        () => false,
+      );
+    });
     const hooked = { registry: "mlflow", operation: "webhook", result: "ok" };
     await until(async () => (await sidecar.metric("outrider_registry_calls_total", hooked)) >= 1);
     const predict = async (): Promise<Record<string, unknown>> =>

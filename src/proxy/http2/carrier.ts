@@ -110,7 +110,7 @@ export class StreamCarrier implements Carrier {
       this.#end("invalid_response", `interim answers of more than ${HEAD_BYTES_MAX} bytes`);
       // They may go on: the next request does not meet them.
       this.#channel.retire();
-    } else if (status !== 100) call.handler.onInformation(status, lines);
+    } else call.handler.onInformation(status, lines);
   }
 
   #end(code: OwnError, why: string): void {
@@ -126,7 +126,7 @@ export class StreamCarrier implements Carrier {
     const { status, lines } = readResponseFields(raw);
     const length = call.request.method === "HEAD" || status === 304 ? null : lengthIn(lines);
     this.#promised = length;
-    call.handler.onHead({ plain: false, status, reason: "", lines });
+    call.handler.onHead({ plain: false, status, reason: "", lines, receivedVersion: "2" });
     if ((flags & END_STREAM) !== 0) this.#onEnd();
   }
 

@@ -220,7 +220,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     this.call = this.#upstream.send(
       {
         method,
-        target: upstreamTarget(target) ?? "/",
+        target: upstreamTarget(method, target) ?? "/",
         headers: way.speaks === "h2" ? head.lines : joinCookies(head.lines),
         framing: head.framing,
         body,
@@ -263,7 +263,8 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   }
 
   onInformation(status: number, headers: RawHeaders): void {
-    if (this.state !== "asked") return;
+    // Whoever waited for a 100 has been told already.
+    if (this.state !== "asked" || status === 100) return;
     try {
       this.#answer.inform(status, headers);
     } catch (thrown) {
@@ -281,7 +282,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
         status,
         headOnly: this.#request.method === "HEAD",
         httpVersion: "2",
-        receivedVersion: way.speaks === "h2" ? "2" : "1.1",
+        receivedVersion: came.receivedVersion,
         versionHeader: route?.versionHeader ?? null,
       });
       const defect = status > 599 ? `the status ${status} does not exist in HTTP/2` : head.defect;

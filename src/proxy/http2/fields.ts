@@ -81,7 +81,8 @@ export function readRequestFields(raw: RawHeaders): ReadRequest {
 export function refusalOf({ method, target, refusal }: ReadRequest): string | null {
   if (method === "CONNECT")
     return "CONNECT is not offered: this is the front of one model server, not a forward proxy.";
-  if (upstreamTarget(target) === null) return "The request target is not a path, so it cannot be forwarded.";
+  if (upstreamTarget(method, target) === null)
+    return "The request target is not a path, so it cannot be forwarded.";
   return refusal;
 }
 

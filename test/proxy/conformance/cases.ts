@@ -7,6 +7,7 @@ import { floodCases, keptCases, upgradeCases } from "./connections.ts";
 import { abortCases, earlyCases, pressureCases, streamCases } from "./flows.ts";
 import { fieldCases, targetCases } from "./heads.ts";
 import { hopCases } from "./hops.ts";
+import { expectationCases, hostCases } from "./hosts.ts";
 import { addedCases, interimCases } from "./interim.ts";
 import { smugglingCases } from "./smuggling.ts";
 
@@ -16,9 +17,11 @@ export const allCases: readonly Case[] = [
   ...methodBodyCases,
   ...hopCases,
   ...targetCases,
+  ...hostCases,
   ...fieldCases,
   ...addedCases,
   ...interimCases,
+  ...expectationCases,
   ...answerCases,
   ...earlyCases,
   ...streamCases,

@@ -1,0 +1,15 @@
+// Words of ASCII in bytes, without a string made of them.
+
+const LETTER_A = 97;
+const LETTER_Z = 122;
+
+/** Do the bytes from `at` on say `text` (its letters lower case), its letters in any case? */
+export function says(bytes: Uint8Array, at: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    const byte = bytes[at + i] ?? 0;
+    // Only letters may differ in that bit.
+    if (byte !== code && (code < LETTER_A || code > LETTER_Z || (byte | 0x20) !== code)) return false;
+  }
+  return true;
+}
