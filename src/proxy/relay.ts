@@ -128,6 +128,8 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     try {
       if (this.state === "over") return;
       this.draft.requestEnded();
+      // Also of a body without a byte.
+      this.#expectation?.close();
       const trailers = came.length === 0 ? came : plainLines(came).flat();
       // Trailers need the chunked coding.
       if (trailers.length > 0) this.stream();

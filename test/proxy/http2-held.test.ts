@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { constants } from "node:http2";
 import type { ClientHttp2Session, ClientHttp2Stream, ServerHttp2Stream } from "node:http2";
 import test, { type TestContext } from "node:test";
 import {
@@ -171,6 +172,22 @@ test("uploads that the model does not read make at most 1 MiB held, and nothing 
   );
   assert.ok(held.most() <= MIB, `${held.most()} bytes were held`);
   await eventually(() => running.proxy.stats().heldBytes === 0);
+});
+
+test("an upload that is given up while the model does not read is over, whatever its reset says", async (t) => {
+  const model = await slowModel(t);
+  const running = await startProxy(t, model.url);
+  for (const code of [constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_CANCEL]) {
+    const session = await connectStreams(t, running.port);
+    const before = model.asked();
+    const stream = session.request({ ":method": "POST", ":path": "/slow" });
+    // Not ended: node:http2 would wait for its last byte before a reset without an error.
+    stream.on("error", () => {}).write(BODY);
+    await standing(running, () => model.asked() === before + 1);
+    stream.close(code);
+    await eventually(() => running.proxy.stats().activeRequests === 0);
+    await eventually(() => running.proxy.stats().heldBytes === 0);
+  }
 });
 
 test("an upload that waits because the model does not read others is not a client's that stands still", async (t) => {

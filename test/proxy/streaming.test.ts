@@ -228,6 +228,22 @@ test("Expect: 100-continue with 2 MB goes through without a stall", async (t) =>
   await client.until(/2000000 100-continue/);
 });
 
+test("Expect: 100-continue with a body that is empty after all costs no connection", async (t) => {
+  const origin = await httpOrigin(t, (request, response) => {
+    request.resume();
+    request.on("end", () => response.end("done"));
+  });
+  const { port } = await startProxy(t, origin.url);
+  const client = await rawClient(t, port);
+  client.send(
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n0\r\n\r\n",
+  );
+  await client.until(/done$/);
+  assert.doesNotMatch(client.text(), /Connection: close/i);
+  client.send(get("/next"));
+  await client.until(/done[^]*done$/);
+});
+
 test("an answer that comes before the body is read reaches the client, and the rest is never the next request", async (t) => {
   const origin = await rawOrigin(t, (socket) => {
     let answered = false;

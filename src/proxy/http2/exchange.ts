@@ -116,6 +116,10 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     });
     stream.on("end", () => this.#onRequestEnd());
     stream.on("wantTrailers", () => this.#onWantTrailers());
+    // Reset without an error, node:http2 keeps it until it has been read to its end: while its reading is stopped, for good.
+    stream.once("aborted", () => {
+      if (stream.rstCode === RESET.none) setImmediate(() => stream.destroy());
+    });
     stream.once("close", () => this.#onClosed());
   }
 

@@ -178,7 +178,7 @@ export class Sessions {
     connection.idleSinceMs = nowMs;
     if (connection.session.destroyed) return;
     connection.full = false;
-    if (stream.rstCode === RESET.none) return;
+    if (stream.rstCode === RESET.none && !stream.aborted) return;
     const refilled = ((nowMs - connection.resetsAtMs) / 1000) * RESETS_PER_SECOND;
     connection.resets = Math.max(0, connection.resets - refilled) + 1;
     connection.resetsAtMs = nowMs;

@@ -180,7 +180,7 @@ export class Uploads {
 
   #setStreamWindow(bytes: number): void {
     const { session } = this.#needs;
-    if (session.destroyed || session.closed) return;
+    if (session.destroyed) return;
     // A larger one counts from now, a smaller one once the client has heard of it.
     this.#streamWindow = Math.max(this.#streamWindow, bytes);
     const saying = ++this.#said;
