@@ -220,9 +220,9 @@ function parseLabelCell(cell: string): Told | null | Refusal {
   const word = CELL_WORDS.get(cell);
   if (word !== undefined) return parseScalar(word);
   if (NOT_A_NUMBER.test(cell)) return REFUSED.labelNumber;
+  if (!JSON_NUMBER.test(cell)) return parseScalar(cell);
   // A cell has no quotes that would tell a text from a number.
-  const digits = longDigits(cell);
-  return digits ?? parseScalar(JSON_NUMBER.test(cell) ? Number(cell) : cell);
+  return longDigits(cell) ?? parseScalar(Number(cell));
 }
 
 /** The cells of one CSV record; null: the column is absent. */

@@ -126,8 +126,8 @@ export class Checkpointer {
   /** At a clean stop: all steps at once, if there is enough to be told. */
   close(): void {
     if (this.#writing === null && !this.#isDue(CLOSING_SHARE)) return;
-    // What came since the one that is being written is to be in it.
-    this.#abandon();
+    // What came since the one that is being written is to be in it, unless that is not what the rows say.
+    if (this.#needs.checkpointed?.ready?.() !== false) this.#abandon();
     for (let trouble = this.step(); trouble === null && this.#writing !== null;) trouble = this.step();
   }
 

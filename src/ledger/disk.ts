@@ -63,6 +63,8 @@ export class Disk {
   /** A COMMIT waits until the disk has it. */
   #waits = true;
   #tidyPages = 0;
+  /** The last COMMIT did not wait: what it wrote may be in the system's memory only. */
+  #unsynced = false;
   #unsettled: { readonly work: Work; readonly before: Counters } | null = null;
   #triedAtMs = Number.NEGATIVE_INFINITY;
   #trouble: Trouble | null = null;
@@ -127,7 +129,11 @@ export class Disk {
     const file = this.#file;
     if (file === null) return this.#refuse(this.#trouble ?? { cause: "io", message: "the store is closed" });
     const noRoom = this.#wal.makeRoom(file.sql);
-    if (noRoom !== null) return this.#refuse(noRoom);
+    if (noRoom !== null) {
+      const refusal = this.#refuse(noRoom);
+      this.#doubt();
+      return refusal;
+    }
     const { nextRow, nextSeq, commits } = this.#memory;
     const before = { nextRow, nextSeq };
     const { normalise, waitingMax } = this.#needs;
@@ -154,6 +160,7 @@ export class Disk {
       this.#writeBeside(work);
       file.sql.setMeta.run(commits + 1, this.#memory.nextRow, this.#memory.nextSeq);
       file.sql.commit.run();
+      this.#unsynced = !waits;
       this.#trouble = null;
       this.#finish(work);
       return { kind: "committed", value };
@@ -171,7 +178,20 @@ export class Disk {
   stepLog(waiting: boolean): boolean {
     if (this.#file === null || !this.#wal.due(this.#file.sql, waiting)) return false;
     this.#wal.step(this.#file.sql);
+    this.#doubt();
     return true;
+  }
+
+  /**
+   * After a failed fsync of the log the system may drop what did not wait, and the next COMMIT's fsync says nothing of it: a start
+   * would read no further than there, past no acknowledgement that follows. So the connection is given up, as after such a COMMIT.
+   */
+  #doubt(): void {
+    if (!this.#unsynced || this.#wal.trouble?.cause !== "io") return;
+    closeQuietly(this.#file?.db ?? null);
+    this.#file = null;
+    this.#triedAtMs = Number.NEGATIVE_INFINITY;
+    this.#reconnect();
   }
 
   /** In a log of its own NORMAL is FULL without the fsync of a COMMIT. Steps of the log wait for the disk in both. */
@@ -302,6 +322,7 @@ export class Disk {
     }
     const unsettled = this.#unsettled;
     this.#waits = true;
+    this.#unsynced = false;
     this.#wal.limit(file.db);
     this.#wal.emptied();
     this.#file = file;

@@ -155,7 +155,8 @@ class RunningMeasure implements Measure {
   }
 
   delays(at: number): VersionDelays[] {
-    return delaysOf(this.#models.values(), at);
+    // Of some of the rows, the oldest, they would be other ones.
+    return delaysOf(this.#settledModels(), at);
   }
 
   catchUp(at: number): boolean {
@@ -189,7 +190,11 @@ class RunningMeasure implements Measure {
   }
 
   series(): SeriesInfo[] {
-    return seriesOf(this.#models.values());
+    return seriesOf(this.#models.values(), (model) => this.#rereading.shownOf(model));
+  }
+
+  *#settledModels(): Generator<ModelTrack> {
+    for (const model of this.#models.values()) if (!this.#rereading.has(model.name)) yield model;
   }
 
   arrival(model: string, version: string): Readonly<ArrivalTotals> | null {
@@ -211,8 +216,12 @@ class RunningMeasure implements Measure {
   }
 
   reread(model: string): void {
-    if (this.#needs.walk === undefined) this.rebuild(model);
-    else if (this.#beginAgain(model) !== null) this.#rereading.begin(model);
+    if (this.#needs.walk === undefined) {
+      this.rebuild(model);
+      return;
+    }
+    const shown = this.series().filter((of) => of.model === model);
+    if (this.#beginAgain(model) !== null) this.#rereading.begin(model, shown);
   }
 
   get rereading(): boolean {

@@ -28,9 +28,18 @@ export function delaysOf(models: Iterable<ModelTrack>, at: number): VersionDelay
   return found.sort((a, b) => compareText(a.model, b.model) || compareText(a.version, b.version));
 }
 
-export function seriesOf(models: Iterable<ModelTrack>): SeriesInfo[] {
+/** `shownOf`: what is told of a model instead of what its tracks hold; null: nothing else. */
+export function seriesOf(
+  models: Iterable<ModelTrack>,
+  shownOf: (model: string) => readonly SeriesInfo[] | null,
+): SeriesInfo[] {
   const infos: SeriesInfo[] = [];
   for (const { name, versions } of models) {
+    const shown = shownOf(name);
+    if (shown !== null) {
+      infos.push(...shown);
+      continue;
+    }
     for (const track of versions.values()) {
       infos.push({
         model: name,

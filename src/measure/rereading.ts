@@ -4,7 +4,7 @@
 import type { Change } from "../facts/pair.ts";
 import { Bin } from "./bin.ts";
 import type { Answering, BinVisitor } from "./track-types.ts";
-import type { MeasureNeeds } from "./types.ts";
+import type { MeasureNeeds, SeriesInfo } from "./types.ts";
 import type { Window } from "./windows.ts";
 
 /** Rows (of all models) of one reading, and of one step. */
@@ -19,6 +19,8 @@ interface Reading {
   row: number;
   /** Its rows could not be read. It waits until it is begun again. */
   failed: boolean;
+  /** What is told of its versions until then: of the rows told so far the last is an old one, or there is none. */
+  readonly shown: readonly SeriesInfo[];
 }
 
 export class Rereading {
@@ -32,8 +34,13 @@ export class Rereading {
     return this.#models.has(model);
   }
 
-  begin(model: string): void {
-    this.#models.set(model, { row: 0, failed: false });
+  begin(model: string, shown: readonly SeriesInfo[]): void {
+    this.#models.set(model, { row: 0, failed: false, shown });
+  }
+
+  /** null: the model is not being read. */
+  shownOf(model: string): readonly SeriesInfo[] | null {
+    return this.#models.get(model)?.shown ?? null;
   }
 
   end(model: string): void {

@@ -86,8 +86,9 @@ function writeSlices(recorder: Recorder, needs: TimelinessNeeds, leftOut: Set<st
 
 function writeSlice(sheets: ReadonlyMap<string, NumberSeries[]>, group: Group, minSamples: number): void {
   const { model, version, slice, window, basis = "all", n_predictions, n_labeled } = group;
-  // A window that is not known has no figures.
-  if (group.undefined["any"] !== undefined) return;
+  // A window that is not known has no figures; rows of a model without a task are counted.
+  const { any } = group.undefined;
+  if (any !== undefined && (basis === "matured" || any === "catching_up")) return;
   const labels = { model, version, slice, window, basis };
   sheets.get("outrider_slice_predictions")?.push({ labels, value: n_predictions });
   sheets.get("outrider_slice_pairs")?.push({ labels, value: n_labeled });

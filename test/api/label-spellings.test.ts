@@ -108,4 +108,8 @@ test("a CSV cell has no quotes: digits are a number, true and false are not", ()
   assert.equal(fromCell(regression, "True"), undefined);
   assert.equal(fromCell(binary, "True"), "1");
   assert.equal(fromCell(binary, "0"), "0");
+  // What is no number of JSON is text, also where a double could not hold it.
+  for (const cell of ["0012345678901234567", "0012345678901234568", "007"]) {
+    for (const spec of SPECS) assert.equal(fromCell(spec, cell), overHttp(spec, `"${cell}"`), cell);
+  }
 });

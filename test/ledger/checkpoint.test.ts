@@ -229,6 +229,23 @@ test("what is written while a checkpoint is, is not in it and not lost", async (
   await bench.ledger.close();
 });
 
+test("a clean stop keeps what was taken before the listener missed something, and nothing of what it says since", async (t) => {
+  const path = tempFolder(t);
+  let bench = openBench(path, { ...SMALL, checkpointBytes: 64 });
+  await bench.record(...singles(0, 30));
+  await bench.label(...Array.from({ length: 30 }, (_, i) => label(`e${i}`, i)));
+  const truths = bench.listener.truths();
+  // Begins to write one.
+  for (let steps = 0; steps < 3; steps++) assert.equal(bench.ledger.sweep(NOW).more, true);
+  const { listener } = bench;
+  listener.settled = false;
+  listener.archive = (): never => assert.fail("asked for what it does not know");
+  await bench.ledger.close();
+  bench = openBench(path, SMALL);
+  assert.deepEqual([bench.unchecked, bench.listener.truths()], [null, truths]);
+  await bench.ledger.close();
+});
+
 test("when no checkpoint can be taken any more the one before goes, and a start reads all rows", async (t) => {
   const path = tempFolder(t);
   await stopped(path);

@@ -41,6 +41,8 @@ const SHARES = 4;
 
 /** The truth as a listener knows it; checks that every change follows from the ones before. */
 export class Listener {
+  /** What it has been told is what the rows say. */
+  settled = true;
   readonly rows = new Map<number, ListenedRow>();
   /** Rows are parts of the state by their number. */
   readonly #kept = Array.from({ length: SHARES }, () => new Kept());
@@ -155,7 +157,12 @@ export function openBench(path: string, given: BenchOptions = {}, clock = handCl
 
 /** A listener as the ledger's checkpoints need it. */
 export function checkpointed(listener: Listener, name = "test"): Checkpointed {
-  return { name, archive: (io) => listener.archive(io), clear: () => listener.rows.clear() };
+  return {
+    name,
+    archive: (io) => listener.archive(io),
+    clear: () => listener.rows.clear(),
+    ready: () => listener.settled,
+  };
 }
 
 interface ExchangeParts extends Partial<Omit<ExchangeRecord, "predictions">> {

@@ -145,6 +145,7 @@ test("rows are read again in small steps, while new ones and labels come, and me
   clock.advance(4 * MINUTE_MS + 31);
   for (const each of both) each.measure.groups(clock.wallMs());
   assert.equal(measuring.settled, false);
+  const shown = measuring.measure.series();
   disk.fails = false;
   clock.advance(MINUTE_MS);
   let steps = 0;
@@ -160,6 +161,9 @@ test("rows are read again in small steps, while new ones and labels come, and me
         );
       }
       assert.deepEqual(measuring.measure.windowStats(clock.wallMs()), []);
+      // Of its oldest rows alone it would be told that the last prediction was long ago, and that labels are quick.
+      assert.deepEqual(measuring.measure.series(), shown);
+      assert.deepEqual(measuring.measure.delays(clock.wallMs()), []);
       assert.throws(() => measuring.archive(new ArchiveWriter(1 << 20)), ArchiveError);
     }
     // Before and behind where the reading is: a new row of a new version, first labels, a correction, a retraction.

@@ -28,7 +28,10 @@ function sliceOf(over: Partial<Group>): Group {
 }
 
 /** `name label values = value` of the slices, and how many were left out. */
-async function seriesOf(slices: readonly Group[]): Promise<{ series: string[]; leftOut: number }> {
+async function seriesOf(
+  slices: readonly Group[],
+  names = /^outrider_slice_(quality|metric)/,
+): Promise<{ series: string[]; leftOut: number }> {
   const recorder = createRecorder({
     catalogue,
     clock: handClock(),
@@ -56,7 +59,7 @@ async function seriesOf(slices: readonly Group[]): Promise<{ series: string[]; l
       : [],
   );
   const dropped = told.find(({ line }) => line.startsWith("outrider_series_dropped_total slice_series "));
-  const series = told.filter(({ name }) => /^outrider_slice_(quality|metric)/.test(name));
+  const series = told.filter(({ name }) => names.test(name));
   return { series: series.map(({ line }) => line), leftOut: dropped?.value ?? Number.NaN };
 }
 
@@ -82,6 +85,21 @@ test("a metric of a slice has a figure or the reason why there is none", async (
     "outrider_slice_metric_undefined m 1 region=us 24h all recall no_actual_positive = 1",
   ]);
   assert.equal(leftOut, 0);
+});
+
+test("slices of a model whose task is not known yet are counted; those of a window that is not known are not", async () => {
+  const { series } = await seriesOf(
+    [
+      sliceOf({ undefined: { any: "unresolved_task" } }),
+      sliceOf({ basis: "matured", undefined: { any: "too_early" } }),
+      sliceOf({ slice: "region=us", undefined: { any: "catching_up" } }),
+    ],
+    /^outrider_slice_/,
+  );
+  assert.deepEqual(series, [
+    "outrider_slice_predictions m 1 region=eu 24h all = 10",
+    "outrider_slice_pairs m 1 region=eu 24h all = 5",
+  ]);
 });
 
 test("figures and reasons share their room; the slices with fewest predictions are left out of both", async () => {
