@@ -156,7 +156,10 @@ class RunningMeasure implements Measure {
 
   delays(at: number): VersionDelays[] {
     // Of some of the rows, the oldest, they would be other ones.
-    return delaysOf(this.#settledModels(), at);
+    return delaysOf(
+      this.#models.values().filter(({ name }) => !this.#rereading.has(name)),
+      at,
+    );
   }
 
   catchUp(at: number): boolean {
@@ -191,10 +194,6 @@ class RunningMeasure implements Measure {
 
   series(): SeriesInfo[] {
     return seriesOf(this.#models.values(), (model) => this.#rereading.shownOf(model));
-  }
-
-  *#settledModels(): Generator<ModelTrack> {
-    for (const model of this.#models.values()) if (!this.#rereading.has(model.name)) yield model;
   }
 
   arrival(model: string, version: string): Readonly<ArrivalTotals> | null {

@@ -28,7 +28,7 @@ import type { Road } from "../road.ts";
 import { observedOf, type AnswerHead } from "../answer-reader.ts";
 import type { Upstream, UpstreamHandler } from "../upstream.ts";
 import { StreamAnswer } from "./answer.ts";
-import { StreamReading } from "./reading.ts";
+import { endOnceReset, StreamReading } from "./reading.ts";
 import type { Upload, Uploads } from "./uploads.ts";
 import { RESET } from "./codes.ts";
 import type { Piece } from "./pieces.ts";
@@ -116,10 +116,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     });
     stream.on("end", () => this.#onRequestEnd());
     stream.on("wantTrailers", () => this.#onWantTrailers());
-    // Reset without an error, node:http2 keeps it until it has been read to its end: while its reading is stopped, for good.
-    stream.once("aborted", () => {
-      if (stream.rstCode === RESET.none) setImmediate(() => stream.destroy());
-    });
+    endOnceReset(stream);
     stream.once("close", () => this.#onClosed());
   }
 

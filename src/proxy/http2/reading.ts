@@ -2,6 +2,7 @@
 // reading a paused stream until 64 KiB wait in it: what waits would grow by a window with every stop.
 
 import type { Http2Stream } from "node:http2";
+import { RESET } from "./codes.ts";
 
 export class StreamReading {
   readonly #stream: Http2Stream;
@@ -54,4 +55,11 @@ export class StreamReading {
     this.taken();
     if (!this.#stream.destroyed) this.#stream.resume();
   }
+}
+
+/** Of a stream that was reset without an error node:http2 keeps what came until it has been read: while its reading is stopped, for good. */
+export function endOnceReset(stream: Http2Stream): void {
+  stream.once("aborted", () => {
+    if (stream.rstCode === RESET.none) setImmediate(() => stream.destroy());
+  });
 }
