@@ -187,7 +187,11 @@ export class Disk {
    * would read no further than there, past no acknowledgement that follows. So the connection is given up, as after such a COMMIT.
    */
   #doubt(): void {
-    if (!this.#unsynced || this.#wal.trouble?.cause !== "io") return;
+    if (this.#unsynced && this.#wal.trouble?.cause === "io") this.#connectAnew();
+  }
+
+  /** After a failed fsync the pages may be gone while the handle says all is well: never try it again on the same one. */
+  #connectAnew(): void {
     closeQuietly(this.#file?.db ?? null);
     this.#file = null;
     this.#triedAtMs = Number.NEGATIVE_INFINITY;
@@ -259,13 +263,9 @@ export class Disk {
       this.#undo(failed.work, failed.before);
       return this.#refuse(trouble);
     }
-    // After a failed fsync the pages may be gone while the handle says all is well: never try it again on the same one.
-    closeQuietly(this.#file?.db ?? null);
-    this.#file = null;
     this.#unsettled = failed;
     const refusal = this.#refuse(trouble);
-    this.#triedAtMs = Number.NEGATIVE_INFINITY;
-    this.#reconnect();
+    this.#connectAnew();
     this.#trouble = this.#lost ? LOST : trouble;
     return refusal;
   }

@@ -5,11 +5,9 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { startSidecar } from "../support/sidecar.ts";
 import { run, say } from "./support/command.ts";
-import { pythonFolder } from "./support/install.ts";
-import { freePort, startProcess, temporaryFolder } from "./support/process.ts";
-import { ensureVenv } from "./support/python-venv.ts";
+import { temporaryFolder } from "./support/process.ts";
+import { startEcho } from "./support/websocket-server.ts";
 import { ensureWstest } from "./support/wstest.ts";
 
 /** All of the protocol's cases; of its limits and its compression those that take seconds, not minutes. */
@@ -42,20 +40,7 @@ type Reports = ReadonlyMap<string, Report>;
 
 const folder = temporaryFolder({ after }, "autobahn");
 const wstest = await ensureWstest();
-const venv = await ensureVenv("wire");
-const server = await freePort();
-await startProcess(
-  { after },
-  {
-    name: "websockets",
-    command: venv,
-    args: [join(pythonFolder, "websocket_server.py"), String(server)],
-    readyUrl: `http://127.0.0.1:${server}/`,
-    readyBelow: 500,
-  },
-);
-const sidecar = await startSidecar({ upstream: `http://127.0.0.1:${server}` });
-after(() => sidecar.stop());
+const { server, sidecar } = await startEcho();
 
 function reportOf(path: string): Report {
   const full = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown> & Report;

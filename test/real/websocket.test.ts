@@ -3,17 +3,15 @@
 
 import assert from "node:assert/strict";
 import { connect } from "node:net";
-import { dirname, join } from "node:path";
-import { after, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { test } from "node:test";
 import { deflateRawSync, constants } from "node:zlib";
-import { sampleSum, startSidecar } from "../support/sidecar.ts";
+import { sampleSum } from "../support/sidecar.ts";
 import { frame, type FrameParts } from "../support/websocket.ts";
 import { run } from "./support/command.ts";
-import { freePort, startProcess } from "./support/process.ts";
-import { ensureVenv } from "./support/python-venv.ts";
+import { pythonFolder } from "./support/install.ts";
+import { startEcho } from "./support/websocket-server.ts";
 
-const python = join(dirname(fileURLToPath(import.meta.url)), "python");
 const MASK = 0x37fa213d;
 const QUIET_MS = 60_000;
 const CALM_MS = 20;
@@ -382,20 +380,7 @@ function play(port: number, one: Case): Promise<Heard> {
   });
 }
 
-const venv = await ensureVenv("wire");
-const server = await freePort();
-await startProcess(
-  { after },
-  {
-    name: "websockets",
-    command: venv,
-    args: [join(python, "websocket_server.py"), String(server)],
-    readyUrl: `http://127.0.0.1:${server}/`,
-    readyBelow: 500,
-  },
-);
-const sidecar = await startSidecar({ upstream: `http://127.0.0.1:${server}` });
-after(() => sidecar.stop());
+const { venv, server, sidecar } = await startEcho();
 
 /**
  * Both ways until they agree. Where a right message is followed by a wrong frame, whether the server's echo still goes out before
@@ -434,7 +419,7 @@ test(`${CASES.length} cases: the server says the same bytes through the sidecar 
 test("the library's own client: subprotocol, compression, 60 messages and its close code", async () => {
   const before = await sidecar.metrics();
   const url = sidecar.traffic.replace("http:", "ws:");
-  const { stdout } = await run(venv, [join(python, "websocket_client.py"), `${url}/client`, "60"], {
+  const { stdout } = await run(venv, [join(pythonFolder, "websocket_client.py"), `${url}/client`, "60"], {
     withinMs: 300_000,
   });
   assert.deepEqual(JSON.parse(stdout), {

@@ -63,6 +63,14 @@ export class Client {
     }
   }
 
+  /** Until an interim head has come. */
+  async toldToGoOn(): Promise<void> {
+    await until(() => {
+      this.peek();
+      return this.interim.length > 0;
+    }, "the 100");
+  }
+
   /** The next final answer, whole. It is taken off. */
   async answer(method = "GET"): Promise<Message> {
     const endsAt = performance.now() + PATIENCE_MS;

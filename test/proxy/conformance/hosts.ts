@@ -3,6 +3,8 @@
 import type { Case, Stage } from "./case.ts";
 import { expectStatus, expectThat, expectValues, statusOf, until } from "./client.ts";
 import { valuesOf } from "./message.ts";
+import { toldByModel } from "./interim.ts";
+import { OK } from "./origin.ts";
 import { must, request, should } from "./requests.ts";
 
 const BAD_HOSTS: readonly (readonly [string, string])[] = [
@@ -99,20 +101,9 @@ export const hostCases: readonly Case[] = [
   }),
 ];
 
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
 export const expectationCases: readonly Case[] = [
   must("expect-100-passed-on", "RFC 9110 §10.1.1", async (stage) => {
-    stage.script((asked) => {
-      asked.send("HTTP/1.1 100 Continue\r\n\r\n");
-      void asked.whole.then(() => asked.send(OK));
-    });
-    const client = await stage.open();
-    client.send(request(stage.path, ["Expect: 100-continue", "Content-Length: 5"], "POST"));
-    await until(() => {
-      client.peek();
-      return client.interim.length > 0;
-    }, "the 100");
+    const client = await toldByModel(stage);
     expectValues((await stage.askedOnce()).message, "expect", ["100-continue"]);
     client.send("hello");
     expectStatus(await client.answer("POST"), 200);
@@ -137,10 +128,7 @@ export const expectationCases: readonly Case[] = [
   should("expect-100-silent-then-told", "RFC 9110 §10.1.1", async (stage) => {
     const client = await stage.open();
     client.send(request(stage.path, ["Expect: 100-continue", "Transfer-Encoding: chunked"], "POST"));
-    await until(() => {
-      client.peek();
-      return client.interim.length > 0;
-    }, "the 100, although the model says nothing");
+    await client.toldToGoOn();
     client.send("5\r\nhello\r\n0\r\n\r\n");
     expectStatus(await client.answer("POST"), 200);
     expectThat(stage.asked()[0]?.message.body === "hello", "the body changed");
