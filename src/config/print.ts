@@ -38,6 +38,7 @@ function limitsText(limits: Config["proxy"]["limits"]): unknown {
     headTimeoutMs: limits.headMs,
     bodyTimeoutMs: limits.bodyMs,
     sendTimeoutMs: limits.sendMs,
+    uploadTimeoutMs: limits.uploadMs,
     idleTimeoutMs: limits.idleMs,
     requestTimeoutMs: limits.totalMs,
     tunnelIdleTimeoutMs: limits.tunnelIdleMs,

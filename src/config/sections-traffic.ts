@@ -82,6 +82,11 @@ const limits = z
       .describe(
         "Longest time a client may take for the next 64 KiB, or less, of an answer that waits for it. 0s: no limit.",
       ),
+    uploadTimeout: duration({ max: DAY_MS })
+      .prefault("5m")
+      .describe(
+        "Longest time in which the model may take nothing of a request's body that waits for it, also while it is being connected to; then 504. What the system's buffers take counts as taken. 0s: no limit.",
+      ),
     idleTimeout: duration({ min: 1, max: DAY_MS })
       .prefault("75s")
       .describe("How long a client's connection is kept between requests; announced 5 s shorter."),
@@ -105,6 +110,7 @@ const limits = z
     headMs: given.headTimeout,
     bodyMs: given.bodyTimeout,
     sendMs: given.sendTimeout,
+    uploadMs: given.uploadTimeout,
     idleMs: given.idleTimeout,
     totalMs: given.requestTimeout,
     tunnelIdleMs: given.tunnelIdleTimeout,

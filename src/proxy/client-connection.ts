@@ -12,8 +12,9 @@ import { RelayRequest } from "./client-request.ts";
 import { RelayResponse } from "./client-answer.ts";
 import type { ClientReading, ClientReads } from "./client-reads.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
-import { PROGRESS_BYTES, type ConnectionLimits, type Late } from "./connection-limits.ts";
+import { PROGRESS_BYTES, REST_BYTES_MAX, REST_MS, type ConnectionLimits, type Late } from "./connection-limits.ts";
 import type { PlainRequest } from "./plain-request.ts";
+import { PausedUpload } from "./paused-upload.ts";
 import { ownLinesOf, type OwnLines } from "./request-head.ts";
 import type { BadHead, ReadHead } from "./request-line.ts";
 import { RequestReader, type RequestSink } from "./request-reader.ts";
@@ -44,9 +45,6 @@ export interface ConnectionOwner {
 /** Bytes taken in ahead of the answer that is under way. */
 const AHEAD_BYTES_MAX = 64 * 1024;
 const NO_BYTES = Buffer.alloc(0);
-/** Of a request that was answered before it was whole: what is still read, and for how long, so that its connection may be kept. */
-const REST_BYTES_MAX = 64 * 1024 * 1024;
-const REST_MS = 30_000;
 
 export class ClientConnection implements RequestSink {
   /** Kept by `Connections`. */
@@ -64,7 +62,7 @@ export class ClientConnection implements RequestSink {
   #lent = false;
   /** What was not lent: somebody still reads it. */
   #kept = false;
-  #paused = false;
+  readonly #upload: PausedUpload;
   #closing = false;
   #clientEnded = false;
   #persists = true;
@@ -79,13 +77,14 @@ export class ClientConnection implements RequestSink {
   #restSinceMs: number | null = null;
   #taker: ((glued: Buffer) => void) | null = null;
   #ownLines: OwnLines | null = null;
-  readonly #share = new TurnShare(() => void (this.#paused || this.#closing || this.socket.resume()));
+  readonly #share = new TurnShare(() => void (this.#upload.paused || this.#closing || this.socket.resume()));
 
   constructor(owner: ConnectionOwner, accepted: Socket) {
     this.#owner = owner;
     this.#bytes = owner.reads.read(accepted, this.#onData);
     const { socket } = this.#bytes;
     this.socket = socket;
+    this.#upload = new PausedUpload(socket);
     this.peer = peerOf(socket.remoteAddress);
     this.#reader = new RequestReader(this, owner.limits, owner.observed);
     this.#movedMs = owner.nowMs();
@@ -98,7 +97,7 @@ export class ClientConnection implements RequestSink {
   /** `first` was read already. */
   begin(first: Buffer | null): void {
     if (first !== null && first.length > 0) this.#onData(first, false);
-    if (!this.#paused && !this.socket.destroyed) this.socket.resume();
+    if (!this.#upload.paused && !this.socket.destroyed) this.socket.resume();
   }
 
   /** No exchange is under way. */
@@ -133,7 +132,8 @@ export class ClientConnection implements RequestSink {
   readonly #onData = (bytes: Buffer, lent: boolean): boolean => {
     this.#kept = false;
     if (this.#closing) return false;
-    this.#moved(bytes.length);
+    if (this.#upload.paused) this.#upload.looked(bytes.length);
+    else this.#moved(bytes.length);
     if (this.#restSinceMs !== null && this.#restOver(bytes.length)) return false;
     if (this.#reading || (this.#request !== null && this.#reader.done)) this.#keepAhead(bytes);
     else this.#read(bytes, lent);
@@ -160,7 +160,7 @@ export class ClientConnection implements RequestSink {
 
   #keepAhead(bytes: Buffer): void {
     this.#ahead = this.#ahead.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.#ahead, bytes]);
-    if (this.#ahead.length > AHEAD_BYTES_MAX) this.#pause();
+    if (this.#ahead.length > AHEAD_BYTES_MAX) this.#upload.pause();
   }
 
   /** Reads up to the end of a request; what lies behind waits until it has been answered. */
@@ -232,7 +232,7 @@ export class ClientConnection implements RequestSink {
     const receiver = this.#request?.receiver ?? null;
     if (receiver === null) return;
     const part = bytes.subarray(start, end);
-    if (!receiver.onRequestData(this.#lent ? Buffer.from(part) : part)) this.#pause();
+    if (!receiver.onRequestData(this.#lent ? Buffer.from(part) : part)) this.#upload.pause();
     if (receiver.keepsData) this.#kept = true;
   }
 
@@ -241,6 +241,8 @@ export class ClientConnection implements RequestSink {
     if (request === null) return;
     request.complete = true;
     request.receiver?.onRequestEnd(trailers);
+    // It is all in: what the model does not take of it is no reason not to hear of the client's end.
+    this.readMore();
   }
 
   #defect(defect: BadHead): void {
@@ -252,17 +254,11 @@ export class ClientConnection implements RequestSink {
     else this.#owner.onSpoiled(request, defect);
   }
 
-  #pause(): void {
-    if (this.#paused) return;
-    this.#paused = true;
-    this.socket.pause();
-  }
 
   readMore(): void {
-    if (!this.#paused || this.#ahead.length > AHEAD_BYTES_MAX) return;
-    this.#paused = false;
+    if (!this.#upload.paused || this.#ahead.length > AHEAD_BYTES_MAX) return;
     this.#movedMs = this.#owner.nowMs();
-    this.socket.resume();
+    this.#upload.goOn();
   }
 
   /** The answer's last byte has been written. */
@@ -373,9 +369,17 @@ export class ClientConnection implements RequestSink {
     else if (this.#request === null) this.#limit("idle", stillMs, limits.idleMs);
     else if (this.#restSinceMs !== null)
       this.#limit("rest", nowMs - this.#restSinceMs, Math.min(REST_MS, limits.bodyMs || REST_MS));
-    else if (this.#reader.inBody && !this.#paused && this.#response?.headersSent !== true)
-      this.#limit("body", stillMs, limits.bodyMs);
+    else this.#checkUpload(nowMs);
     if (this.#response !== null) this.#limit("total", nowMs - this.#headSinceMs, limits.totalMs);
+  }
+
+  /** It is the client's turn to send more, or the model's to take what has come. */
+  #checkUpload(nowMs: number): void {
+    const { bodyMs, uploadMs } = this.#owner.limits;
+    const { inBody } = this.#reader;
+    const stillMs = this.#upload.look(nowMs, { inBody, waiting: this.#request?.receiver?.waitingBytes ?? 0 });
+    if (!inBody || this.#upload.paused) this.#limit("upload", stillMs, uploadMs);
+    else if (this.#response?.headersSent !== true) this.#limit("body", nowMs - this.#movedMs, bodyMs);
   }
 
   #limit(late: Late, stillMs: number, limitMs: number): void {

@@ -8,7 +8,7 @@ import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
 import type { ConnectionLimits, Late } from "./connection-limits.ts";
 import { ClientReads } from "./client-reads.ts";
 import type { RelayRequest } from "./client-request.ts";
-import { OVERDUE, SLOW_BODY, problemMessage, type Failure } from "./failures.ts";
+import { TIME_IS_UP, problemMessage, type Failure } from "./failures.ts";
 import type { BadHead } from "./request-line.ts";
 import { Roll } from "./road.ts";
 
@@ -38,6 +38,7 @@ export class ClientConnections implements ConnectionOwner {
     head_timeout: 0,
     body_timeout: 0,
     send_timeout: 0,
+    upload_timeout: 0,
     idle_timeout: 0,
     request_timeout: 0,
     early_answer: 0,
@@ -119,8 +120,9 @@ export class ClientConnections implements ConnectionOwner {
     this.limited[LIMITS[late]]++;
     if (late === "idle" || late === "rest") connection.close();
     else if (late === "head") connection.sayLast(problemMessage(SLOW_HEAD, null, 408));
-    else if (late === "body" && request !== null) this.#needs.onSpoiled(request, SLOW_BODY);
-    else if (late === "total" && request !== null) this.#needs.onOverdue(request, OVERDUE);
+    else if (late === "body" && request !== null) this.#needs.onSpoiled(request, TIME_IS_UP.body);
+    else if ((late === "upload" || late === "total") && request !== null)
+      this.#needs.onOverdue(request, TIME_IS_UP[late]);
     else connection.socket.destroy();
   }
 
@@ -149,8 +151,8 @@ function keepAliveLines(idleMs: number): string {
 }
 
 /** How often to look: often enough for the shortest limit. */
-export function sweepMsOf({ headMs, idleMs, bodyMs, sendMs, totalMs }: ConnectionLimits): number {
-  const set = [headMs, idleMs, bodyMs, sendMs, totalMs].filter((ms) => ms > 0);
+export function sweepMsOf({ headMs, idleMs, bodyMs, sendMs, uploadMs, totalMs }: ConnectionLimits): number {
+  const set = [headMs, idleMs, bodyMs, sendMs, uploadMs, totalMs].filter((ms) => ms > 0);
   return Math.max(20, Math.min(SWEEP_MS, ...set.map((ms) => ms / 4)));
 }
 
@@ -160,6 +162,7 @@ export const LIMITS = Object.freeze({
   idle: "idle_timeout",
   body: "body_timeout",
   send: "send_timeout",
+  upload: "upload_timeout",
   total: "request_timeout",
   rest: "early_answer",
 } as const satisfies Record<Late, string>);

@@ -11,6 +11,8 @@ export interface ConnectionLimits {
   readonly bodyMs: number;
   /** Between two signs of a client that takes its answer. */
   readonly sendMs: number;
+  /** Between two signs of a model that takes what it is sent. */
+  readonly uploadMs: number;
   /** From a request's head to the end of its answer. */
   readonly totalMs: number;
   /** Of a tunnel: between two bytes, whichever way. Of all these times, 0 is: no limit. */
@@ -18,7 +20,11 @@ export interface ConnectionLimits {
 }
 
 /** What ran out of time. */
-export type Late = "head" | "idle" | "body" | "send" | "total" | "rest";
+export type Late = "head" | "idle" | "body" | "send" | "upload" | "total" | "rest";
+
+/** Of a request that was answered before it was whole: what is still read, and for how long, so that its connection may be kept. */
+export const REST_BYTES_MAX = 64 * 1024 * 1024;
+export const REST_MS = 30_000;
 
 /** Of a body, within the time it may stand still. */
 export const PROGRESS_BYTES = 64;

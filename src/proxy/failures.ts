@@ -131,13 +131,21 @@ export function problemMessage(failure: Failure, id: string | null, status = sta
   return `${head}Connection: close\r\n\r\n${body}`;
 }
 
-/** The client's request, or the whole exchange, took longer than a limit allows. */
-export const SLOW_BODY: Failure = Object.freeze({
-  code: "bad_request",
-  status: 408,
-  detail: "The request's body stood still for too long. Send it faster, or raise `proxy.limits.bodyTimeout`.",
-});
-export const OVERDUE: Failure = Object.freeze({
-  code: "response_timeout",
-  detail: "The exchange took longer than `proxy.limits.requestTimeout` allows.",
-});
+/** What the client is told when its request, the model's reading of it, or the whole exchange took longer than a limit allows. */
+export const TIME_IS_UP = Object.freeze({
+  body: {
+    code: "bad_request",
+    status: 408,
+    detail:
+      "The request's body stood still for too long. Send it faster, or raise `proxy.limits.bodyTimeout`.",
+  },
+  upload: {
+    code: "response_timeout",
+    detail:
+      "The model server took nothing of the request's body for too long. It is stuck, or busy with others; `proxy.limits.uploadTimeout` is the limit (0s: none).",
+  },
+  total: {
+    code: "response_timeout",
+    detail: "The exchange took longer than `proxy.limits.requestTimeout` allows.",
+  },
+} as const satisfies Record<string, Failure>);

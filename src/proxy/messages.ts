@@ -8,6 +8,8 @@ export interface ClientSide {
   onRequestData(chunk: Buffer): boolean;
   /** Of the bytes it was given last some are still to be read. */
   readonly keepsData: boolean;
+  /** Of the request's body: bytes that wait for the model. */
+  readonly waitingBytes: number;
   /** All that has been read for now has been told, and the request is not whole. */
   onRequestLull(): void;
   onRequestEnd(trailers: RawHeaders): void;

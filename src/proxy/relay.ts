@@ -117,7 +117,11 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   }
 
   get keepsData(): boolean {
-    return this.#collected.bytes > 0 || (this.call?.unsentBytes ?? 0) > 0;
+    return this.#collected.bytes > 0 || this.waitingBytes > 0;
+  }
+
+  get waitingBytes(): number {
+    return this.call?.unsentBytes ?? 0;
   }
 
   onRequestLull(): void {

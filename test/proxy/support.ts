@@ -46,6 +46,7 @@ export const LIMITS: ProxyOptions["limits"] = Object.freeze({
   headMs: 30_000,
   bodyMs: 60_000,
   sendMs: 60_000,
+  uploadMs: 300_000,
   idleMs: 75_000,
   totalMs: 0,
   tunnelIdleMs: 0,

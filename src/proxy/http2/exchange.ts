@@ -7,11 +7,10 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { CollectedBody } from "../collected.ts";
 import type { RawHeaders } from "../../facts/exchange.ts";
-import type { ConnectionLimits, Late } from "../connection-limits.ts";
+import type { ConnectionLimits } from "../connection-limits.ts";
 import { Ends } from "../ends.ts";
 import {
-  OVERDUE,
-  SLOW_BODY,
+  TIME_IS_UP,
   describeFailure,
   problemBody,
   problemHeaders,
@@ -32,7 +31,7 @@ import { endOnceReset, StreamReading } from "./reading.ts";
 import type { Upload, Uploads } from "./uploads.ts";
 import { RESET } from "./codes.ts";
 import type { Piece } from "./pieces.ts";
-import { StreamTimes } from "./times.ts";
+import { StreamTimes, type LateStream } from "./times.ts";
 import { joinCookies, readRequestFields, refusalOf, type ReadRequest } from "./fields.ts";
 
 const NO_LINES: RawHeaders = Object.freeze([]);
@@ -233,13 +232,13 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   }
 
   onDrain(): void {
-    this.#times.moved(this.road.clock.monotonicMs());
+    this.#times.taken(this.road.clock.monotonicMs());
     this.reading.goOn();
     this.#uploads.went();
   }
 
   /** Ends what has run out of time by `limits`, and says what it was. */
-  check(nowMs: number, limits: ConnectionLimits): Late | null {
+  check(nowMs: number, limits: ConnectionLimits): LateStream | null {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return null;
     const underway = this.state !== "over";
@@ -247,6 +246,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       {
         nowMs,
         unsentBytes: stream.writableLength,
+        waitingBytes: this.call?.unsentBytes ?? 0,
         awaitsBody: underway && this.#awaitsBody && !stream.headersSent,
         underway,
       },
@@ -255,7 +255,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     if (late === "send") {
       stream.close(RESET.cancel);
       this.reading.goOn();
-    } else if (late !== null) this.giveUp(late === "body" ? SLOW_BODY : OVERDUE);
+    } else if (late !== null) this.giveUp(TIME_IS_UP[late]);
     return late;
   }
 

@@ -1,0 +1,223 @@
+// Uploads that the model does not take, or not yet: none is kept for good, whether its client stays or leaves, over either version.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import test, { type TestContext } from "node:test";
+import { connectStreams, streamOrigin } from "./http2-support.ts";
+import { systemClock } from "../../src/kernel/clock.ts";
+import { handClock, type HandClock } from "../support/hand-clock.ts";
+import { LIMITS, eventually, pause, rawClient, rawOrigin, startProxy, type Running } from "./support.ts";
+
+const MIB = 1024 * 1024;
+const UPLOAD_MS = LIMITS.uploadMs;
+/** More than the system's buffers take on their way to a model that reads nothing. */
+const LONG = Buffer.alloc(32 * MIB, "x");
+
+const head = (bytes: number): string => `POST /slow HTTP/1.1\r\nHost: m\r\nContent-Length: ${bytes}\r\n\r\n`;
+const timedOut = ({ proxy }: Running): number => proxy.stats().limited["upload_timeout"] ?? 0;
+/** One is under way, and the model takes nothing more of it. */
+const stalled = async ({ proxy }: Running): Promise<void> => {
+  let before = -1;
+  await eventually(() => proxy.stats().heldBytes > 16_000);
+  for (let held = proxy.stats().heldBytes; held !== before; held = proxy.stats().heldBytes) {
+    before = held;
+    await pause(100);
+  }
+};
+
+/** What is to be done at once is done, so that the proxy stops at the end of a test. */
+function movedClock(): HandClock {
+  const clock = handClock();
+  return { ...clock, after: (ms, call) => (ms === 0 ? systemClock : clock).after(ms, call) };
+}
+
+/** As many sweeps as there are seconds, each with what can be read by then. */
+async function seconds(clock: HandClock, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    clock.advance(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+async function nothingLeft(running: Running, outcome: string): Promise<void> {
+  const [exchange] = await running.delivered(1);
+  assert.equal(exchange?.outcome, outcome);
+  await eventually(() => running.proxy.stats().heldBytes === 0 && running.proxy.stats().activeRequests === 0);
+}
+
+interface Model {
+  readonly url: string;
+  /** Takes so much of what was sent that the system's buffers take more, too. */
+  readonly sip: () => Promise<void>;
+  /** The sidecar has given it up. */
+  readonly left: () => boolean;
+}
+
+/** A third of the largest buffer of a sender, and more: below it the system reports no room. */
+const SIP_BYTES = 4 * MIB;
+
+async function sip(from: Readable): Promise<void> {
+  let bytes = 0;
+  const count = (chunk: Buffer): void => void (bytes += chunk.length);
+  from.on("data", count).resume();
+  await eventually(() => bytes >= SIP_BYTES);
+  from.off("data", count).pause();
+}
+
+/** Models that take nothing until they are told to, over either version. */
+const MODELS: Readonly<Record<string, (t: TestContext) => Promise<Model>>> = {
+  "HTTP/1.1": async (t) => {
+    const { promise: asked, resolve } = Promise.withResolvers<Socket>();
+    let gone = false;
+    const { url } = await rawOrigin(t, (socket) => {
+      resolve(socket.pause().on("close", () => (gone = true)));
+    });
+    const left = (): boolean => {
+      // Behind what it has not read.
+      void asked.then((socket) => socket.resume());
+      return gone;
+    };
+    return { url, sip: async () => sip(await asked), left };
+  },
+  "HTTP/2": async (t) => {
+    const { promise: asked, resolve } = Promise.withResolvers<Readable>();
+    let gone = false;
+    const { url } = await streamOrigin(t, (stream) => {
+      resolve(stream.on("close", () => (gone = true)));
+    });
+    return { url, sip: async () => sip(await asked), left: () => gone };
+  },
+};
+
+/** Clients that upload more than the model takes; each gives the answer's status in the end. */
+const CLIENTS: Readonly<Record<string, (t: TestContext, port: number) => Promise<() => Promise<number>>>> = {
+  "HTTP/1.1": async (t, port) => {
+    const client = await rawClient(t, port);
+    client.send(head(LONG.length));
+    client.send(LONG);
+    return async () => Number((await client.until(/^HTTP\/1\.1 \d{3} [^]*\r\n\r\n/)).slice(9, 12));
+  },
+  "HTTP/2": async (t, port) => {
+    const session = await connectStreams(t, port);
+    const stream = session.request({ ":method": "POST", ":path": "/slow" });
+    stream.on("error", () => {}).end(LONG);
+    const answered = once(stream, "response");
+    return async () => Number((await answered)[0][":status"]);
+  },
+};
+
+for (const [to, model] of Object.entries(MODELS)) {
+  for (const [from, client] of Object.entries(CLIENTS)) {
+    test(`an upload over ${from} to a model of ${to} that takes nothing is answered with 504 after its time, counted, and leaves nothing`, async (t) => {
+      const clock = movedClock();
+      const { url, left } = await model(t);
+      const running = await startProxy(t, url, { clock });
+      const status = await client(t, running.port);
+      await stalled(running);
+      await seconds(clock, UPLOAD_MS / 1000 - 1);
+      assert.equal(timedOut(running), 0);
+      await seconds(clock, 5);
+      assert.equal(await status(), 504);
+      await nothingLeft(running, "timeout");
+      assert.equal(running.exchanges[0]?.ownError, "response_timeout");
+      assert.equal(timedOut(running), 1);
+      await eventually(left);
+    });
+
+    test(`an upload over ${from} to a model of ${to} that takes some now and then is not cut`, async (t) => {
+      const clock = movedClock();
+      const { url, sip } = await model(t);
+      const running = await startProxy(t, url, { clock });
+      await client(t, running.port);
+      for (let i = 0; i < 4; i++) {
+        await stalled(running);
+        await seconds(clock, UPLOAD_MS / 1000 - 2);
+        await sip();
+      }
+      assert.equal(timedOut(running), 0);
+      assert.equal(running.proxy.stats().activeRequests, 1);
+    });
+  }
+}
+
+for (const [to, model] of Object.entries(MODELS)) {
+  test(`a client whose connection is reset while a model of ${to} takes nothing of its upload is seen to be gone, though its bytes are not read`, async (t) => {
+    const clock = movedClock();
+    const { url, left } = await model(t);
+    const running = await startProxy(t, url, { clock });
+    const client = await rawClient(t, running.port);
+    client.send(head(LONG.length));
+    client.send(LONG);
+    await stalled(running);
+    client.socket.resetAndDestroy();
+    // The reset is on its way to us.
+    await eventually(() => {
+      clock.advance(1000);
+      return running.exchanges.length > 0;
+    });
+    await nothingLeft(running, "client_abort");
+    assert.equal(timedOut(running), 0);
+    await eventually(left);
+  });
+
+  test(`a client that goes with more on its way than is looked through costs no more than the time that a model of ${to} has`, async (t) => {
+    const clock = movedClock();
+    const { url, left } = await model(t);
+    const running = await startProxy(t, url, { clock });
+    const client = await rawClient(t, running.port);
+    client.send(head(LONG.length));
+    client.send(LONG);
+    await stalled(running);
+    client.socket.destroy();
+    await seconds(clock, UPLOAD_MS / 1000 + 5);
+    await nothingLeft(running, "timeout");
+    assert.equal(timedOut(running), 1);
+    // What is left of it is read off, with a bound, and its end seen.
+    await eventually(() => running.proxy.stats().openConnections === 0);
+    await eventually(left);
+  });
+}
+
+/** What a client has sent when it closes its side, of an upload to a model whose window is 64 KiB. */
+const SENT: Readonly<Record<string, { readonly length: number; readonly sent: number }>> = {
+  "all of its upload": { length: 150_000, sent: 150_000 },
+  "a part of its upload": { length: MIB, sent: 160_000 },
+};
+
+for (const [what, { length, sent }] of Object.entries(SENT)) {
+  test(`a client that leaves after ${what} is seen to be gone, though the model takes nothing`, async (t) => {
+    const clock = movedClock();
+    const model = await MODELS["HTTP/2"]?.(t);
+    const running = await startProxy(t, model?.url ?? "", { clock });
+    const client = await rawClient(t, running.port);
+    client.send(head(length));
+    client.send(LONG.subarray(0, sent));
+    await stalled(running);
+    client.socket.end();
+    await eventually(() => {
+      clock.advance(1000);
+      return running.exchanges.length > 0;
+    });
+    await nothingLeft(running, "client_abort");
+    assert.equal(timedOut(running), 0);
+    assert.ok(clock.monotonicMs() < UPLOAD_MS);
+  });
+}
+
+test("an upload without a limit of time is kept as long as its client is there", async (t) => {
+  const clock = movedClock();
+  const { url } = (await MODELS["HTTP/1.1"]?.(t)) ?? { url: "" };
+  const running = await startProxy(t, url, { clock, limits: { ...LIMITS, uploadMs: 0 } });
+  const client = await rawClient(t, running.port);
+  client.send(head(LONG.length));
+  client.send(LONG);
+  await stalled(running);
+  const held = running.proxy.stats().heldBytes;
+  await seconds(clock, 10 * (UPLOAD_MS / 1000));
+  assert.equal(running.proxy.stats().activeRequests, 1);
+  // Once looked for its end.
+  assert.ok(running.proxy.stats().heldBytes <= held + 2 * 64 * 1024);
+});
