@@ -12,7 +12,13 @@ import { RelayRequest } from "./client-request.ts";
 import { RelayResponse } from "./client-answer.ts";
 import type { ClientReading, ClientReads } from "./client-reads.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
-import { PROGRESS_BYTES, REST_BYTES_MAX, REST_MS, type ConnectionLimits, type Late } from "./connection-limits.ts";
+import {
+  PROGRESS_BYTES,
+  REST_BYTES_MAX,
+  REST_MS,
+  type ConnectionLimits,
+  type Late,
+} from "./connection-limits.ts";
 import type { PlainRequest } from "./plain-request.ts";
 import { PausedUpload } from "./paused-upload.ts";
 import { ownLinesOf, type OwnLines } from "./request-head.ts";
@@ -253,7 +259,6 @@ export class ClientConnection implements RequestSink {
     if (request === null) this.#owner.onDefect(this, defect);
     else this.#owner.onSpoiled(request, defect);
   }
-
 
   readMore(): void {
     if (!this.#upload.paused || this.#ahead.length > AHEAD_BYTES_MAX) return;

@@ -48,7 +48,10 @@ export class StreamTimes {
   }
 
   /** What has run out, or null. Looked at about once a second. */
-  late({ nowMs, unsentBytes, waitingBytes, awaitsBody, underway }: StreamNow, limits: ConnectionLimits): LateStream | null {
+  late(
+    { nowMs, unsentBytes, waitingBytes, awaitsBody, underway }: StreamNow,
+    limits: ConnectionLimits,
+  ): LateStream | null {
     if (unsentBytes !== this.#unsentBytes) {
       this.#unsentBytes = unsentBytes;
       this.#movedMs = nowMs;
