@@ -12,13 +12,7 @@ import { RelayRequest } from "./client-request.ts";
 import { RelayResponse } from "./client-answer.ts";
 import type { ClientReading, ClientReads } from "./client-reads.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
-import {
-  PROGRESS_BYTES,
-  REST_BYTES_MAX,
-  REST_MS,
-  type ConnectionLimits,
-  type Late,
-} from "./connection-limits.ts";
+import { PROGRESS_BYTES, REST, type ConnectionLimits, type Late } from "./connection-limits.ts";
 import type { PlainRequest } from "./plain-request.ts";
 import { PausedUpload } from "./paused-upload.ts";
 import { ownLinesOf, type OwnLines } from "./request-head.ts";
@@ -160,7 +154,7 @@ export class ClientConnection implements RequestSink {
   /** True: too much of it has come, and the connection ends. */
   #restOver(bytes: number): boolean {
     this.#restBytes += bytes;
-    if (this.#restBytes > REST_BYTES_MAX) this.#owner.onLate(this, "rest", null);
+    if (this.#restBytes > REST.bytesMax) this.#owner.onLate(this, "rest", null);
     return this.#closing;
   }
 
@@ -373,7 +367,7 @@ export class ClientConnection implements RequestSink {
     else if (this.#headBegan) this.#limit("head", nowMs - this.#headSinceMs, limits.headMs);
     else if (this.#request === null) this.#limit("idle", stillMs, limits.idleMs);
     else if (this.#restSinceMs !== null)
-      this.#limit("rest", nowMs - this.#restSinceMs, Math.min(REST_MS, limits.bodyMs || REST_MS));
+      this.#limit("rest", nowMs - this.#restSinceMs, Math.min(REST.ms, limits.bodyMs || REST.ms));
     else this.#checkUpload(nowMs);
     if (this.#response !== null) this.#limit("total", nowMs - this.#headSinceMs, limits.totalMs);
   }

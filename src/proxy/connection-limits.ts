@@ -23,8 +23,7 @@ export interface ConnectionLimits {
 export type Late = "head" | "idle" | "body" | "send" | "upload" | "total" | "rest";
 
 /** Of a request that was answered before it was whole: what is still read, and for how long, so that its connection may be kept. */
-export const REST_BYTES_MAX = 64 * 1024 * 1024;
-export const REST_MS = 30_000;
+export const REST = Object.freeze({ bytesMax: 64 * 1024 * 1024, ms: 30_000 });
 
 /** Of a body, within the time it may stand still. */
 export const PROGRESS_BYTES = 64;
