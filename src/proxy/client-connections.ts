@@ -49,6 +49,8 @@ export class ClientConnections implements ConnectionOwner {
     max_streams: 0,
     /** Not an end: the client was told to wait. */
     held_body: 0,
+    /** Nor this: it was told to go to a new connection, after thousands of such waits. */
+    worn_out: 0,
   };
   /** Messages that were no HTTP. */
   defects = 0;

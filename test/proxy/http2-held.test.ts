@@ -204,10 +204,17 @@ test("an upload that waits because the model does not read others is not a clien
   assert.equal(running.proxy.stats().activeRequests, 100);
 });
 
-for (const count of [8, 13, 100]) {
-  test(`an upload and a request without a body go through while ${count} other uploads of the connection stand still`, async (t) => {
+for (const [count, streamsMax] of [
+  [3, 128],
+  [8, 128],
+  [13, 128],
+  [100, 128],
+  [100, 10_000],
+  [300, 10_000],
+] as const) {
+  test(`an upload and a request without a body go through while ${count} other uploads of the connection stand still, of ${streamsMax} that may be`, async (t) => {
     const model = await slowModel(t);
-    const running = await startProxy(t, model.url);
+    const running = await startProxy(t, model.url, { limits: { ...LIMITS, streamsMax } });
     const held = watchHeld(t, running);
     const session = await connectStreams(t, running.port);
     for (let i = 0; i < count; i++) upload(session, BODY).on("error", () => {});
@@ -219,6 +226,23 @@ for (const count of [8, 13, 100]) {
     assert.ok(held.most() <= MIB, `${held.most()} bytes were held`);
   });
 }
+
+test("many more that stand still, once windows are small already, make them smaller: others go on, within the same bound", async (t) => {
+  const model = await slowModel(t);
+  const running = await startProxy(t, model.url, { limits: { ...LIMITS, streamsMax: 2000 } });
+  const held = watchHeld(t, running);
+  const session = await connectStreams(t, running.port);
+  for (const count of [30, 330]) {
+    while (model.asked() < count) {
+      upload(session, BODY).on("error", () => {});
+      await pause(1);
+    }
+    await standing(running, () => model.asked() >= count);
+  }
+  const sibling = await ask(session, { path: "/other", body: BODY.subarray(0, 20_000) });
+  assert.equal(sibling.body.toString(), "20000");
+  assert.ok(held.most() <= MIB, `${held.most()} bytes were held`);
+});
 
 test("a client that does not acknowledge small windows has its uploads wait, counted, and holds at most 1 MiB", async (t) => {
   const model = await slowModel(t, 4096);

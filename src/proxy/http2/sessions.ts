@@ -70,7 +70,14 @@ export interface SessionsNeeds {
   readonly limits: StreamLimits;
   /** Counted by the value of `limit` in `outrider_proxy_limited_total`. */
   readonly limited: Record<
-    "head_size" | "head_timeout" | "idle_timeout" | "flood" | "stream_resets" | "max_streams" | "held_body",
+    | "head_size"
+    | "head_timeout"
+    | "idle_timeout"
+    | "flood"
+    | "stream_resets"
+    | "max_streams"
+    | "held_body"
+    | "worn_out",
     number
   >;
   readonly onStream: (stream: ServerHttp2Stream, fields: RawHeaders, place: StreamPlace) => void;
@@ -126,8 +133,13 @@ export class Sessions {
       clock,
       session,
       streamsMax: limits.streamsMax,
-      frames: new FrameShare(socket),
+      frames: new FrameShare(socket, clock),
+      streams: () => connection.streams,
       onClosed: () => this.#needs.limited.held_body++,
+      onWornOut: () => {
+        this.#needs.limited.worn_out++;
+        this.#leave(session);
+      },
     });
     const shares = new Shares();
     const connection: Connection = {

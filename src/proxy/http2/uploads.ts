@@ -1,33 +1,23 @@
 // Request bodies of one client connection that the model does not take: all of them together have a bound.
 //
-// Streams that stand still for a while: every stream gets a small window (tight), so that those that go on still do.
+// Streams that stand still for a while: every stream gets a smaller window (windows.ts), so that those that go on still do.
 // Too much held, whoever holds it: the connection gets no window (closed) until some of it has been taken, or until the client has
-// acknowledged the small windows: what all its streams may still send then has a place of its own.
+// acknowledged small windows: what all its streams may still send then has a place of its own.
 //
 //   held:  0 ......... 640 KiB │ 64 KiB: the connection's window, under way │ 192 KiB: small windows of all │ 128 KiB: kept ── 1 MiB
-//                closed unless tight                                                               closed, tight or not
+//                closed unless small                                                               closed, small or not
 
 import type { ServerHttp2Session } from "node:http2";
 import type { Clock, Timer } from "../../kernel/clock.ts";
 import type { FrameShare } from "./frame-share.ts";
 import type { StreamReading } from "./reading.ts";
+import { WIDE, WINDOW, nextStep, type WindowStep } from "./windows.ts";
 
 const KIB = 1024;
-/** What HTTP/2 itself begins with, for a stream and for a connection (RFC 9113 §6.9.2). */
-const WINDOW = 65_535;
-/** Of all streams, once some stand still: none that begins adds much when it stops too. */
-const TIGHT_WINDOWS = 192 * KIB;
-const TIGHT_WINDOW_MAX = 2 * KIB;
-/** For each stream, what may wait to leave to the model while more is taken. */
-const AHEAD_BYTES = 16 * KIB;
 /** Of streams that stand still: two. */
 const TIGHT_FROM = 160 * KIB;
 const FREE_AGAIN_BELOW = 32 * KIB;
 const TIGHT_MS_MIN = 2000;
-/** Of all: what a burst of streams that all stop may hold. */
-const CLOSED_FROM = 640 * KIB;
-/** Once the client keeps to small windows. */
-const CLOSED_FROM_TIGHT = 896 * KIB;
 /** Below the bound, by so much. */
 const OPEN_AGAIN_BY = 32 * KIB;
 /** Bytes that come between two looks, however little is held. */
@@ -55,16 +45,20 @@ export interface UploadsNeeds {
   readonly session: ServerHttp2Session;
   readonly streamsMax: number;
   readonly frames: FrameShare;
+  /** How many there are now. */
+  readonly streams: () => number;
   readonly onClosed: () => void;
+  /** The client should go to a new connection. */
+  readonly onWornOut: () => void;
 }
 
 export class Uploads {
   readonly #needs: UploadsNeeds;
   /** With how often each had been stopped at the last look. */
   readonly #all = new Map<Upload, number>();
-  #tight = false;
-  /** The client keeps to it. */
-  #keptTight = false;
+  #step: WindowStep = WIDE;
+  /** The one that the client keeps to. */
+  #keptStep: WindowStep = WIDE;
   #closed = false;
   /** Came since `#held` was last counted. */
   #came = 0;
@@ -75,7 +69,7 @@ export class Uploads {
   #streamWindow = WINDOW;
   /** How often the client has been told of a stream's window. */
   #said = 0;
-  #tightSinceMs = 0;
+  #stepSinceMs = 0;
   #calmLooks = 0;
   #looking: Timer | null = null;
 
@@ -85,16 +79,12 @@ export class Uploads {
 
   /** False: a body that stands still may do so because of us. */
   get free(): boolean {
-    return !this.#tight && !this.#closed;
+    return this.#step === WIDE && !this.#closed;
   }
 
   /** For each stream. */
   get aheadBytes(): number {
-    return this.#tight ? 0 : AHEAD_BYTES;
-  }
-
-  get #closedFrom(): number {
-    return this.#keptTight ? CLOSED_FROM_TIGHT : CLOSED_FROM;
+    return this.#step.aheadBytes;
   }
 
   add(one: Upload): void {
@@ -120,7 +110,7 @@ export class Uploads {
   came(bytes: number): void {
     this.#came += bytes;
     this.#needs.frames.came(bytes);
-    if (this.#came <= LOOK_AFTER && this.#held + this.#came <= this.#closedFrom) return;
+    if (this.#came <= LOOK_AFTER && this.#held + this.#came <= this.#keptStep.closedFrom) return;
     this.#weigh();
     this.#calmLooks = 0;
     if (!this.#needs.session.destroyed)
@@ -143,8 +133,8 @@ export class Uploads {
     this.#held = 0;
     this.#came = 0;
     for (const one of this.#all.keys()) this.#held += this.#heldBy(one);
-    if (!this.#closed && this.#held > this.#closedFrom) this.#close();
-    else if (this.#closed && this.#held < this.#closedFrom - OPEN_AGAIN_BY) this.#open();
+    if (!this.#closed && this.#held > this.#keptStep.closedFrom) this.#close();
+    else if (this.#closed && this.#held < this.#keptStep.closedFrom - OPEN_AGAIN_BY) this.#open();
   }
 
   /** From time to time while bytes come: which stand still since the last look? */
@@ -166,28 +156,35 @@ export class Uploads {
 
   #tighten(still: number): void {
     const nowMs = this.#needs.clock.monotonicMs();
-    if (!this.#tight && still > TIGHT_FROM) {
-      this.#tight = true;
-      this.#tightSinceMs = nowMs;
-      this.#setStreamWindow(Math.min(TIGHT_WINDOW_MAX, Math.floor(TIGHT_WINDOWS / this.#needs.streamsMax)));
-    } else if (this.#tight && still < FREE_AGAIN_BELOW && nowMs - this.#tightSinceMs > TIGHT_MS_MIN) {
-      this.#tight = false;
-      this.#keptTight = false;
-      this.#setStreamWindow(WINDOW);
-      for (const one of this.#all.keys()) one.released();
+    if (still > TIGHT_FROM) {
+      // What makes room for further streams is not left before it has been seen to do.
+      const seen = this.#step.aheadBytes > 0 || this.#step === this.#keptStep;
+      const now = { open: this.#needs.streams(), max: this.#needs.streamsMax, closed: this.#closed };
+      if (seen) this.#take(nextStep(this.#step, now), nowMs);
+    } else if (still < FREE_AGAIN_BELOW && nowMs - this.#stepSinceMs > TIGHT_MS_MIN) {
+      this.#take(WIDE, nowMs);
     }
   }
 
-  #setStreamWindow(bytes: number): void {
+  #take(step: WindowStep, nowMs: number): void {
+    if (step === this.#step) return;
+    this.#step = step;
+    this.#stepSinceMs = nowMs;
+    if (step === WIDE) this.#keptStep = WIDE;
+    this.#say(step);
+    if (step === WIDE) for (const one of this.#all.keys()) one.released();
+  }
+
+  #say(step: WindowStep): void {
     const { session } = this.#needs;
     if (session.destroyed) return;
     // A larger one counts from now, a smaller one once the client has heard of it.
-    this.#streamWindow = Math.max(this.#streamWindow, bytes);
+    this.#streamWindow = Math.max(this.#streamWindow, step.window);
     const saying = ++this.#said;
-    session.settings({ initialWindowSize: bytes }, (error) => {
+    session.settings({ initialWindowSize: step.window }, (error) => {
       if (error !== null || saying !== this.#said) return;
-      this.#streamWindow = bytes;
-      this.#keptTight = this.#tight;
+      this.#streamWindow = step.window;
+      this.#keptStep = step;
       this.#weigh();
     });
   }
@@ -208,7 +205,7 @@ export class Uploads {
     session.setLocalWindowSize(this.#window);
     // Nothing else would send it.
     session.ping(() => {});
-    if (this.#window > WINDOW_MAX) session.close();
+    if (this.#window > WINDOW_MAX && this.#window - GROWTH <= WINDOW_MAX) this.#needs.onWornOut();
   }
 
   stop(): void {
