@@ -277,11 +277,9 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
 
   override onText(body: string): void {
     if (this.state !== "answering") return;
-    if (this.#waitingHead === null || this.#firstChunk !== null) super.onText(body);
-    else {
-      this.draft.responseText(body);
-      this.#firstChunk = body;
-    }
+    if (this.#waitingHead === null || this.#firstChunk !== null) return super.onText(body);
+    this.draft.responseText(body);
+    this.#firstChunk = body;
   }
 
   #write(chunk: Buffer | string): void {
