@@ -164,7 +164,7 @@ test("an expectation goes on to a model of HTTP/2, and its 100 comes back", asyn
     stream
       .on("data", () => {})
       .on("end", () => {
-        stream.respond({ ":status": 200 });
+        stream.respond({ ":status": 200, "content-length": 2 });
         stream.end("ok");
       });
   });

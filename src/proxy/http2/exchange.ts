@@ -343,10 +343,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
 
   /** The turn is over: what waits leaves now, the head alone if nothing followed it. */
   flush(): void {
-    if (this.state !== "answering") return;
-    this.#safely(() => {
-      if (!this.#answer.flush()) this.call?.pause();
-    });
+    if (this.state === "answering") this.#safely(() => void (this.#answer.flush() || this.call?.pause()));
   }
 
   protected override breakOff(failure: Failure): void {
