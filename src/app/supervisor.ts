@@ -1,6 +1,6 @@
 // The observer's keeper: starts it, feeds it facts, asks it for metrics, starts it again with back-off. It never makes traffic wait.
 
-import type { Exchange } from "../facts/exchange.ts";
+import type { EndedExchange } from "../facts/exchange.ts";
 import { FRAME, type ObserverState, type Opening, type TrafficStats } from "../facts/road.ts";
 import { afterReading, type Clock, type Timer } from "../kernel/clock.ts";
 import type { Part } from "../kernel/lifecycle.ts";
@@ -59,7 +59,7 @@ export interface RelayFigures {
 }
 
 export interface Supervisor extends Part {
-  deliver(exchange: Exchange): void;
+  deliver(ended: EndedExchange): void;
   /** Takes what another process has gathered: the payload of a facts frame. */
   deliverBatch(payload: Buffer): void;
   /** Takes over what another process had to drop, by `queue/what`. Those facts were seen, too. */
@@ -95,7 +95,7 @@ class ObserverSupervisor implements Supervisor {
       extraHeaders: options.extraHeaders,
       queueBytesMax: QUEUE_BYTES_MAX,
     });
-    this.#outbox = new Outbox(this.#batches, clock, () => this.#pump());
+    this.#outbox = new Outbox(this.#batches, { clock, log, pump: () => this.#pump() });
     this.#child = new KeptChild(
       {
         name: "observer",
@@ -126,7 +126,7 @@ class ObserverSupervisor implements Supervisor {
   }
 
   get heldBytes(): number {
-    return this.#batches.queuedBytes;
+    return this.#batches.queuedBytes + this.#outbox.waitingBytes;
   }
 
   start(): Promise<void> {
@@ -136,8 +136,8 @@ class ObserverSupervisor implements Supervisor {
     return Promise.resolve();
   }
 
-  deliver(exchange: Exchange): void {
-    this.#outbox.deliver(exchange);
+  deliver(ended: EndedExchange): void {
+    this.#outbox.deliver(ended);
   }
 
   deliverBatch(payload: Buffer): void {
@@ -226,8 +226,8 @@ class ObserverSupervisor implements Supervisor {
       seen: this.#loss.seen,
       recorded: this.#loss.recorded,
       dropped: Object.fromEntries(this.#loss.dropped),
-      queuedFacts: this.#batches.queuedFacts,
-      queuedBytes: this.#batches.queuedBytes,
+      queuedFacts: this.#batches.queuedFacts + this.#outbox.waiting,
+      queuedBytes: this.heldBytes,
       observerRestarts: this.#child.restarts,
     };
   }

@@ -78,14 +78,17 @@ class TrafficWorker {
     const { number, socket, extraHeaders, queueBytesMax, snapshot } = opening;
     this.#log = createLogger(`traffic-${number}`, needs.env["LOG_LEVEL"] ?? "info");
     this.#batches = new Batches(this.#loss, { extraHeaders, queueBytesMax });
-    this.#outbox = new Outbox(this.#batches, systemClock, () => this.pump());
+    this.#outbox = new Outbox(this.#batches, {
+      clock: systemClock,
+      log: this.#log,
+      pump: () => this.pump(),
+    });
     this.#proxy = createProxy(
       { ...opening.proxy, listen: { fd: LISTEN_FD + socket } },
       {
         clock: systemClock,
         log: this.#log,
-        deliver: (exchange) => this.#outbox.deliver(exchange),
-        lendsBodies: true,
+        deliver: (ended) => this.#outbox.deliver(ended),
         observed: headerFilter(extraHeaders),
       },
     );

@@ -81,6 +81,16 @@ export interface WebSocketFacts {
 /** Header lines in the order and spelling of the wire: [name, value, name, value, ...]. */
 export type RawHeaders = readonly string[];
 
+/** An exchange that is over, of which no fact has been made yet. */
+export interface EndedExchange {
+  /** Bytes of its bodies that are held for the fact. */
+  readonly copiedBytes: number;
+  /** The fact. Once; its bodies are views of memory that `recycle` takes back. */
+  seal(): Exchange;
+  /** Nobody reads the bodies of the fact any more. */
+  recycle(): void;
+}
+
 export interface Exchange {
   /** The prediction id (`x-prediction-id` of the answer). */
   readonly id: string;

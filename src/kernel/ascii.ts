@@ -1,4 +1,4 @@
-// Words of ASCII in bytes, without a string made of them.
+// Words of ASCII within bytes or a text, without a string made of them.
 
 const LETTER_A = 97;
 const LETTER_Z = 122;
@@ -10,6 +10,16 @@ export function says(bytes: Uint8Array, at: number, text: string): boolean {
     const byte = bytes[at + i] ?? 0;
     // Only letters may differ in that bit.
     if (byte !== code && (code < LETTER_A || code > LETTER_Z || (byte | 0x20) !== code)) return false;
+  }
+  return true;
+}
+
+/** The same for the characters of a text. */
+export function textSays(all: string, at: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    const other = all.charCodeAt(at + i);
+    if (other !== code && (code < LETTER_A || code > LETTER_Z || (other | 0x20) !== code)) return false;
   }
   return true;
 }

@@ -16,14 +16,11 @@ export type AnswerHead =
       readonly status: number;
       readonly reason: string;
       readonly lines: RawHeaders;
+      /** All of them. */
+      readonly observed: RawHeaders;
       /** As `Via` says it. */
       readonly receivedVersion: string;
     };
-
-/** The lines that are told to the observer, at least. */
-export function observedOf(head: AnswerHead): RawHeaders {
-  return head.plain ? head.observed : head.lines;
-}
 
 export interface AnswerSink {
   /** An interim head; 100 may be one that nobody waits for. */
@@ -49,7 +46,10 @@ export class AnswerReader {
   readonly #held = new HeldBytes();
   readonly #plain: PlainAnswerReader;
   #headBytes = 0;
+  /** Of the body, where it is known. */
+  #length = 0;
   #left = 0;
+  #whole = false;
   #chunks: ChunkReader | null = null;
   trailers: RawHeaders = NO_LINES;
   /** The connection may carry another request once this answer is done. */
@@ -67,6 +67,11 @@ export class AnswerReader {
 
   get done(): boolean {
     return this.#state === "done";
+  }
+
+  /** While bytes of a body are told: they are all of it, and its length was known. */
+  get wholeAtOnce(): boolean {
+    return this.#whole;
   }
 
   /** The final head is still to come. */
@@ -127,9 +132,11 @@ export class AnswerReader {
   #body(bytes: Buffer, at: number, to: number): number | string {
     if (this.#state === "chunked") return this.#chunked(bytes, at, to);
     let end = to;
+    this.#whole = false;
     if (this.#state === "length") {
       end = Math.min(to, at + this.#left);
       this.#left -= end - at;
+      this.#whole = end - at === this.#length;
       if (this.#left === 0) this.#state = "done";
     }
     this.#sink.onBody(bytes, at, end);
@@ -137,6 +144,7 @@ export class AnswerReader {
   }
 
   #chunked(bytes: Buffer, at: number, to: number): number | string {
+    this.#whole = false;
     const chunks = (this.#chunks ??= new ChunkReader());
     const next = chunks.read(bytes, at, to);
     if (chunks.dataEnd > chunks.dataStart) this.#sink.onBody(bytes, chunks.dataStart, chunks.dataEnd);
@@ -151,10 +159,10 @@ export class AnswerReader {
   /** Gives where the head ended, -1 when it is not whole yet, or what is wrong with it. */
   #head(bytes: Buffer, at: number, to: number): number | string {
     const plain = this.#plain.read(bytes, at, to);
-    if (plain !== null && this.#headBytes + plain.size < HEAD_BYTES_MAX) {
+    if (plain !== null && this.#headBytes + plain.text.length < HEAD_BYTES_MAX) {
       this.#held.clear();
       this.#plainHead(plain);
-      return at + plain.size;
+      return at + plain.text.length;
     }
     let text = bytes.toString("latin1", at, Math.min(to, at + FIRST_LOOK_BYTES));
     let blank = text.indexOf("\r\n\r\n");
@@ -204,7 +212,14 @@ export class AnswerReader {
     this.persistent = framing.persistent && !this.#headOnly;
     this.keepAliveMs = framing.keepAliveMs;
     this.#expectBody(status, framing);
-    this.#sink.onAnswerHead({ plain: false, status, reason, lines, receivedVersion: `1.${minor}` });
+    this.#sink.onAnswerHead({
+      plain: false,
+      status,
+      reason,
+      lines,
+      observed: lines,
+      receivedVersion: `1.${minor}`,
+    });
     return null;
   }
 
@@ -214,6 +229,7 @@ export class AnswerReader {
     else if (chunked) this.#state = "chunked";
     else if (length !== null) {
       this.#state = "length";
+      this.#length = length;
       this.#left = length;
     } else {
       this.#state = "until-close";

@@ -123,8 +123,8 @@ export class RelayResponse {
     this.#socket.write(head, "latin1");
   }
 
-  /** False: wait for the receiver's `onClientDrained`. */
-  write(chunk: Buffer): boolean {
+  /** `chunk`: as text, it is short and latin-1. False: wait for the receiver's `onClientDrained`. */
+  write(chunk: Buffer | string): boolean {
     const framing = this.#framing;
     if (this.ended || framing === "none" || chunk.length === 0) return true;
     const before = this.#head + (framing === "chunked" ? `${chunk.length.toString(16)}\r\n` : "");
@@ -136,7 +136,7 @@ export class RelayResponse {
     for (const [name, value] of lines) this.#trailers += `${name}: ${value}\r\n`;
   }
 
-  end(chunk: Buffer | null): void {
+  end(chunk: Buffer | string | null): void {
     if (this.ended) return;
     const framing = this.#framing;
     const body = framing === "none" || chunk === null || chunk.length === 0 ? null : chunk;
@@ -153,8 +153,9 @@ export class RelayResponse {
     this.#connection.onAnswerEnded(this);
   }
 
-  #send(before: string, chunk: Buffer, behind: string): boolean {
+  #send(before: string, chunk: Buffer | string, behind: string): boolean {
     const socket = this.#socket;
+    if (typeof chunk === "string") return socket.write(before + chunk + behind, "latin1");
     if (chunk.length <= SHORT_BYTES_MAX)
       return socket.write(before + chunk.toString("latin1") + behind, "latin1");
     if (before === "" && behind === "") return socket.write(chunk);

@@ -6,8 +6,7 @@
 
 import type { Socket } from "node:net";
 import type { RawHeaders } from "../facts/exchange.ts";
-import { FIELD, fieldOf } from "./field-names.ts";
-import { peerOf } from "./messages.ts";
+import { peerOf, persistenceOf } from "./messages.ts";
 import { RelayRequest } from "./client-request.ts";
 import { RelayResponse } from "./client-answer.ts";
 import type { ClientReading, ClientReads } from "./client-reads.ts";
@@ -18,6 +17,7 @@ import { PausedUpload } from "./paused-upload.ts";
 import { ownLinesOf, type OwnLines } from "./request-head.ts";
 import type { BadHead, ReadHead } from "./request-line.ts";
 import { RequestReader, type RequestSink } from "./request-reader.ts";
+import { SHORT_BYTES_MAX } from "./upstream.ts";
 import { TurnShare } from "./turn-share.ts";
 
 export interface ConnectionOwner {
@@ -90,13 +90,13 @@ export class ClientConnection implements RequestSink {
     this.#movedMs = owner.nowMs();
     socket.on("end", this.#onEnd);
     socket.on("drain", this.#onDrain);
-    socket.on("error", ignore);
+    socket.on("error", () => {});
     socket.on("close", this.#onClose);
   }
 
   /** `first` was read already. */
   begin(first: Buffer | null): void {
-    if (first !== null && first.length > 0) this.#onData(first, false);
+    if (first !== null && first.length > 0) this.#onData(first, first.length, false);
     if (!this.#upload.paused && !this.socket.destroyed) this.socket.resume();
   }
 
@@ -129,15 +129,16 @@ export class ClientConnection implements RequestSink {
     this.#reader.expectBody(length);
   }
 
-  readonly #onData = (bytes: Buffer, lent: boolean): boolean => {
+  readonly #onData = (bytes: Buffer, length: number, lent: boolean): boolean => {
     this.#kept = false;
     if (this.#closing) return false;
-    if (this.#upload.paused) this.#upload.looked(bytes.length);
-    else this.#moved(bytes.length);
-    if (this.#restSinceMs !== null && this.#restOver(bytes.length)) return false;
-    if (this.#reading || (this.#request !== null && this.#reader.done)) this.#keepAhead(bytes);
-    else this.#read(bytes, lent);
-    if (!this.#closing && this.#share.usedUp(bytes.length)) this.socket.pause();
+    if (this.#upload.paused) this.#upload.looked(length);
+    else this.#moved(length);
+    if (this.#restSinceMs !== null && this.#restOver(length)) return false;
+    if (this.#reading || (this.#request !== null && this.#reader.done))
+      this.#keepAhead(bytes.subarray(0, length));
+    else this.#read(bytes, length, lent);
+    if (!this.#closing && this.#share.usedUp(length)) this.socket.pause();
     return this.#kept;
   };
 
@@ -164,20 +165,22 @@ export class ClientConnection implements RequestSink {
   }
 
   /** Reads up to the end of a request; what lies behind waits until it has been answered. */
-  #read(bytes: Buffer, lent: boolean): void {
+  #read(bytes: Buffer, length: number, lent: boolean): void {
     this.#reading = true;
     this.#lent = lent;
     let rest = bytes;
-    while (rest.length > 0) {
+    let left = length;
+    while (left > 0) {
       if (!this.#headBegan && this.#request === null) this.#headBegins();
-      const end = this.#reader.read(rest);
+      const end = this.#reader.read(rest, left);
       if (typeof end !== "number") {
         this.#defect(end);
         break;
       }
       // All of it, nearly always: no view of nothing is made.
-      if (end === rest.length && this.#taker === null) break;
-      rest = rest.subarray(end);
+      if (end === left && this.#taker === null) break;
+      rest = rest.subarray(end, left);
+      left = rest.length;
       if (this.#taker !== null) {
         this.#kept = true;
         return this.#give(this.#taker, lent ? Buffer.from(rest) : rest);
@@ -209,28 +212,22 @@ export class ClientConnection implements RequestSink {
     if (head.plain) {
       this.#wantsKeepAlive = false;
       this.#persists = !head.closes;
-    } else this.#readConnection(head);
-    this.#owner.onRequest(request, response);
-  }
-
-  /** RFC 9112 §9.3. */
-  #readConnection(head: ReadHead): void {
-    let close = false;
-    let keep = false;
-    const { lines } = head;
-    for (let i = 0; i < lines.length; i += 2) {
-      if (fieldOf(lines[i] ?? "") !== FIELD.connection) continue;
-      const value = (lines[i + 1] ?? "").toLowerCase();
-      if (/(?:^|,)[\t ]*close[\t ]*(?:,|$)/.test(value)) close = true;
-      if (value.includes("keep-alive")) keep = true;
+    } else {
+      const { keep, persists } = persistenceOf(head);
+      this.#wantsKeepAlive = keep && head.httpVersion === "1.0";
+      this.#persists = persists;
     }
-    this.#wantsKeepAlive = keep && head.httpVersion === "1.0";
-    this.#persists = !close && (head.httpVersion === "1.1" || keep);
+    this.#owner.onRequest(request, response);
   }
 
   onRequestBody(bytes: Buffer, start: number, end: number): void {
     const receiver = this.#request?.receiver ?? null;
     if (receiver === null) return;
+    // Short and whole: text needs no memory of its own that somebody has to look after.
+    if (this.#reader.wholeAtOnce && end - start <= SHORT_BYTES_MAX) {
+      receiver.onRequestText(bytes.toString("latin1", start, end));
+      return;
+    }
     const part = bytes.subarray(start, end);
     if (!receiver.onRequestData(this.#lent ? Buffer.from(part) : part)) this.#upload.pause();
     if (receiver.keepsData) this.#kept = true;
@@ -297,7 +294,7 @@ export class ClientConnection implements RequestSink {
     const ahead = this.#ahead;
     this.#ahead = NO_BYTES;
     this.readMore();
-    if (ahead.length > 0) this.#read(ahead, false);
+    if (ahead.length > 0) this.#read(ahead, ahead.length, false);
   }
 
   /** Ends it after what is still to be flushed. What the client has still sent is read off, so that its system does not throw our answer away. */
@@ -394,5 +391,3 @@ export class ClientConnection implements RequestSink {
 
 /** How long a client may take to read the answer that ends its connection. */
 const GOODBYE_MS = 5000;
-
-function ignore(): void {}

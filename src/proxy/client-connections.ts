@@ -2,7 +2,7 @@
 
 import type { Socket } from "node:net";
 import type { HeaderFilter } from "../facts/header-filter.ts";
-import { onceRead, type Clock, type Timer } from "../kernel/clock.ts";
+import { ReadingClock, onceRead, type Clock, type Timer } from "../kernel/clock.ts";
 import type { RelayResponse } from "./client-answer.ts";
 import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
 import type { ConnectionLimits, Late } from "./connection-limits.ts";
@@ -29,7 +29,7 @@ const SWEEP_MS = 1000;
 export class ClientConnections implements ConnectionOwner {
   readonly limits: ConnectionLimits;
   readonly observed: HeaderFilter | null;
-  readonly reads = new ClientReads();
+  readonly reads: ClientReads;
   readonly #needs: ConnectionsNeeds;
   readonly #roll = new Roll<ClientConnection>();
   /** Ended by a limit, by which one: the values of `limit` in `outrider_proxy_limited_total`. */
@@ -63,6 +63,7 @@ export class ClientConnections implements ConnectionOwner {
 
   constructor(needs: ConnectionsNeeds) {
     this.#needs = needs;
+    this.reads = new ClientReads(ReadingClock.of(needs.clock));
     this.limits = needs.limits;
     this.observed = needs.observed;
     this.keepAliveLines = keepAliveLines(needs.limits.idleMs);

@@ -6,6 +6,7 @@
 // accepted socket is read by its `data` events, with the same result.
 
 import { Socket, type SocketConstructorOpts } from "node:net";
+import type { ReadingClock } from "../kernel/clock.ts";
 import { READ_BYTES } from "./read-blocks.ts";
 
 /** A read of so much goes on in the memory it was read into, a shorter one is copied out of it. */
@@ -13,8 +14,11 @@ const LONG_BYTES = READ_BYTES / 2;
 /** Kept for the next upload; what comes back beyond it is left to the collector. */
 const FREE_BLOCKS_MAX = 32;
 
-/** `lent`: the bytes are valid until it returns; others too, unless it gives true: somebody still reads them. */
-export type OnRead = (bytes: Buffer, lent: boolean) => boolean;
+/**
+ * The first `length` of `bytes` were read. `lent`: they are valid until it returns; others too, unless it gives true: somebody still
+ * reads them.
+ */
+export type OnRead = (bytes: Buffer, length: number, lent: boolean) => boolean;
 
 export interface ClientReading {
   /** Stands for the connection. Whoever knew the accepted socket still ends it, and hears of its end, by that one. */
@@ -24,9 +28,14 @@ export interface ClientReading {
 }
 
 export class ClientReads {
+  readonly #clock: ReadingClock;
   /** A read into it is worked off before the next one begins, on whatever connection. */
   readonly #shared = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #free: Buffer[] = [];
+
+  constructor(clock: ReadingClock) {
+    this.#clock = clock;
+  }
 
   read(accepted: Socket, onRead: OnRead): ClientReading {
     const handle = handleOf(accepted);
@@ -35,6 +44,7 @@ export class ClientReads {
 
   /** Null: it cannot be taken over, and is as it was. */
   #takeOver(accepted: Socket, handle: object, onRead: OnRead): ClientReading | null {
+    const clock = this.#clock;
     const shared = this.#shared;
     let into: Buffer = shared;
     let last = 0;
@@ -43,7 +53,12 @@ export class ClientReads {
     const callback = (length: number): boolean => {
       last = length;
       const lent = into === shared || length < LONG_BYTES;
-      kept = tell(into.subarray(0, length), lent) && !lent;
+      clock.hold();
+      try {
+        kept = tell(into, length, lent) && !lent;
+      } finally {
+        clock.release();
+      }
       return true;
     };
     // Asked for once at first, and after each read.
@@ -65,8 +80,9 @@ export class ClientReads {
     socket.once("close", () => accepted.destroy());
     accepted.once("close", () => socket.destroy());
     const handOver = (): void => {
-      tell = (bytes, lent) => {
-        socket.emit("data", lent ? Buffer.from(bytes) : bytes);
+      tell = (bytes, length, lent) => {
+        const read = bytes.subarray(0, length);
+        socket.emit("data", lent ? Buffer.from(read) : read);
         return true;
       };
     };
@@ -83,7 +99,7 @@ export class ClientReads {
 }
 
 function byEvents(socket: Socket, onRead: OnRead): ClientReading {
-  const onData = (bytes: Buffer): void => void onRead(bytes, false);
+  const onData = (bytes: Buffer): void => void onRead(bytes, bytes.length, false);
   socket.on("data", onData);
   return { socket, handOver: () => socket.off("data", onData) };
 }

@@ -90,7 +90,8 @@ export class Connection implements AnswerSink, Carrier, Reader {
     this.#requestSent = body !== "streamed";
     const head = requestText(request);
     const socket = this.#socket;
-    if (body === null || body === "streamed") socket.write(head, "latin1");
+    if (request.shortBody != null) socket.write(head + request.shortBody, "latin1");
+    else if (body === null || body === "streamed") socket.write(head, "latin1");
     else if (body.length <= SHORT_BYTES_MAX) socket.write(head + body.toString("latin1"), "latin1");
     else {
       socket.cork();
@@ -199,7 +200,8 @@ export class Connection implements AnswerSink, Carrier, Reader {
     if (call === null) return;
     const reading = this.#reading;
     const short = end - start <= SHORT_BYTES_MAX;
-    if (reading === null) call.handler.onData(bytes.subarray(start, end), false);
+    if (short && this.#reader.wholeAtOnce) call.handler.onText(bytes.toString("latin1", start, end));
+    else if (reading === null) call.handler.onData(bytes.subarray(start, end), false);
     else if (short ? this.#reader.done : reading.lends) {
       if (call.handler.onData(bytes.subarray(start, end), true)) reading.kept = true;
     } else {

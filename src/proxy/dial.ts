@@ -2,6 +2,7 @@
 
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, type TLSSocket } from "node:tls";
+import type { ReadingClock } from "../kernel/clock.ts";
 import { ReadBlocks, Reading } from "./read-blocks.ts";
 import { TurnShare } from "./turn-share.ts";
 
@@ -82,7 +83,8 @@ function targetOf(url: string): { readonly secure: boolean; readonly target: Soc
   return { secure, target: { host, port: port === "" ? (secure ? 443 : 80) : Number(port) } };
 }
 
-export function createDial(options: DialOptions): Dial {
+/** `clock` is held while what was read is worked off. */
+export function createDial(options: DialOptions, clock: ReadingClock): Dial {
   const { secure, target } = targetOf(options.url);
   if (secure) {
     const openTls = createTlsOpener(options.tls, target, "http/1.1");
@@ -105,7 +107,12 @@ export function createDial(options: DialOptions): Dial {
     const callback = (length: number): boolean => {
       last = length;
       reading.begin();
-      reader.onBytes(into, length, reading);
+      clock.hold();
+      try {
+        reader.onBytes(into, length, reading);
+      } finally {
+        clock.release();
+      }
       return !share.usedUp(length);
     };
     // Asked for once at first, and after each read.

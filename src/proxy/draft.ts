@@ -2,6 +2,7 @@
 
 import type {
   Clocks,
+  EndedExchange,
   Exchange,
   Outcome,
   OwnError,
@@ -15,12 +16,20 @@ import type { BodyTap } from "./tap.ts";
 
 const NO_LINES: RawHeaders = Object.freeze([]);
 
+/** A head, by what of it is told to the observer. */
+export interface ObservedHead {
+  /** Those lines, at least. */
+  readonly observed: RawHeaders;
+}
+
+const NO_HEAD: ObservedHead = Object.freeze({ observed: NO_LINES });
+
 export interface Opening {
   readonly clock: Clock;
   readonly method: string;
   readonly target: string;
   readonly httpVersion: string;
-  readonly requestHeaders: RawHeaders;
+  readonly requestHead: ObservedHead;
   /** The client's own id, or null: one is minted. */
   readonly predictionId: string | null;
   readonly trace: Trace;
@@ -28,7 +37,8 @@ export interface Opening {
   readonly response: BodyTap;
 }
 
-export class Draft {
+/** Sealed once, after it was closed. */
+export class Draft implements EndedExchange {
   readonly #opening: Opening;
   readonly #startMs: number;
   readonly #startedAtMs: number;
@@ -41,13 +51,15 @@ export class Draft {
   /** Filled in before it is sealed, where the upgrade was to a WebSocket. */
   webSocket: WebSocketFacts | null = null;
   announcedVersion: string | null = null;
-  responseHeaders: RawHeaders = NO_LINES;
+  responseHead: ObservedHead = NO_HEAD;
   responseTrailers: RawHeaders = NO_LINES;
   #requestEndMs: number | null = null;
   #headMs: number | null = null;
   #firstByteMs: number | null = null;
   #lastByteMs: number | null = null;
   #longestGapMs = 0;
+  #outcome: Outcome | null = null;
+  #endMs = 0;
 
   constructor(opening: Opening) {
     this.#opening = opening;
@@ -77,11 +89,11 @@ export class Draft {
 
   /** `bytes`: how long the heads say the bodies are. */
   expectRequest(bytes: number): void {
-    this.#opening.request.expect(bytes, this.#opening.requestHeaders);
+    this.#opening.request.expect(bytes, this.#opening.requestHead);
   }
 
   expectResponse(bytes: number): void {
-    this.#opening.response.expect(bytes, this.responseHeaders);
+    this.#opening.response.expect(bytes, this.responseHead);
   }
 
   requestBytes(chunk: Uint8Array): void {
@@ -90,6 +102,16 @@ export class Draft {
 
   responseBytes(chunk: Uint8Array): void {
     this.#opening.response.add(chunk, this.#byteArrived());
+  }
+
+  /** A whole body, as latin-1 text. */
+  requestText(body: string): void {
+    this.#opening.request.addText(body);
+  }
+
+  responseText(body: string): void {
+    this.#byteArrived();
+    this.#opening.response.addText(body);
   }
 
   /** Counts; gives the milliseconds since the request's head. */
@@ -112,24 +134,36 @@ export class Draft {
     return now;
   }
 
-  /** Nobody reads the bodies of the sealed exchange any more. */
+  /** It is over. `outcome`: null when the answer is whole, and says it. Nothing of it changes any more. */
+  close(outcome: Outcome | null): EndedExchange {
+    this.#outcome = outcome;
+    this.#endMs = this.#sinceStart();
+    return this;
+  }
+
+  get copiedBytes(): number {
+    return this.#opening.request.heldBytes + this.#opening.response.heldBytes;
+  }
+
   recycle(): void {
     this.#opening.request.recycle();
     this.#opening.response.recycle();
   }
 
-  /** Once. Not frozen, which would cost each request more than its clocks do. */
-  seal(outcome: Outcome): Exchange {
+  /** Not frozen, which would cost each request more than its clocks do. */
+  seal(): Exchange {
     const opening = this.#opening;
+    const { webSocket, responseTrailers } = this;
+    const responseHeaders = this.responseHead.observed;
+    const answer = { status: this.status, headers: responseHeaders, trailers: responseTrailers };
     const clocks: Clocks = {
       requestEndMs: this.#requestEndMs,
       headMs: this.#headMs,
       firstByteMs: this.#firstByteMs,
       lastByteMs: this.#lastByteMs,
-      endMs: this.#sinceStart(),
+      endMs: this.#endMs,
       longestGapMs: this.#longestGapMs,
     };
-    const { webSocket } = this;
     const exchange: Exchange = {
       id: this.id,
       idSource: this.idSource,
@@ -140,14 +174,14 @@ export class Draft {
       startedAtMs: this.#startedAtMs,
       clocks,
       status: this.status,
-      outcome,
+      outcome: this.#outcome ?? outcomeOfAnswer(answer),
       ownError: this.ownError,
       abortedBy: this.abortedBy,
       upgraded: this.upgraded,
       announcedVersion: this.announcedVersion,
-      requestHeaders: opening.requestHeaders,
-      responseHeaders: this.responseHeaders,
-      responseTrailers: this.responseTrailers,
+      requestHeaders: opening.requestHead.observed,
+      responseHeaders,
+      responseTrailers,
       request: opening.request.seal(),
       response: opening.response.seal(),
     };
@@ -159,9 +193,13 @@ export class Draft {
 const GRPC_SERVER_ERRORS: ReadonlySet<string> = new Set(["2", "4", "12", "13", "14", "15"]);
 
 /** The outcome of a whole answer: of its HTTP status, or of the gRPC status that its trailers (or its head alone) carry. */
-export function outcomeOfAnswer(draft: Draft): Outcome {
-  const { status, responseHeaders, responseTrailers } = draft;
-  const grpc = fieldIn(responseTrailers, "grpc-status") ?? fieldIn(responseHeaders, "grpc-status");
+function outcomeOfAnswer(answer: {
+  readonly status: number | null;
+  readonly headers: RawHeaders;
+  readonly trailers: RawHeaders;
+}): Outcome {
+  const { status, headers, trailers } = answer;
+  const grpc = fieldIn(trailers, "grpc-status") ?? fieldIn(headers, "grpc-status");
   if (grpc === null || grpc === "0" || status !== 200) return outcomeOfStatus(status ?? 0);
   return GRPC_SERVER_ERRORS.has(grpc) ? "server_error" : "client_error";
 }

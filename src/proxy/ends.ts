@@ -2,7 +2,7 @@
 
 import type { Outcome } from "../facts/exchange.ts";
 import { messageOf } from "../kernel/problem.ts";
-import { outcomeOfAnswer, type Draft } from "./draft.ts";
+import type { Draft } from "./draft.ts";
 import { describeFailure, outcomeOf, type Failure } from "./failures.ts";
 import type { Opened } from "./opening.ts";
 import type { Road, Underway } from "./road.ts";
@@ -37,6 +37,12 @@ export abstract class Ends implements Underway {
   /** The exchange is about to be sealed: nothing may keep it alive. */
   protected abstract release(): void;
   abstract readonly held: number;
+
+  abstract onData(chunk: Buffer, lent: boolean): boolean;
+
+  onText(body: string): void {
+    this.onData(Buffer.from(body, "latin1"), false);
+  }
 
   onFailure(failure: Failure): void {
     if (this.state === "over") return;
@@ -76,7 +82,7 @@ export abstract class Ends implements Underway {
     this.call = null;
     this.state = "over";
     if (!finished && this.ownOutcome === null) this.draft.abortedBy = "client";
-    this.#deliver(this.ownOutcome ?? (finished ? outcomeOfAnswer(this.draft) : "client_abort"));
+    this.#deliver(this.ownOutcome ?? (finished ? null : "client_abort"));
   }
 
   /** The drain deadline: answered while that is possible, else broken off; delivered now. */
@@ -95,12 +101,12 @@ export abstract class Ends implements Underway {
     this.call = null;
   }
 
-  #deliver(outcome: Outcome): void {
+  /** `outcome`: null when the answer says it. */
+  #deliver(outcome: Outcome | null): void {
     if (this.#delivered) return;
     this.#delivered = true;
     this.release();
-    this.road.ended(this, this.draft.seal(outcome));
-    if (this.road.lendsBodies) this.draft.recycle();
+    this.road.ended(this, this.draft.close(outcome));
   }
 
   /** A bug of ours ends this exchange and no other. */
@@ -113,7 +119,7 @@ export abstract class Ends implements Underway {
         this.fail(describeFailure("internal", this.#upstreamName, new Error(messageOf(thrown))));
         return;
       }
-      this.draft.ownError ??= "internal";
+      if (!this.#delivered) this.draft.ownError ??= "internal";
       this.ownOutcome ??= "reset";
       this.state = "over";
       this.drop();

@@ -20,6 +20,8 @@ for (let byte = 0; byte < 256; byte++) VALUE[byte] = byte === TAB || (byte >= SP
 /** The lines of the head scanned last. Offsets are into its bytes. */
 export class HeadScan {
   count = 0;
+  /** Where the head begins. */
+  from = 0;
   /** Behind the empty line. */
   end = 0;
   readonly names = new Int32Array(PLAIN_LINES_MAX);
@@ -34,14 +36,16 @@ export class HeadScan {
   }
 
   /**
-   * Finds the lines from `from` to the empty line. False: it has not come yet, or some line is not exactly `name: value` and CRLF, with
+   * Finds the lines of the head that begins at `from`, from `linesAt` to the empty line. False: it has not come yet, or some line is not exactly `name: value` and CRLF, with
    * one space, a value, and no blanks around it.
    */
-  scan(bytes: Uint8Array, from: number, to: number): boolean {
-    let at = from;
+  scan(bytes: Uint8Array, where: { from: number; linesAt: number; to: number }): boolean {
+    const { from, linesAt, to } = where;
+    let at = linesAt;
     for (let count = 0; count <= PLAIN_LINES_MAX; count++) {
       if (bytes[at] === CR) {
         this.count = count;
+        this.from = from;
         this.end = at + 2;
         return at + 2 <= to && bytes[at + 1] === LF;
       }

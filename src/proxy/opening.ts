@@ -1,16 +1,13 @@
 // The beginning of an exchange: what its head says, which way and route it takes, and the draft of what will be sealed.
 
 import type { RawHeaders } from "../facts/exchange.ts";
-import { Draft } from "./draft.ts";
+import { Draft, type ObservedHead } from "./draft.ts";
 import { carriesPredictions, isGrpc } from "./grpc.ts";
 import type { RelayRequest } from "./client-request.ts";
 import { hostOfTarget, plainRequestHead, readRequestHead, type RequestHead } from "./request-head.ts";
 import type { Road, Way } from "./road.ts";
-import { ANY_ROUTE, copyBytesMax, routeOf, type Route } from "./rules.ts";
+import { ANY_ROUTE, routeOf, tapsOf, type Route } from "./rules.ts";
 import { BodyTap } from "./tap.ts";
-
-/** Usage and the end of a stream stand in its last events. */
-const TAIL_BYTES = 8 * 1024;
 
 /** A request as it came, in whatever version of HTTP. */
 export interface Incoming {
@@ -38,7 +35,7 @@ export function openExchange(road: Road, request: RelayRequest): Opened {
     const { scheme, rules } = road;
     const own = request.ownLines(plain.host, scheme);
     const head = plainRequestHead(plain, { own, traceSampleRatio: rules.snapshot.traceSampleRatio });
-    const start = { method, target, httpVersion, observed: plain.observed };
+    const start = { method, target, httpVersion, requestHead: plain };
     return opened(road, start, { head, way: road, grpc: false });
   }
   const { rawHeaders } = request;
@@ -59,15 +56,18 @@ export function openIncoming(road: Road, request: Incoming): Opened {
     scheme: road.scheme,
     bodyFollows,
   });
-  return opened(road, { method, target, httpVersion, observed: rawHeaders }, { head, way, grpc });
+  return opened(
+    road,
+    { method, target, httpVersion, requestHead: { observed: rawHeaders } },
+    { head, way, grpc },
+  );
 }
 
 interface Start {
   readonly method: string;
   readonly target: string;
   readonly httpVersion: string;
-  /** The lines that are told to the observer, at least. */
-  readonly observed: RawHeaders;
+  readonly requestHead: ObservedHead;
 }
 
 function opened(
@@ -75,21 +75,20 @@ function opened(
   start: Start,
   { head, way, grpc }: { readonly head: RequestHead; readonly way: Way; readonly grpc: boolean },
 ): Opened {
-  const { method, target, httpVersion, observed } = start;
+  const { method, target, httpVersion, requestHead } = start;
   const { clock, rules, budget } = road;
   const route = grpc && carriesPredictions(target) ? ANY_ROUTE : routeOf(rules, target);
-  const bodyBytesMax = copyBytesMax(rules, route);
-  const { totalBytesMax } = rules.snapshot.capture;
+  const taps = tapsOf(rules, route);
   const draft = new Draft({
     clock,
     method,
     target,
     httpVersion,
-    requestHeaders: observed,
+    requestHead,
     predictionId: head.predictionId,
     trace: head.tracing.trace,
-    request: new BodyTap(budget, { bodyBytesMax, totalBytesMax, tailBytes: 0 }),
-    response: new BodyTap(budget, { bodyBytesMax, totalBytesMax, tailBytes: TAIL_BYTES }),
+    request: new BodyTap(budget, taps.request),
+    response: new BodyTap(budget, taps.response),
   });
   if (head.framing === "length") draft.expectRequest(head.bodyBytes);
   return { route, head, draft, way, grpc };

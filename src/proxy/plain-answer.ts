@@ -1,8 +1,10 @@
 // The everyday head of a final answer.
 
+import type { RawHeaders } from "../facts/exchange.ts";
+import type { HeaderFilter } from "../facts/header-filter.ts";
 import { FIELD } from "./field-names.ts";
 import { digits } from "./head-scan.ts";
-import { PlainHead, PlainReader, type Use } from "./plain-head.ts";
+import { PlainReader, linesOf, observedIn, type PlainHead, type Use } from "./plain-head.ts";
 
 const CR = 13;
 const LF = 10;
@@ -11,7 +13,14 @@ const DELETE = 127;
 const BEFORE_STATUS = Buffer.from("HTTP/1.1 ", "latin1");
 const REASON_AT = BEFORE_STATUS.length + 4;
 
-export class PlainAnswer extends PlainHead {
+export class PlainAnswer implements PlainHead {
+  readonly plain = true;
+  readonly text: string;
+  extended: number[] | null = null;
+  kept = "";
+  length = -1;
+  closes = false;
+  hasConnection = false;
   readonly receivedVersion = "1.1";
   readonly status: number;
   readonly reason: string;
@@ -19,11 +28,21 @@ export class PlainAnswer extends PlainHead {
   /** From the server's `Keep-Alive: timeout`, milliseconds, or null. */
   keepAliveMs: number | null = null;
   hasDate = false;
+  readonly #filter: HeaderFilter | null;
 
-  constructor(text: string, line: { status: number; reasonEnd: number }, observed: string[] | null) {
-    super(text, observed);
+  constructor(text: string, line: { status: number; reasonEnd: number }, filter: HeaderFilter | null) {
+    this.text = text;
+    this.#filter = filter;
     this.status = line.status;
     this.reason = text.slice(REASON_AT, line.reasonEnd);
+  }
+
+  get lines(): RawHeaders {
+    return linesOf(this.text);
+  }
+
+  get observed(): RawHeaders {
+    return observedIn(this.text, this.#filter);
   }
 }
 
@@ -35,30 +54,30 @@ export class PlainAnswerReader extends PlainReader<PlainAnswer> {
     if (status < 200 || status === 204 || status === 304) return null;
     let at = from + REASON_AT;
     for (let byte = bytes[at] ?? 0; byte >= SPACE && byte < DELETE; byte = bytes[at] ?? 0) at++;
-    if (bytes[at] !== CR || bytes[at + 1] !== LF || !scan.scan(bytes, at + 2, to)) return null;
-    const observed = this.noObserved();
+    if (bytes[at] !== CR || bytes[at + 1] !== LF || !scan.scan(bytes, { from, linesAt: at + 2, to }))
+      return null;
     const line = { status, reasonEnd: at - from };
-    const head = new PlainAnswer(this.textOf(bytes, from), line, observed);
-    if (!this.gather(head, line.reasonEnd + 2, observed)) return null;
+    const head = new PlainAnswer(bytes.toString("latin1", from, scan.end), line, this.filter);
+    if (!this.gather(head, bytes, line.reasonEnd + 2)) return null;
     return head.chunked && head.length >= 0 ? null : head;
   }
 
-  protected override use(head: PlainAnswer, i: number): Use {
+  protected override use(head: PlainAnswer, bytes: Uint8Array, i: number): Use {
     switch (this.scan.fields[i] ?? FIELD.other) {
       case FIELD.other:
-        if (this.isNamed(i, "date")) head.hasDate = true;
+        if (this.isNamed(bytes, i, "date")) head.hasDate = true;
         return "keep";
       case FIELD.contentLength:
-        return this.useLength(head, i);
+        return this.useLength(head, bytes, i);
       case FIELD.transferEncoding:
-        if (head.chunked || !this.saysValue(i, "chunked")) return "not plain";
+        if (head.chunked || !this.saysValue(bytes, i, "chunked")) return "not plain";
         head.chunked = true;
         return "drop";
       case FIELD.connection:
-        return this.useConnection(head, i);
+        return this.useConnection(head, bytes, i);
       case FIELD.hop:
-        if (!this.isNamed(i, "keep-alive")) return "not plain";
-        head.keepAliveMs = timeoutMsOf(this.value(i)) ?? head.keepAliveMs;
+        if (!this.isNamed(bytes, i, "keep-alive")) return "not plain";
+        head.keepAliveMs = timeoutMsOf(this.value(head, i)) ?? head.keepAliveMs;
         return "drop";
       default:
         return "not plain";

@@ -1,16 +1,17 @@
 // The everyday request head.
 
+import type { RawHeaders } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
 import { TOKEN } from "./field-lines.ts";
 import { FIELD } from "./field-names.ts";
-import { PlainHead, PlainReader, type Use } from "./plain-head.ts";
+import { PlainReader, isExtended, linesOf, observedIn, type PlainHead, type Use } from "./plain-head.ts";
 import { isHost, isPredictionId } from "./request-head.ts";
 
 const SPACE = 32;
 const SLASH = 47;
 const DELETE = 127;
 const REST_OF_LINE = Buffer.from(" HTTP/1.1\r\n", "latin1");
-const GRPC = /^application\/grpc/i;
+const GRPC = "application/grpc";
 
 /** Where the parts of `METHOD /target HTTP/1.1` end. */
 interface RequestLine {
@@ -19,7 +20,14 @@ interface RequestLine {
 }
 
 /** `kept` begins with the request line. */
-export class PlainRequest extends PlainHead {
+export class PlainRequest implements PlainHead {
+  readonly plain = true;
+  readonly text: string;
+  extended: number[] | null = null;
+  kept = "";
+  length = -1;
+  closes = false;
+  hasConnection = false;
   readonly httpVersion = "1.1";
   readonly method: string;
   /** Begins with a slash. */
@@ -30,10 +38,21 @@ export class PlainRequest extends PlainHead {
   /** The line, with its CRLF; "": there is none. */
   tracestate = "";
 
-  constructor(text: string, line: RequestLine, observed: string[] | null) {
-    super(text, observed);
+  readonly #filter: HeaderFilter | null;
+
+  constructor(text: string, line: RequestLine, filter: HeaderFilter | null) {
+    this.text = text;
+    this.#filter = filter;
     this.method = text.slice(0, line.methodEnd);
     this.target = text.slice(line.methodEnd + 1, line.targetEnd);
+  }
+
+  get lines(): RawHeaders {
+    return linesOf(this.text);
+  }
+
+  get observed(): RawHeaders {
+    return observedIn(this.text, this.#filter);
   }
 }
 
@@ -50,43 +69,47 @@ export class PlainRequestReader extends PlainReader<PlainRequest> {
     this.#limits = limits;
   }
 
-  /** The head that begins at `from`; null: it is not whole, or not plain. */
-  read(bytes: Buffer, from: number): PlainRequest | null {
+  /** The head that begins at `from` of the `to` bytes that came; null: it is not whole, or not plain. */
+  read(bytes: Buffer, from: number, to: number): PlainRequest | null {
     const { scan } = this;
     const { headBytesMax, headLinesMax } = this.#limits;
     const line = requestLine(bytes, from);
-    if (line === null || !scan.scan(bytes, from + line.targetEnd + REST_OF_LINE.length, bytes.length))
+    if (
+      line === null ||
+      !scan.scan(bytes, { from, linesAt: from + line.targetEnd + REST_OF_LINE.length, to })
+    )
       return null;
     if (scan.end - from > headBytesMax || scan.count > headLinesMax) return null;
-    const observed = this.noObserved();
-    const head = new PlainRequest(this.textOf(bytes, from), line, observed);
-    return this.gather(head, 0, observed) && head.host !== "" ? head : null;
+    const head = new PlainRequest(bytes.toString("latin1", from, scan.end), line, this.filter);
+    return this.gather(head, bytes, 0) && head.host !== "" ? head : null;
   }
 
-  protected override use(head: PlainRequest, i: number): Use {
+  protected override use(head: PlainRequest, bytes: Uint8Array, i: number): Use {
     switch (this.scan.fields[i] ?? FIELD.other) {
       case FIELD.other:
-        return this.isNamed(i, "content-type") && GRPC.test(this.value(i)) ? "not plain" : "keep";
+        return this.isNamed(bytes, i, "content-type") && this.beginsValue(bytes, i, GRPC)
+          ? "not plain"
+          : "keep";
       case FIELD.modelVersion:
         return "keep";
       case FIELD.host:
         if (head.host !== "") return "not plain";
-        head.host = this.value(i);
+        head.host = this.value(head, i);
         return isHost(head.host) ? "keep" : "not plain";
       case FIELD.contentLength:
-        return this.useLength(head, i);
+        return this.useLength(head, bytes, i);
       case FIELD.connection:
-        return this.useConnection(head, i);
+        return this.useConnection(head, bytes, i);
       case FIELD.traceparent:
         if (head.traceparent !== null) return "not plain";
-        head.traceparent = this.value(i);
+        head.traceparent = this.value(head, i);
         return "drop";
       case FIELD.tracestate:
         if (head.tracestate !== "") return "not plain";
-        head.tracestate = this.line(i);
+        head.tracestate = this.line(head, i);
         return "drop";
       case FIELD.predictionId: {
-        const value = this.value(i);
+        const value = this.value(head, i);
         if (head.predictionId === null && isPredictionId(value)) head.predictionId = value;
         return "keep";
       }
@@ -95,7 +118,7 @@ export class PlainRequestReader extends PlainReader<PlainRequest> {
       case FIELD.forwardedProto:
       case FIELD.forwardedHost:
         // Of several with one name only the last would be added to.
-        return head.isExtended(this.scan.fields[i] ?? 0) ? "not plain" : "extend";
+        return isExtended(head, this.scan.fields[i] ?? 0) ? "not plain" : "extend";
       default:
         return "not plain";
     }

@@ -2,7 +2,7 @@
 
 import type { OwnError } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
-import { afterReading, type Clock, type Timer } from "../kernel/clock.ts";
+import { ReadingClock, afterReading, type Clock, type Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
 import { Call, type CallOwner } from "./call.ts";
 import { Connection, type ConnectionOwner, type End } from "./connection.ts";
@@ -38,7 +38,7 @@ const PROVEN_SHARE = 0.7;
  * by then. There are never more connections than calls at once, and those the listener bounds.
  */
 class Pool implements Upstream, ConnectionOwner, CallOwner {
-  readonly clock: Clock;
+  readonly clock: ReadingClock;
   readonly responseTimeoutMs: number;
   readonly observed: HeaderFilter | null;
   readonly #connectTimeoutMs: number;
@@ -55,10 +55,10 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     const { name } = parseUpstreamUrl(options.url);
     this.#line = new WaitingLine(name, { later: setImmediate, serve: () => this.#serve() });
     this.#connectTimeoutMs = options.connectTimeoutMs;
-    this.clock = clock;
+    this.clock = ReadingClock.of(clock);
     this.responseTimeoutMs = options.responseTimeoutMs;
     this.observed = options.observed ?? null;
-    this.#dial = createDial(options);
+    this.#dial = createDial(options, this.clock);
   }
 
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
@@ -68,6 +68,15 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   }
 
   #serve(): void {
+    this.clock.hold();
+    try {
+      this.#serveAll();
+    } finally {
+      this.clock.release();
+    }
+  }
+
+  #serveAll(): void {
     const now = this.clock.monotonicMs();
     for (const call of this.#line.takeAll()) {
       if (call.over) continue;

@@ -1,9 +1,9 @@
 // The relay of the traffic process: the listener, the exchanges under way, and how both end.
 
 import type { ServerHttp2Stream } from "node:http2";
-import type { Exchange, RawHeaders } from "../facts/exchange.ts";
+import type { EndedExchange, RawHeaders } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
-import type { Clock } from "../kernel/clock.ts";
+import { ReadingClock, type Clock } from "../kernel/clock.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { Acceptor, type Certificate, type ListenAt } from "./accept.ts";
@@ -67,9 +67,7 @@ export interface ProxyNeeds {
   readonly clock: Clock;
   readonly log: Log;
   /** Called exactly once per request; never throws, never blocks. */
-  readonly deliver: (exchange: Exchange) => void;
-  /** `deliver` keeps no view of a body beyond its return: the memory is used again at once. Default false. */
-  readonly lendsBodies?: boolean;
+  readonly deliver: (ended: EndedExchange) => void;
   /** Which header lines exchanges need to carry: others may be left out. Default null: all. */
   readonly observed?: HeaderFilter | null;
 }
@@ -111,7 +109,6 @@ class HttpProxy implements Proxy, Road {
   readonly clock: Clock;
   rules: Rules = compileRules(OPENING_SNAPSHOT);
   draining = false;
-  readonly lendsBodies: boolean;
   readonly #acceptor: Acceptor;
   readonly #connections: ClientConnections;
   readonly #sessions: Sessions;
@@ -132,7 +129,9 @@ class HttpProxy implements Proxy, Road {
       idleMs: options.limits.tunnelIdleMs,
       onIdle: () => void this.#connections.limited.tunnel_idle_timeout++,
     };
-    const { http, grpc } = waysOf(options, this.#upstreamOptions, needs.clock);
+    const clock = ReadingClock.of(needs.clock);
+    this.clock = clock;
+    const { http, grpc } = waysOf(options, this.#upstreamOptions, clock);
     this.upstream = http.upstream;
     this.byPiece = http.byPiece;
     this.upstreamName = http.upstreamName;
@@ -141,11 +140,9 @@ class HttpProxy implements Proxy, Road {
     this.speaks = http.speaks;
     this.grpc = grpc;
     this.scheme = options.tls == null ? "http" : "https";
-    this.clock = needs.clock;
-    this.lendsBodies = needs.lendsBodies ?? false;
     this.complaints = new Complaints(needs.log);
     this.#connections = new ClientConnections({
-      clock: needs.clock,
+      clock,
       limits: options.limits,
       observed: needs.observed ?? null,
       onRequest: (request, response) => this.#onRequest(request, response),
@@ -156,7 +153,7 @@ class HttpProxy implements Proxy, Road {
       this.#clientErrors++;
     };
     this.#sessions = new Sessions({
-      clock: needs.clock,
+      clock,
       limits: options.limits,
       limited: this.#connections.limited,
       onStream: (stream, fields, place) => this.#onStream(stream, fields, place),
@@ -167,7 +164,7 @@ class HttpProxy implements Proxy, Road {
       { ...options, tls: options.tls ?? null, firstBytesMs: options.limits.headMs },
       {
         log: needs.log,
-        clock: needs.clock,
+        clock,
         acceptHttp1: (socket, first) => this.#connections.accept(socket, first),
         acceptHttp2: (socket) => this.#sessions.accept(socket),
         onClientError,
@@ -273,10 +270,10 @@ class HttpProxy implements Proxy, Road {
     return this.#underway.all().find((one): one is Relay => one instanceof Relay && one.request === request);
   }
 
-  ended(which: Underway, exchange: Exchange): void {
+  ended(which: Underway, ended: EndedExchange): void {
     this.#underway.remove(which);
     try {
-      this.#needs.deliver(exchange);
+      this.#needs.deliver(ended);
     } catch (thrown) {
       this.complaints.say("an exchange could not be delivered", thrown);
     }

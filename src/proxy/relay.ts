@@ -8,7 +8,7 @@ import { STATUS_CODES } from "node:http";
 import { CollectedBody } from "./collected.ts";
 import type { RawHeaders } from "../facts/exchange.ts";
 import { answerLines, plainAnswerLines, type AnswerClues } from "./answer-head.ts";
-import { observedOf, type AnswerHead } from "./answer-reader.ts";
+import type { AnswerHead } from "./answer-reader.ts";
 import { Ends } from "./ends.ts";
 import { EXPECT, Expectation } from "./expectation.ts";
 import { describeFailure, problemBody, problemHeaders, statusOf, type Failure } from "./failures.ts";
@@ -17,7 +17,7 @@ import type { RelayResponse } from "./client-answer.ts";
 import { lastHopAnswer } from "./last-hop.ts";
 import type { ClientSide } from "./messages.ts";
 import { openExchange } from "./opening.ts";
-import { spendForward, upstreamTarget, type RequestHead } from "./request-head.ts";
+import { NO_PATH, spendForward, upstreamTarget, type RequestHead } from "./request-head.ts";
 import type { PlainAnswer } from "./plain-answer.ts";
 import {
   plainLines,
@@ -27,21 +27,19 @@ import {
   type WaitingHead,
 } from "./response-head.ts";
 import type { Road, Way } from "./road.ts";
-import type { Route, Rules } from "./rules.ts";
 import { SHORT_BYTES_MAX, type UpstreamHandler } from "./upstream.ts";
-
-const NO_PATH = "The request target is not a path behind this one model server, so it cannot be forwarded.";
 
 export class Relay extends Ends implements ClientSide, UpstreamHandler {
   readonly request: RelayRequest;
   readonly #response: RelayResponse;
-  readonly #rules: Rules;
-  readonly #route: Route | null;
+  readonly #clues: AnswerClues;
   readonly #head: RequestHead;
   readonly #way: Way;
   readonly #collected = new CollectedBody();
   #waitingHead: WaitingHead | null = null;
-  #firstChunk: Buffer | null = null;
+  /** Of the request: short, and whole. */
+  #text: string | null = null;
+  #firstChunk: Buffer | string | null = null;
   /** The answer's end can be told from its framing alone, without the connection's. */
   #framed = true;
   #lastOnConnection = false;
@@ -52,9 +50,8 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     super(road, opened);
     this.request = request;
     this.#response = response;
-    this.#rules = road.rules;
     this.#way = opened.way;
-    this.#route = opened.route;
+    this.#clues = { rules: road.rules, route: opened.route, target: request.url };
     this.#head = opened.head;
   }
 
@@ -116,6 +113,16 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     }
   }
 
+  onRequestText(body: string): void {
+    if (this.state !== "collecting" || this.#way.speaks === "h2")
+      this.onRequestData(Buffer.from(body, "latin1"));
+    else {
+      this.draft.requestText(body);
+      this.#expectation?.close();
+      this.#text = body;
+    }
+  }
+
   get keepsData(): boolean {
     return this.#collected.bytes > 0 || this.waitingBytes > 0;
   }
@@ -141,7 +148,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
         this.call?.end(trailers);
         return;
       }
-      this.#send(this.#collected.whole());
+      this.#send(this.#text === null ? this.#collected.whole() : null);
     } catch (thrown) {
       this.bug(thrown);
     }
@@ -167,9 +174,10 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     const { lines, text, framing, acceptsTrailers } = this.#head;
     const target = upstreamTarget(method, url) ?? "/";
     this.call = this.#way.upstream.send(
-      { method, target, headers: lines, text, framing, body, acceptsTrailers },
+      { method, target, headers: lines, text, framing, body, shortBody: this.#text, acceptsTrailers },
       this,
     );
+    this.#text = null;
   }
 
   onBegun(): void {
@@ -203,12 +211,12 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
       this.#endExpectation();
       this.draft.headArrived();
       const { status, reason } = came;
-      const plain = came.plain && this.#route?.versionHeader == null;
+      const plain = came.plain && this.#clues.route?.versionHeader == null;
       const lines = plain ? this.#plainLines(came) : this.#linesOf(came);
       if (lines === null) return;
       this.state = "answering";
       this.draft.status = status;
-      this.draft.responseHeaders = observedOf(came);
+      this.draft.responseHead = came;
       if (came.plain) this.draft.expectResponse(came.length);
       this.#waitingHead = { status, reason: came.plain ? reason : reasonPhrase(reason), lines };
       // Over HTTP/1.1 the connection tells when its read has been worked off.
@@ -220,10 +228,6 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
 
   onLull(): void {
     this.flush();
-  }
-
-  get #clues(): AnswerClues {
-    return { rules: this.#rules, route: this.#route, target: this.request.url };
   }
 
   #plainLines(head: PlainAnswer): PlainLines {
@@ -238,7 +242,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
       headOnly: this.request.method === "HEAD",
       httpVersion: this.request.httpVersion,
       receivedVersion,
-      versionHeader: this.#route?.versionHeader ?? null,
+      versionHeader: this.#clues.route?.versionHeader ?? null,
     });
     if (head.defect !== null) {
       this.call?.abort();
@@ -269,7 +273,16 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     }
   }
 
-  #write(chunk: Buffer): void {
+  override onText(body: string): void {
+    if (this.state !== "answering") return;
+    if (this.#waitingHead === null || this.#firstChunk !== null) super.onText(body);
+    else {
+      this.draft.responseText(body);
+      this.#firstChunk = body;
+    }
+  }
+
+  #write(chunk: Buffer | string): void {
     if (this.#response.destroyed || this.#response.write(chunk)) return;
     this.call?.pause();
   }
@@ -304,7 +317,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   }
 
   /** Writes the head that waits; gives the chunk that waited with it. */
-  #takeFirstChunk(): Buffer | null {
+  #takeFirstChunk(): Buffer | string | null {
     const chunk = this.#firstChunk;
     this.#firstChunk = null;
     this.#writeHead();

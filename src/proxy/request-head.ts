@@ -2,6 +2,7 @@
 
 import type { RawHeaders } from "../facts/exchange.ts";
 import { FIELD, addConnectionTokens, fieldOf, removeNamed } from "./field-names.ts";
+import { isExtended } from "./plain-head.ts";
 import type { PlainRequest } from "./plain-request.ts";
 import { beginTrace, continueTrace, type Tracing } from "./trace.ts";
 
@@ -103,7 +104,7 @@ export function plainRequestHead(head: PlainRequest, context: PlainContext): Req
     beginTrace(context.traceSampleRatio);
   const { own } = context;
   const state = tracing.trace.parentSpanId === null ? "" : head.tracestate;
-  const text = head.extended.length === 0 ? head.kept + own.text : extendedText(head, own);
+  const text = head.extended === null ? head.kept + own.text : extendedText(head, head.extended, own);
   return {
     lines: NO_LINES,
     text: `${text}${state}traceparent: ${tracing.traceparent}\r\n`,
@@ -143,8 +144,8 @@ export function ownLinesOf(host: string, { peer, scheme }: Pick<HeadContext, "pe
 }
 
 /** Where such a line has come already its list goes on with ours (`append`). */
-function extendedText(head: PlainRequest, own: OwnLines): string {
-  const { kept, extended } = head;
+function extendedText(head: PlainRequest, extended: readonly number[], own: OwnLines): string {
+  const { kept } = head;
   let text = "";
   let from = 0;
   for (let i = 0; i < extended.length; i += 2) {
@@ -155,7 +156,7 @@ function extendedText(head: PlainRequest, own: OwnLines): string {
   }
   text += kept.slice(from);
   for (const { field, name, value } of own.lines)
-    if (!head.isExtended(field)) text += `${name}: ${value}\r\n`;
+    if (!isExtended(head, field)) text += `${name}: ${value}\r\n`;
   return text;
 }
 
@@ -331,6 +332,9 @@ export function spendForward(method: string, lines: string[]): boolean {
   }
   return true;
 }
+
+export const NO_PATH =
+  "The request target is not a path behind this one model server, so it cannot be forwarded.";
 
 /** What stands on the request line to the upstream; null: it has no path, so nothing can be forwarded. */
 export function upstreamTarget(method: string, target: string): string | null {

@@ -38,7 +38,10 @@ export class RequestReader {
   #emptyLines = 0;
   /** What is held has the end of the request line in it. */
   #lineEnded = false;
+  /** Of the body, where it is known. */
+  #length = 0;
   #left = 0;
+  #whole = false;
   #chunks: ChunkReader | null = null;
 
   /** `filter`: which lines of a plain head are told to the observer; null: all. */
@@ -59,6 +62,11 @@ export class RequestReader {
     return this.#state === "done";
   }
 
+  /** While bytes of a body are told: they are all of it, and its length was known. */
+  get wholeAtOnce(): boolean {
+    return this.#whole;
+  }
+
   get inBody(): boolean {
     return this.#state === "length" || this.#state === "chunked";
   }
@@ -66,7 +74,8 @@ export class RequestReader {
   /** Bytes of the body; null: chunks. */
   expectBody(length: number | null): void {
     this.#state = length === null ? "chunked" : "length";
-    this.#left = length ?? 0;
+    this.#length = length ?? 0;
+    this.#left = this.#length;
     if (length === null) this.#chunks = new ChunkReader();
   }
 
@@ -77,33 +86,40 @@ export class RequestReader {
     this.#lineEnded = false;
   }
 
-  /** Reads `bytes` up to the end of the request and gives where it stopped, or what is wrong. May overwrite what it has read. */
-  read(bytes: Buffer): number | BadHead {
-    if (this.#state === "head") return this.#readFromHead(bytes);
-    return this.#body(bytes, 0);
+  /** Reads the first `length` of `bytes` up to the end of the request and gives where it stopped, or what is wrong. May overwrite what it has read. */
+  read(bytes: Buffer, length: number = bytes.length): number | BadHead {
+    if (this.#state === "head") return this.#readFromHead(bytes, length);
+    return this.#body(bytes, 0, length);
   }
 
   /** The count that comes back is of `bytes`, without what was held from before. */
-  #readFromHead(bytes: Buffer): number | BadHead {
+  #readFromHead(bytes: Buffer, length: number): number | BadHead {
     const held = this.#held.length;
-    const all = held === 0 ? bytes : this.#held.append(bytes, bytes.length);
-    const at = this.#head(all, held);
+    const all = held === 0 ? bytes : this.#held.append(bytes, length);
+    const to = held + length;
+    const at = this.#head(all, held, to);
     if (typeof at !== "number") return at;
-    const end = this.inBody && at < all.length ? this.#body(all, at) : at;
+    const end = this.inBody && at < to ? this.#body(all, at, to) : at;
     return typeof end === "number" ? end - held : end;
   }
 
-  /** The first `seen` bytes have been looked through before: a head that comes byte by byte is not read again at each. */
-  #head(bytes: Buffer, seen: number): number | BadHead {
-    const from = this.#skipEmptyLines(bytes);
-    const to = bytes.length;
+  /**
+   * The first `seen` of `to` bytes have been looked through before: a head that comes byte by byte is not read again at each. What
+   * stands behind `to` is not of this connection.
+   */
+  #head(bytes: Buffer, seen: number, to: number): number | BadHead {
+    const from = this.#skipEmptyLines(bytes, to);
     if (seen > 0 && bytes.indexOf("\r\n\r\n", Math.max(from, seen - 3), "latin1") < 0)
       return this.#hold(bytes, from, seen);
-    const plain = this.#plain.read(bytes, from);
-    if (plain !== null) {
-      if (seen > 0) this.#held.clear();
-      return this.#tell(plain, from + plain.size);
-    }
+    const plain = this.#plain.read(bytes, from, to);
+    if (plain === null) return this.#anyHead(bytes.length === to ? bytes : bytes.subarray(0, to), from, seen);
+    if (seen > 0) this.#held.clear();
+    return this.#tell(plain, from + plain.text.length);
+  }
+
+  /** A head that is not plain, or not whole: read strictly. */
+  #anyHead(bytes: Buffer, from: number, seen: number): number | BadHead {
+    const to = bytes.length;
     let text = bytes.toString("latin1", from, Math.min(to, from + FIRST_LOOK_BYTES));
     let blank = text.indexOf("\r\n\r\n");
     if (blank < 0 && to - from > FIRST_LOOK_BYTES) {
@@ -147,30 +163,32 @@ export class RequestReader {
     return to;
   }
 
-  #skipEmptyLines(bytes: Buffer): number {
+  #skipEmptyLines(bytes: Buffer, to: number): number {
     let at = 0;
-    while (bytes[at] === CR && bytes[at + 1] === LF && this.#emptyLines < EMPTY_LINES_MAX) {
+    while (at + 2 <= to && bytes[at] === CR && bytes[at + 1] === LF && this.#emptyLines < EMPTY_LINES_MAX) {
       this.#emptyLines++;
       at += 2;
     }
     return at;
   }
 
-  #body(bytes: Buffer, at: number): number | BadHead {
-    if (this.#state === "chunked") return this.#chunked(bytes, at);
-    const end = Math.min(bytes.length, at + this.#left);
+  #body(bytes: Buffer, at: number, to: number): number | BadHead {
+    if (this.#state === "chunked") return this.#chunked(bytes, at, to);
+    const end = Math.min(to, at + this.#left);
     this.#left -= end - at;
-    const whole = this.#left === 0;
-    if (whole) this.#state = "done";
+    const ended = this.#left === 0;
+    if (ended) this.#state = "done";
+    this.#whole = ended && end - at === this.#length;
     if (end > at) this.#sink.onRequestBody(bytes, at, end);
-    if (whole) this.#sink.onRequestWhole(NO_LINES);
+    if (ended) this.#sink.onRequestWhole(NO_LINES);
     return end;
   }
 
-  #chunked(bytes: Buffer, at: number): number | BadHead {
+  #chunked(bytes: Buffer, at: number, to: number): number | BadHead {
     const chunks = this.#chunks;
     if (chunks === null) return at;
-    const end = chunks.read(bytes, at, bytes.length);
+    this.#whole = false;
+    const end = chunks.read(bytes, at, to);
     // Nothing of a read with a defect in it goes on.
     if (chunks.defect !== null) return { status: 400, defect: chunks.defect };
     if (chunks.dataEnd > chunks.dataStart) this.#sink.onRequestBody(bytes, chunks.dataStart, chunks.dataEnd);

@@ -1,6 +1,6 @@
 // What all exchanges of one proxy share: the way to the upstream, the rules of the moment, and what is done once per turn of the loop.
 
-import type { Exchange } from "../facts/exchange.ts";
+import type { EndedExchange } from "../facts/exchange.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { messageOf } from "../kernel/problem.ts";
 import type { Log } from "../kernel/log.ts";
@@ -44,10 +44,8 @@ export interface Road extends Way {
   readonly complaints: Complaints;
   readonly afterTurn: AfterTurn;
   readonly draining: boolean;
-  /** Whoever takes exchanges has copied what it needs of them when it returns: their bodies' memory is used again. */
-  readonly lendsBodies: boolean;
   /** Exactly once per exchange. Never throws. */
-  ended(which: Underway, exchange: Exchange): void;
+  ended(which: Underway, ended: EndedExchange): void;
 }
 
 /**

@@ -1,6 +1,7 @@
 // The snapshot in a form that answers quickly: which exchanges are copied, and which version is announced.
 
 import { chance } from "../kernel/ids.ts";
+import type { TapLimits } from "./tap.ts";
 import { compileGlob, pathOf } from "../kernel/glob.ts";
 
 /** Replaced whole; immutable. */
@@ -44,7 +45,12 @@ export interface Route {
 export interface Rules {
   readonly snapshot: RelaySnapshot;
   readonly routes: readonly (Route & { readonly matches: (path: string) => boolean })[] | null;
+  /** What is kept of a body that is copied, each way. */
+  readonly taps: { readonly request: TapLimits; readonly response: TapLimits };
 }
+
+/** Usage and the end of a stream stand in its last events. */
+const TAIL_BYTES = 8 * 1024;
 
 export function compileRules(snapshot: RelaySnapshot): Rules {
   const routes =
@@ -53,7 +59,15 @@ export function compileRules(snapshot: RelaySnapshot): Rules {
       version: announceable(route.version),
       versionHeader: route.versionHeader?.toLowerCase() ?? null,
     })) ?? null;
-  return { snapshot: { ...snapshot, defaultVersion: announceable(snapshot.defaultVersion) }, routes };
+  const { bodyBytesMax, totalBytesMax } = snapshot.capture;
+  return {
+    snapshot: { ...snapshot, defaultVersion: announceable(snapshot.defaultVersion) },
+    routes,
+    taps: {
+      request: { bodyBytesMax, totalBytesMax, tailBytes: 0 },
+      response: { bodyBytesMax, totalBytesMax, tailBytes: TAIL_BYTES },
+    },
+  };
 }
 
 /** Any path may carry predictions. */
@@ -66,11 +80,14 @@ export function routeOf(rules: Rules, target: string): Route | null {
   return rules.routes.find((route) => route.matches(path)) ?? null;
 }
 
-/** Bytes to copy per side, or null: nothing of this exchange is copied. */
-export function copyBytesMax(rules: Rules, route: Route | null): number | null {
-  const { bodyBytesMax, sampleRatio } = rules.snapshot.capture;
-  if (route === null || sampleRatio <= 0) return null;
-  return sampleRatio >= 1 || chance() < sampleRatio ? bodyBytesMax : null;
+const NO_COPY: TapLimits = Object.freeze({ bodyBytesMax: null, totalBytesMax: 0, tailBytes: 0 });
+const NO_COPIES: Rules["taps"] = Object.freeze({ request: NO_COPY, response: NO_COPY });
+
+/** What is kept of the bodies of this exchange: of some, or of those that carry no predictions, nothing. */
+export function tapsOf(rules: Rules, route: Route | null): Rules["taps"] {
+  const { sampleRatio } = rules.snapshot.capture;
+  if (route === null || sampleRatio <= 0) return NO_COPIES;
+  return sampleRatio >= 1 || chance() < sampleRatio ? rules.taps : NO_COPIES;
 }
 
 export interface VersionClues {

@@ -49,6 +49,8 @@ export class BodyTap {
   readonly #budget: CopyBudget;
   #limits: TapLimits;
   #slab: Buffer | null = null;
+  /** All of a body, until somebody wants its bytes. */
+  #text: string | null = null;
   #kept = 0;
   #marks: number[] | null = null;
   /** Twice `tailBytes`: the last bytes beyond what is copied stand before `#tailEnd`. */
@@ -66,9 +68,9 @@ export class BodyTap {
   }
 
   /** Of a body that will be longer than what is copied, and that nobody reads in part, only the beginning is. Before its first byte. */
-  expect(bytes: number, headers: RawHeaders): void {
+  expect(bytes: number, head: { readonly observed: RawHeaders }): void {
     const { bodyBytesMax } = this.#limits;
-    if (bodyBytesMax === null || bytes <= bodyBytesMax || isReadInParts(headers)) return;
+    if (bodyBytesMax === null || bytes <= bodyBytesMax || isReadInParts(head.observed)) return;
     this.#limits = { ...this.#limits, bodyBytesMax: Math.min(bodyBytesMax, UNREAD_PART_BYTES), tailBytes: 0 };
   }
 
@@ -89,6 +91,23 @@ export class BodyTap {
     if (this.#slab !== null && atMs !== null) this.#mark(atMs);
     this.#place(this.#kept + bytes).set(bytes === length ? chunk : chunk.subarray(0, bytes), this.#kept);
     this.#kept += bytes;
+  }
+
+  /** A whole body, as latin-1 text: instead of `add`. */
+  addText(body: string): void {
+    const { length } = body;
+    const { bodyBytesMax, totalBytesMax } = this.#limits;
+    if (!this.#copying || length === 0 || length > (bodyBytesMax ?? 0)) {
+      this.add(Buffer.from(body, "latin1"));
+      return;
+    }
+    this.#total = length;
+    if (!this.#budget.take(length, totalBytesMax)) {
+      this.#forget();
+      return;
+    }
+    this.#text = body;
+    this.#kept = length;
   }
 
   /** A slab that takes `bytes`, with what has been copied so far. */
@@ -137,15 +156,21 @@ export class BodyTap {
     this.#total += bytes;
   }
 
+  /** Bytes of the copy. */
+  get heldBytes(): number {
+    return this.#kept + this.#tailHeld;
+  }
+
   /** What is held no longer counts against the budget. */
   #release(): void {
-    this.#budget.give(this.#kept + this.#tailHeld);
+    this.#budget.give(this.heldBytes);
   }
 
   #forget(): void {
     this.#release();
     this.#copying = false;
     this.#kept = 0;
+    this.#text = null;
     this.#tailHeld = 0;
     this.#marks = null;
     this.recycle();
@@ -155,6 +180,8 @@ export class BodyTap {
   seal(): BodyCopy {
     const total = this.#total;
     if (!this.#copying) return { bytes: NO_BYTES, total, kept: NOT_CAPTURED };
+    if (this.#text !== null) this.#place(this.#kept).write(this.#text, "latin1");
+    this.#text = null;
     this.#release();
     this.#copying = false;
     const bytes = this.#slab?.subarray(0, this.#kept) ?? NO_BYTES;

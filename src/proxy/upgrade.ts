@@ -92,7 +92,7 @@ export class Tunnel implements Underway {
       method: request.method,
       target: request.url,
       httpVersion: request.httpVersion,
-      requestHeaders: request.rawHeaders,
+      requestHead: { observed: request.rawHeaders },
       predictionId: this.#head.predictionId,
       trace: this.#head.tracing.trace,
       request: new BodyTap(road.budget, nothing),
@@ -176,7 +176,7 @@ export class Tunnel implements Underway {
       this.#meter = new FrameMeter(headMs);
     }
     draft.status = response.statusCode ?? 502;
-    draft.responseHeaders = response.rawHeaders;
+    draft.responseHead = { observed: response.rawHeaders };
     const head = readResponseHead(response.rawHeaders, {
       status: draft.status,
       headOnly: this.#ends.request.method === "HEAD",
@@ -370,7 +370,7 @@ export class Tunnel implements Underway {
     this.#delivered = true;
     this.#timer?.cancel();
     this.#draft.webSocket = this.#meter?.facts() ?? null;
-    this.#road.ended(this, this.#draft.seal(this.#outcome ?? "reset"));
+    this.#road.ended(this, this.#draft.close(this.#outcome ?? "reset"));
   }
 
   /** Every callback runs through here: a bug ends this tunnel and nothing else. */
@@ -379,7 +379,7 @@ export class Tunnel implements Underway {
       run();
     } catch (thrown) {
       this.#road.complaints.say("a tunnel failed by a bug", thrown);
-      this.#draft.ownError ??= "internal";
+      if (!this.#delivered) this.#draft.ownError ??= "internal";
       this.#outcome = "reset";
       this.#asking?.destroy();
       this.#upstream?.destroy();

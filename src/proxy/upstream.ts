@@ -26,6 +26,8 @@ export interface UpstreamRequest {
   readonly framing: Framing;
   /** The whole body, none, or "streamed": it follows by `write` and `end`. A whole chunked body leaves with its length. */
   readonly body: Buffer | null | "streamed";
+  /** The whole body as latin-1 text, where it is short: instead of `body`, which is null then. Only over HTTP/1.1. */
+  readonly shortBody?: string | null;
   /** The client said `TE: trailers`; HTTP/2 carries it on. */
   readonly acceptsTrailers?: boolean;
   /** Of a streamed body; default: as much as its connection likes. */
@@ -54,6 +56,8 @@ export interface UpstreamHandler {
    * that it is still being written from; a shorter one is the answer's last, and taken, as text or copied, before `onEnd` returns.
    */
   onData(chunk: Buffer, lent: boolean): boolean;
+  /** Instead of `onData`: a short body, all of it, as latin-1 text. Over HTTP/2 this is not said. */
+  onText(body: string): void;
   onEnd(trailers: RawHeaders): void;
   onFailure(failure: Failure): void;
   /** The streamed body can take more. */

@@ -6,6 +6,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import type { IncomingMessage } from "node:http";
 import type { Exchange } from "../../src/facts/exchange.ts";
+import { ReadingClock, systemClock } from "../../src/kernel/clock.ts";
 import { ClientReads, type OnRead } from "../../src/proxy/client-reads.ts";
 import { READ_BYTES } from "../../src/proxy/read-blocks.ts";
 import {
@@ -158,13 +159,13 @@ test("tunnels among them keep what is theirs, also what came with the handshake 
 });
 
 test("a short read is lent, a long one given; whoever knew the accepted socket ends the connection by it, and hears of its end", async (t) => {
-  const reads = new ClientReads();
+  const reads = new ClientReads(ReadingClock.of(systemClock));
   const seen: { readonly length: number; readonly lent: boolean }[] = [];
   const accepted: Socket[] = [];
   const standing: Socket[] = [];
   const server = createServer((socket) => {
     accepted.push(socket);
-    const onRead: OnRead = ({ length }, lent) => {
+    const onRead: OnRead = (_bytes, length, lent) => {
       seen.push({ length, lent });
       return false;
     };
@@ -203,12 +204,12 @@ test("a short read is lent, a long one given; whoever knew the accepted socket e
 
 for (const kept of [true, false]) {
   test(`long reads that somebody ${kept ? "keeps go into a block each" : "is done with go into one block"}`, async (t) => {
-    const reads = new ClientReads();
+    const reads = new ClientReads(ReadingClock.of(systemClock));
     const blocks: ArrayBufferLike[] = [];
     let total = 0;
     const server = createServer((socket) => {
-      reads.read(socket, (bytes, lent) => {
-        total += bytes.length;
+      reads.read(socket, (bytes, length, lent) => {
+        total += length;
         if (!lent) blocks.push(bytes.buffer);
         return kept;
       });

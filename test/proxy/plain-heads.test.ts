@@ -126,13 +126,17 @@ test("a plain request head goes on as it would have, had it been read line by li
   let extended = 0;
   fc.assert(
     fc.property(requestHead, fc.string({ maxLength: 8 }), (text, behind) => {
-      const head = new PlainRequestReader(LIMITS, FILTER).read(Buffer.from(text + behind, "latin1"), 0);
+      const head = new PlainRequestReader(LIMITS, FILTER).read(
+        Buffer.from(text + behind, "latin1"),
+        0,
+        text.length + behind.length,
+      );
       if (head === null) return;
       plain++;
-      if (head.extended.length > 0) extended++;
+      if (head.extended !== null) extended++;
       const read = readRequestLine(text.slice(0, -2));
       assert.ok(!("status" in read), "taken, though it is no request");
-      assert.equal(head.size, text.length);
+      assert.equal(head.text.length, text.length);
       assert.deepEqual(
         [head.method, head.target, head.httpVersion],
         [read.method, read.target, read.httpVersion],
@@ -166,14 +170,17 @@ test("no part of a request head is taken for a whole one", () => {
   const text = "POST /v2/models/m/infer HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\nx-request-id: 7\r\n\r\n";
   const reader = new PlainRequestReader(LIMITS, FILTER);
   for (let bytes = 0; bytes < text.length; bytes++)
-    assert.equal(reader.read(Buffer.from(text.slice(0, bytes)), 0), null);
-  assert.equal(reader.read(Buffer.from(`\r\n${text}`), 2)?.target, "/v2/models/m/infer");
+    assert.equal(reader.read(Buffer.from(text.slice(0, bytes)), 0, bytes), null);
+  // What stands behind the bytes that came is of another connection.
+  for (let bytes = 0; bytes < text.length; bytes++)
+    assert.equal(reader.read(Buffer.from(text), 0, bytes), null);
+  assert.equal(reader.read(Buffer.from(`\r\n${text}`), 2, text.length + 2)?.target, "/v2/models/m/infer");
 });
 
 test("a request head beyond the limits is not a plain one", () => {
   const lines = "a: b\r\n".repeat(31);
   const of = (text: string): boolean =>
-    new PlainRequestReader(LIMITS, null).read(Buffer.from(text), 0) !== null;
+    new PlainRequestReader(LIMITS, null).read(Buffer.from(text), 0, text.length) !== null;
   assert.ok(of(`GET / HTTP/1.1\r\nHost: h\r\n${lines}\r\n`));
   assert.ok(!of(`GET / HTTP/1.1\r\nHost: h\r\n${lines}a: b\r\n\r\n`));
   assert.ok(!of(`GET /${"a".repeat(4096)} HTTP/1.1\r\nHost: h\r\n\r\n`));

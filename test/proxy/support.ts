@@ -4,7 +4,7 @@ import { createServer as createHttpServer, type RequestListener, type Server as 
 import { connect, createServer as createNetServer, type Server as NetServer, type Socket } from "node:net";
 import { once } from "node:events";
 import type { TestContext } from "node:test";
-import type { Exchange } from "../../src/facts/exchange.ts";
+import type { EndedExchange, Exchange } from "../../src/facts/exchange.ts";
 import { systemClock, type Clock } from "../../src/kernel/clock.ts";
 import type { Fields, Log } from "../../src/kernel/log.ts";
 import { createProxy, type Proxy, type ProxyOptions } from "../../src/proxy/proxy.ts";
@@ -72,6 +72,9 @@ export async function heldUp(ms: number, before: () => void): Promise<void> {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
+const LENT_AT_ONCE = 8;
+const LENT_MS = 5;
+
 /** A proxy in front of `url`, stopped at the end of the test. */
 export async function startProxy(
   t: TestContext,
@@ -82,6 +85,7 @@ export async function startProxy(
     grpcUrl?: string;
     certificate?: NonNullable<ProxyOptions["tls"]>;
     deliver?: (exchange: Exchange) => void;
+    /** Bodies are views of memory that is used again: to be looked at in `deliver`, and not later. */
     lendsBodies?: boolean;
     clock?: Clock;
   } = {},
@@ -104,6 +108,22 @@ export async function startProxy(
     clock = systemClock,
     ...rest
   } = options;
+  const waiting: EndedExchange[] = [];
+  let timer: NodeJS.Timeout | null = null;
+  const seal = (ended: EndedExchange): void => {
+    const exchange = ended.seal();
+    exchanges.push(exchange);
+    deliver?.(exchange);
+  };
+  // As the sidecar does it: facts are made of many at a time, and then their memory is given back.
+  const sealAll = (): void => {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+    for (const ended of waiting.splice(0)) {
+      seal(ended);
+      ended.recycle();
+    }
+  };
   const proxy = createProxy(
     {
       listen: { host: "127.0.0.1", port: 0 },
@@ -119,11 +139,11 @@ export async function startProxy(
     {
       clock,
       log,
-      deliver: (exchange) => {
-        exchanges.push(exchange);
-        deliver?.(exchange);
+      deliver: (ended) => {
+        if (!lendsBodies) seal(ended);
+        else if (waiting.push(ended) === LENT_AT_ONCE) sealAll();
+        else timer ??= setTimeout(sealAll, LENT_MS);
       },
-      lendsBodies,
     },
   );
   await proxy.start();

@@ -57,7 +57,7 @@ test("of a document that will be longer than what is copied only the beginning i
   const copied = (length: number, headers: readonly string[]): number => {
     const budget = new CopyBudget();
     const tap = new BodyTap(budget, { bodyBytesMax: 4000, totalBytesMax: 100_000, tailBytes: 20 });
-    tap.expect(length, headers);
+    tap.expect(length, { observed: headers });
     for (let sent = 0; sent < 10_000; sent += 1000) tap.add(new Uint8Array(1000), sent);
     const { kept, total, bytes } = tap.seal();
     assert.deepEqual([kept, total, budget.heldBytes], ["truncated", 10_000, 0]);

@@ -126,7 +126,7 @@ export class StreamCarrier implements Carrier {
     const { status, lines } = readResponseFields(raw);
     const length = call.request.method === "HEAD" || status === 304 ? null : lengthIn(lines);
     this.#promised = length;
-    call.handler.onHead({ plain: false, status, reason: "", lines, receivedVersion: "2" });
+    call.handler.onHead({ plain: false, status, reason: "", lines, observed: lines, receivedVersion: "2" });
     if ((flags & END_STREAM) !== 0) this.#onEnd();
   }
 

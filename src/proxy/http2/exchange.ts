@@ -18,7 +18,7 @@ import { spendForward, upstreamTarget } from "../request-head.ts";
 import { answerLines } from "../answer-head.ts";
 import { plainLines } from "../response-head.ts";
 import type { Road } from "../road.ts";
-import { observedOf, type AnswerHead } from "../answer-reader.ts";
+import type { AnswerHead } from "../answer-reader.ts";
 import type { Upstream, UpstreamHandler } from "../upstream.ts";
 import { StreamAnswer } from "./answer.ts";
 import { failureAnswer, readStreamHead, type OwnAnswer } from "./own-answer.ts";
@@ -307,7 +307,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       }
       this.state = "answering";
       this.draft.status = status;
-      this.draft.responseHeaders = observedOf(came);
+      this.draft.responseHead = came;
       const clues = { rules: this.road.rules, route, target: this.#request.target };
       this.#answer.head(status, answerLines(head, this.draft, clues));
       this.road.afterTurn.flush(this);
@@ -361,7 +361,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   #answerOwn({ status, lines, body }: OwnAnswer): void {
     this.#expectation?.close();
     this.draft.status = status;
-    this.draft.responseHeaders = lines;
+    this.draft.responseHead = { observed: lines };
     this.#answer.head(status, lines);
     if (body !== "" && this.#request.method !== "HEAD") this.#answer.write(Buffer.from(body));
     this.#answer.end(NO_LINES);
