@@ -72,6 +72,7 @@ export class Call implements UpstreamCall {
     this.#connection = connection;
     this.#earlyBytes = 0;
     connection.begin(this);
+    if (this.request.body === "streamed") this.handler.onBegun?.();
     const early = this.#early;
     if (early !== null) {
       this.#early = null;

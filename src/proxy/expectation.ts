@@ -1,7 +1,7 @@
 // A client that waits for a 100 before it sends its body (RFC 9110 §10.1.1). The model is asked whether it wants the body: it may
 // refuse by the head alone. One that says nothing does not know the expectation: then the client is told to go on all the same.
 
-import type { Clock, Timer } from "../kernel/clock.ts";
+import { afterReading, type Clock, type Timer } from "../kernel/clock.ts";
 
 /** What a model that answers by the head has for it, and all that a model costs that does not know the expectation. */
 const SILENT_MS = 100;
@@ -26,9 +26,9 @@ export class Expectation {
     return this.#open;
   }
 
-  /** The model has been asked. */
+  /** The model has been asked: the head is on its way, on a connection that stands. */
   wait(): void {
-    this.#timer ??= this.#clock.after(SILENT_MS, () => this.meet());
+    if (this.#open) this.#timer ??= afterReading(this.#clock, SILENT_MS, () => this.meet());
   }
 
   /** The model wants the body, or says nothing. */

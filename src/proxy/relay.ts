@@ -14,6 +14,7 @@ import { EXPECT, Expectation } from "./expectation.ts";
 import { describeFailure, problemBody, problemHeaders, statusOf, type Failure } from "./failures.ts";
 import type { RelayRequest } from "./client-request.ts";
 import type { RelayResponse } from "./client-answer.ts";
+import { lastHopAnswer } from "./last-hop.ts";
 import type { ClientSide } from "./messages.ts";
 import { openExchange } from "./opening.ts";
 import { NO_PATH, spendForward, upstreamTarget, type RequestHead } from "./request-head.ts";
@@ -69,10 +70,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     const target = method === "CONNECT" ? null : upstreamTarget(method, url);
     if (head.refusal !== null || target === null) {
       this.#lastOnConnection = true;
-      this.fail({
-        code: "bad_request",
-        detail: head.refusal ?? NO_PATH,
-      });
+      this.fail({ code: "bad_request", detail: head.refusal ?? NO_PATH });
       return;
     }
     if (!spendForward(method, head.lines)) {
@@ -91,12 +89,11 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
 
   /** `Max-Forwards` is used up: we are whom the request was for. */
   #answerAsLast(method: string): void {
-    const [status, reason] = method === "OPTIONS" ? [200, "OK"] : [405, "Method Not Allowed"];
+    const { status, reason, lines } = lastHopAnswer(method, this.draft.id);
     this.#lastOnConnection = this.#head.framing !== "none";
     this.draft.status = status;
     this.ownOutcome = "rejected";
     this.state = "over";
-    const lines = ["x-prediction-id", this.draft.id, "Allow", "OPTIONS", "Content-Length", "0"];
     if (this.#lastOnConnection || this.road.draining) lines.push("Connection", "close");
     this.#response.writeHead(status, reason, lines);
     this.#response.end(null);
@@ -162,10 +159,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     if (this.state !== "collecting") return;
     try {
       const chunks = this.#collected.take();
-      if (this.#expectation?.open === true) {
-        this.#head.lines.push(...EXPECT);
-        this.#expectation.wait();
-      }
+      if (this.#expectation?.open === true) this.#head.lines.push(...EXPECT);
       this.#send("streamed");
       for (const chunk of chunks) this.call?.write(chunk);
     } catch (thrown) {
@@ -184,6 +178,10 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
       this,
     );
     this.#text = null;
+  }
+
+  onBegun(): void {
+    this.#expectation?.wait();
   }
 
   get held(): number {

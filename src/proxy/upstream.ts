@@ -44,6 +44,8 @@ export const SHORT_BYTES_MAX = 16 * 1024;
 
 /** What happens to one call. Nothing is called after `onEnd`, `onFailure` or an `abort`, and nothing before `send` has returned. */
 export interface UpstreamHandler {
+  /** The head of a streamed request has been written on a connection that stands. */
+  onBegun?(): void;
   /** A 1xx answer other than 101; 100 may be one that nobody waits for. */
   onInformation(status: number, headers: RawHeaders): void;
   onHead(head: AnswerHead): void;

@@ -9,24 +9,19 @@ import { CollectedBody } from "../collected.ts";
 import type { RawHeaders } from "../../facts/exchange.ts";
 import type { ConnectionLimits } from "../connection-limits.ts";
 import { Ends } from "../ends.ts";
-import {
-  TIME_IS_UP,
-  describeFailure,
-  problemBody,
-  problemHeaders,
-  statusOf,
-  type Failure,
-} from "../failures.ts";
-import { grpcFailureLines } from "../grpc.ts";
+import { EXPECT, Expectation } from "../expectation.ts";
+import { TIME_IS_UP, describeFailure, type Failure } from "../failures.ts";
 import { peerOf } from "../messages.ts";
 import { openIncoming, type Opened } from "../opening.ts";
-import { upstreamTarget } from "../request-head.ts";
+import { lastHopAnswer } from "../last-hop.ts";
+import { spendForward, upstreamTarget } from "../request-head.ts";
 import { answerLines } from "../answer-head.ts";
-import { plainLines, readResponseHead } from "../response-head.ts";
+import { plainLines } from "../response-head.ts";
 import type { Road } from "../road.ts";
 import type { AnswerHead } from "../answer-reader.ts";
 import type { Upstream, UpstreamHandler } from "../upstream.ts";
 import { StreamAnswer } from "./answer.ts";
+import { failureAnswer, readStreamHead, type OwnAnswer } from "./own-answer.ts";
 import { endOnceReset, StreamReading } from "./reading.ts";
 import type { Upload, Uploads } from "./uploads.ts";
 import { RESET } from "./codes.ts";
@@ -62,6 +57,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   /** Of a whole body, until it is answered. */
   #keptBytes = 0;
   readonly #times: StreamTimes;
+  #expectation: Expectation | null = null;
 
   constructor(road: Road, stream: ServerHttp2Stream, what: { fields: RawHeaders; place: StreamPlace }) {
     const request = readRequestFields(what.fields);
@@ -95,9 +91,15 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   }
 
   begin(): void {
-    try {
+    this.#safely(() => {
       this.#listen();
       this.#begin();
+    });
+  }
+
+  #safely(call: () => void): void {
+    try {
+      call();
     } catch (thrown) {
       this.bug(thrown);
     }
@@ -114,7 +116,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       this.reading.taken();
     });
     stream.on("end", () => this.#onRequestEnd());
-    stream.on("wantTrailers", () => this.#onWantTrailers());
+    stream.on("wantTrailers", () => this.#safely(() => this.#answer.onWantTrailers()));
     endOnceReset(stream);
     stream.once("close", () => this.#onClosed());
   }
@@ -129,15 +131,24 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     const { head } = this.#opened;
     const refusal = refusalOf(this.#request) ?? head.refusal;
     if (refusal !== null) this.fail({ code: "bad_request", detail: refusal });
+    else if (!spendForward(this.#request.method, head.lines)) this.#answerAsLast();
     else if (head.framing === "none") {
       this.#requestEnded = true;
       this.draft.requestWasHead();
       this.#send(null);
     } else {
-      if (head.expectsContinue) this.#answer.inform(100, NO_LINES);
+      if (head.expectsContinue)
+        this.#expectation = new Expectation(this.road.clock, () => this.#answer.inform(100, NO_LINES));
       this.#uploads.add(this);
       this.road.afterTurn.streamUnlessWhole(this);
     }
+  }
+
+  /** `Max-Forwards` is used up: we are whom the request was for. */
+  #answerAsLast(): void {
+    this.ownOutcome = "rejected";
+    this.state = "over";
+    this.#answerOwn({ ...lastHopAnswer(this.#request.method, this.draft.id), body: "" });
   }
 
   get heldBytes(): number {
@@ -161,6 +172,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     try {
       if (this.state === "over") return;
       this.draft.requestBytes(chunk);
+      this.#expectation?.close();
       this.#times.bodyCame(chunk.length, this.road.clock.monotonicMs());
       const gathering = this.state === "collecting" || this.#collected.bytes > 0;
       if (!gathering && chunk.length >= SMALL_BYTES) this.#pass(chunk);
@@ -180,6 +192,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       if (this.state === "over" || this.#requestEnded || reset) return;
       this.#requestEnded = true;
       this.draft.requestEnded();
+      this.#expectation?.close();
       // Trailers need a streamed body, and what is not kept cannot be sent twice.
       const { bytes } = this.#collected;
       const plain = this.state === "collecting" && this.#requestTrailers.length === 0;
@@ -217,6 +230,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     this.#collected.take();
     const { way, head } = this.#opened;
     const { method, target } = this.#request;
+    if (this.#expectation?.open === true) head.lines.push(...EXPECT);
     this.call = this.#upstream.send(
       {
         method,
@@ -229,6 +243,10 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       },
       this,
     );
+  }
+
+  onBegun(): void {
+    this.#expectation?.wait();
   }
 
   onDrain(): void {
@@ -264,10 +282,10 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   }
 
   onInformation(status: number, headers: RawHeaders): void {
-    // Whoever waited for a 100 has been told already.
-    if (this.state !== "asked" || status === 100) return;
+    if (this.state !== "asked") return;
     try {
-      this.#answer.inform(status, headers);
+      if (status === 100) this.#expectation?.meet();
+      else this.#answer.inform(status, headers);
     } catch (thrown) {
       this.road.complaints.say("an interim answer of the upstream could not be passed on", thrown);
     }
@@ -276,20 +294,15 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   onHead(came: AnswerHead): void {
     if (this.state !== "asked") return;
     try {
+      this.#expectation?.close();
       const { status } = came;
       const { way, route } = this.#opened;
       this.draft.headArrived();
-      const head = readResponseHead(came.lines, {
-        status,
-        headOnly: this.#request.method === "HEAD",
-        httpVersion: "2",
-        receivedVersion: came.receivedVersion,
-        versionHeader: route?.versionHeader ?? null,
-      });
-      const defect = status > 599 ? `the status ${status} does not exist in HTTP/2` : head.defect;
-      if (defect !== null) {
+      const versionHeader = route?.versionHeader ?? null;
+      const head = readStreamHead(came, { headOnly: this.#request.method === "HEAD", versionHeader });
+      if (head.defect !== null) {
         this.call?.abort();
-        this.fail(describeFailure("invalid_response", way.upstreamName, new Error(defect)));
+        this.fail(describeFailure("invalid_response", way.upstreamName, new Error(head.defect)));
         return;
       }
       this.state = "answering";
@@ -319,33 +332,18 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
 
   onEnd(trailers: RawHeaders): void {
     if (this.state !== "answering") return;
-    try {
+    this.#safely(() => {
       this.call = null;
       this.#answered = true;
       this.draft.responseTrailers = trailers;
       this.#answer.end(trailers);
       if (!this.#requestEnded) this.#answer.closeOnceSent();
-    } catch (thrown) {
-      this.bug(thrown);
-    }
+    });
   }
 
   /** The turn is over: what waits leaves now, the head alone if nothing followed it. */
   flush(): void {
-    if (this.state !== "answering") return;
-    try {
-      if (!this.#answer.flush()) this.call?.pause();
-    } catch (thrown) {
-      this.bug(thrown);
-    }
-  }
-
-  #onWantTrailers(): void {
-    try {
-      this.#answer.onWantTrailers();
-    } catch (thrown) {
-      this.bug(thrown);
-    }
+    if (this.state === "answering") this.#safely(() => void (this.#answer.flush() || this.call?.pause()));
   }
 
   protected override breakOff(failure: Failure): void {
@@ -357,11 +355,11 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     this.#collected.take();
     // A stream that is not read to its end does not close.
     this.reading.goOn();
-    const { id } = this.draft;
-    const { grpc } = this.#opened;
-    const status = grpc ? 200 : (failure.status ?? statusOf(failure.code));
-    const body = grpc ? "" : problemBody(failure, status);
-    const lines = grpc ? grpcFailureLines(failure, id) : problemHeaders(failure, id, body);
+    this.#answerOwn(failureAnswer(failure, { id: this.draft.id, grpc: this.#opened.grpc }));
+  }
+
+  #answerOwn({ status, lines, body }: OwnAnswer): void {
+    this.#expectation?.close();
     this.draft.status = status;
     this.draft.responseHead = { observed: lines };
     this.#answer.head(status, lines);
@@ -379,20 +377,20 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     this.reading.goOn();
   }
 
-  protected override release(): void {}
+  protected override release(): void {
+    this.#expectation?.close();
+  }
 
   #onClosed(): void {
-    try {
+    this.#safely(() => {
       this.#uploads.remove(this);
       this.#uploads.release(this.#keptBytes);
       this.#keptBytes = 0;
-      const { rstCode, writableFinished } = this.#stream;
-      this.clientOver(
-        writableFinished && (rstCode === undefined || rstCode === RESET.none) && this.#answered,
-      );
-    } catch (thrown) {
-      this.bug(thrown);
-    }
+      const { rstCode, writableFinished, writableEnded, writableLength } = this.#stream;
+      // A short answer closes its stream before node:http2 calls it finished.
+      const out = this.#answered && (writableFinished || (writableEnded && writableLength === 0));
+      this.clientOver(out && (rstCode === undefined || rstCode === RESET.none));
+    });
   }
 }
 
