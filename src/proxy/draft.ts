@@ -60,6 +60,7 @@ export class Draft implements EndedExchange {
   #longestGapMs = 0;
   #outcome: Outcome | null = null;
   #endMs = 0;
+  #closed = false;
 
   constructor(opening: Opening) {
     this.#opening = opening;
@@ -114,13 +115,15 @@ export class Draft implements EndedExchange {
     this.#opening.response.addText(body);
   }
 
-  /** Counts; gives the milliseconds since the request's head. */
+  /** Counts; gives the milliseconds since the request's head. What a tunnel's ends still say once it is closed is not of it. */
   tunnelRequestBytes(bytes: number): number {
+    if (this.#closed) return this.#endMs;
     this.#opening.request.count(bytes);
     return this.#sinceStart();
   }
 
   tunnelResponseBytes(bytes: number): number {
+    if (this.#closed) return this.#endMs;
     this.#opening.response.count(bytes);
     return this.#byteArrived();
   }
@@ -138,6 +141,7 @@ export class Draft implements EndedExchange {
   close(outcome: Outcome | null): EndedExchange {
     this.#outcome = outcome;
     this.#endMs = this.#sinceStart();
+    this.#closed = true;
     return this;
   }
 
