@@ -237,6 +237,8 @@ class ObserverSupervisor implements Supervisor {
     this.#outbox.push();
     await this.#child.stop({ deadlineMs, ownMs: deadlineMs * 0.75, kind: FRAME.stop });
     this.#beat?.cancel();
+    // What ended only now is lost, and counted.
+    this.#outbox.push();
     this.#batches.dropRest();
   }
 }

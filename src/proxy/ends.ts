@@ -41,6 +41,15 @@ export abstract class Ends implements Underway {
   abstract onData(chunk: Buffer, lent: boolean): boolean;
 
   onText(body: string): void {
+    try {
+      this.takeText(body);
+    } catch (thrown) {
+      this.bug(thrown);
+    }
+  }
+
+  /** The answer's body, all of it, as latin-1 text. */
+  protected takeText(body: string): void {
     this.onData(Buffer.from(body, "latin1"), false);
   }
 

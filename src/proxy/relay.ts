@@ -115,11 +115,13 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
 
   onRequestText(body: string): void {
     if (this.state !== "collecting" || this.#way.speaks === "h2")
-      this.onRequestData(Buffer.from(body, "latin1"));
-    else {
+      return void this.onRequestData(Buffer.from(body, "latin1"));
+    try {
       this.draft.requestText(body);
       this.#expectation?.close();
       this.#text = body;
+    } catch (thrown) {
+      this.bug(thrown);
     }
   }
 
@@ -273,9 +275,9 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     }
   }
 
-  override onText(body: string): void {
+  protected override takeText(body: string): void {
     if (this.state !== "answering") return;
-    if (this.#waitingHead === null || this.#firstChunk !== null) return super.onText(body);
+    if (this.#waitingHead === null || this.#firstChunk !== null) return super.takeText(body);
     this.draft.responseText(body);
     this.#firstChunk = body;
   }
