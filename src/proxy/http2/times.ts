@@ -59,7 +59,8 @@ export class StreamTimes {
       this.#unsentBytes = unsentBytes;
       this.#movedMs = nowMs;
     }
-    if (this.#waitingBytes === 0 || waitingBytes < this.#waitingBytes + this.#cameBytes) this.#takenMs = nowMs;
+    if (this.#waitingBytes === 0 || waitingBytes < this.#waitingBytes + this.#cameBytes)
+      this.#takenMs = nowMs;
     this.#waitingBytes = waitingBytes;
     this.#cameBytes = 0;
     const over = (sinceMs: number, limitMs: number): boolean => limitMs > 0 && nowMs - sinceMs > limitMs;
