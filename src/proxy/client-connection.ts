@@ -237,6 +237,7 @@ export class ClientConnection implements RequestSink {
     const request = this.#request;
     if (request === null) return;
     request.complete = true;
+    this.#upload.whole();
     request.receiver?.onRequestEnd(trailers);
     // It is all in: what the model does not take of it is no reason not to hear of the client's end.
     this.readMore();

@@ -29,6 +29,7 @@ export class PausedUpload {
     if (this.#paused) return;
     this.#paused = true;
     this.#lookBytes = LOOK_BYTES;
+    this.#waitingBytes = 0;
     this.#socket.pause();
   }
 
@@ -37,6 +38,11 @@ export class PausedUpload {
     this.#paused = false;
     this.#waitingBytes = 0;
     this.#socket.resume();
+  }
+
+  /** No more of it comes: until now what the model took may have been made up for, from now on what waits gets less by it. */
+  whole(): void {
+    this.#waitingBytes = 0;
   }
 
   /** Was read all the same. */

@@ -5,10 +5,11 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import test, { type TestContext } from "node:test";
+import { StreamTimes } from "../../src/proxy/http2/times.ts";
 import { connectStreams, streamOrigin } from "./http2-support.ts";
 import { systemClock } from "../../src/kernel/clock.ts";
 import { handClock, type HandClock } from "../support/hand-clock.ts";
-import { LIMITS, eventually, pause, rawClient, rawOrigin, startProxy, type Running } from "./support.ts";
+import { LIMITS, eventually, get, pause, rawClient, rawOrigin, startProxy, type Running } from "./support.ts";
 
 const MIB = 1024 * 1024;
 const UPLOAD_MS = LIMITS.uploadMs;
@@ -220,4 +221,55 @@ test("an upload without a limit of time is kept as long as its client is there",
   assert.equal(running.proxy.stats().activeRequests, 1);
   // Once looked for its end.
   assert.ok(running.proxy.stats().heldBytes <= held + 2 * 64 * 1024);
+});
+
+test("an upload that waited for the model is no part of the time of a later one on the same connection", async (t) => {
+  const clock = movedClock();
+  let take = (): void => {};
+  // Takes 64 KiB of a body, and the rest when it is told to.
+  const { url } = await streamOrigin(t, (stream) => {
+    take = () => void stream.resume();
+    if (stream.endAfterHeaders) take();
+    stream.on("end", () => stream.respond({ ":status": 200, "content-length": 0 }, { endStream: true }));
+  });
+  const running = await startProxy(t, url, { clock });
+  const client = await rawClient(t, running.port);
+  const body = LONG.subarray(0, 80_000);
+  const upload = async (): Promise<void> => {
+    client.send(head(body.length));
+    client.send(body);
+    await eventually(() => running.proxy.stats().heldBytes >= body.length);
+    await seconds(clock, 3);
+  };
+  await upload();
+  take();
+  await running.delivered(1);
+  // Others in between keep the connection, and are over at once.
+  for (let passedMs = 0, count = 1; passedMs <= UPLOAD_MS; passedMs += LIMITS.idleMs / 2) {
+    clock.advance(LIMITS.idleMs / 2);
+    client.send(get("/short"));
+    await running.delivered(++count);
+  }
+  await upload();
+  assert.equal(timedOut(running), 0);
+  take();
+  await eventually(() => running.exchanges.at(-1)?.target === "/slow");
+  assert.ok(running.exchanges.every(({ outcome }) => outcome === "ok"));
+});
+
+test("a stream whose model takes as much as comes is not late, though as much as before waits at every look", () => {
+  const times = new StreamTimes(0);
+  const waiting = { unsentBytes: 0, waitingBytes: 8000, awaitsBody: true, underway: true };
+  let nowMs = 1000;
+  times.bodyCame(9000, nowMs);
+  for (; nowMs <= 3 * UPLOAD_MS; nowMs += 1000) {
+    times.bodyCame(100, nowMs);
+    assert.equal(times.late({ ...waiting, nowMs }, LIMITS), null);
+  }
+  // From now on nothing is taken of what comes.
+  times.bodyCame(100, nowMs);
+  assert.equal(times.late({ ...waiting, waitingBytes: 8100, nowMs }, LIMITS), null);
+  nowMs += UPLOAD_MS;
+  times.bodyCame(100, nowMs);
+  assert.equal(times.late({ ...waiting, waitingBytes: 8200, nowMs }, LIMITS), "upload");
 });

@@ -23,6 +23,8 @@ export class StreamTimes {
   #bodyBytes = 0;
   #unsentBytes = 0;
   #waitingBytes = 0;
+  /** Since the last look. */
+  #cameBytes = 0;
   #takenMs = 0;
 
   constructor(nowMs: number) {
@@ -32,6 +34,7 @@ export class StreamTimes {
 
   /** A trickle is no progress: bytes count once there are enough of them. */
   bodyCame(bytes: number, nowMs: number): void {
+    this.#cameBytes += bytes;
     this.#bodyBytes += bytes;
     if (this.#bodyBytes >= PROGRESS_BYTES) this.moved(nowMs);
   }
@@ -56,8 +59,10 @@ export class StreamTimes {
       this.#unsentBytes = unsentBytes;
       this.#movedMs = nowMs;
     }
-    if (this.#waitingBytes === 0 || waitingBytes < this.#waitingBytes) this.#takenMs = nowMs;
+    if (this.#waitingBytes === 0 || waitingBytes < this.#waitingBytes + this.#cameBytes)
+      this.#takenMs = nowMs;
     this.#waitingBytes = waitingBytes;
+    this.#cameBytes = 0;
     const over = (sinceMs: number, limitMs: number): boolean => limitMs > 0 && nowMs - sinceMs > limitMs;
     if (unsentBytes > 0 && over(this.#movedMs, limits.sendMs)) return "send";
     if (unsentBytes === 0 && awaitsBody && over(this.#movedMs, limits.bodyMs)) return "body";
