@@ -32,8 +32,8 @@ const KEPT: readonly string[] = [
 /** Keeps the names the observer always needs, and those of `extra`. */
 export function headerFilter(extra: readonly string[]): HeaderFilter {
   const kept = new Set([...KEPT, ...extra.map((name) => name.toLowerCase())]);
-  // Bit n of [length]: a kept name of that length begins with the n-th of 32 characters; upper and lower case share one.
   const byLength: string[][] = Array.from({ length: NAME_LENGTH_MAX + 1 }, () => []);
+  // Bit n of [length]: a kept name of that length begins with the n-th of 32 characters; upper and lower case share one.
   const initials = new Int32Array(NAME_LENGTH_MAX + 1);
   for (const name of kept) {
     const length = Math.min(name.length, NAME_LENGTH_MAX);

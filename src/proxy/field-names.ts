@@ -1,6 +1,6 @@
 // Which header lines the relay has an opinion about. Called for every line of every message: no allocation for the others.
 
-import { says } from "../kernel/ascii.ts";
+import { says, textSays } from "../kernel/ascii.ts";
 
 export const FIELD = Object.freeze({
   other: 0,
@@ -67,7 +67,7 @@ function candidates(length: number, first: number): readonly Known[] {
 /** One of `FIELD` for a header name (a token) in any case. */
 export function fieldOf(name: string): number {
   for (const known of candidates(name.length, name.charCodeAt(0)))
-    if (isSpelling(name, known[0])) return known[1];
+    if (textSays(name, 0, known[0])) return known[1];
   return FIELD.other;
 }
 
@@ -80,14 +80,6 @@ export function fieldAt(bytes: Uint8Array, at: number, end: number): number {
     if (known !== undefined && says(bytes, at, known[0])) return known[1];
   }
   return FIELD.other;
-}
-
-/** Is this token the lower-case `known`, in any case? Of a token's characters only letters change under 0x20. */
-function isSpelling(token: string, known: string): boolean {
-  for (let i = 0; i < known.length; i++) {
-    if ((token.charCodeAt(i) | 0x20) !== known.charCodeAt(i)) return false;
-  }
-  return true;
 }
 
 /** May a `Connection` line name this field away? Not what frames or routes the message, nor what the relay adds. */

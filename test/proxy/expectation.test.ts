@@ -4,20 +4,13 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import test, { type TestContext } from "node:test";
 import { TLSSocket } from "node:tls";
-import { systemClock } from "../../src/kernel/clock.ts";
 import { certificate } from "../support/certificates.ts";
-import { handClock, type HandClock } from "../support/hand-clock.ts";
+import { movedClock } from "../support/hand-clock.ts";
 import { connectStreams, streamOrigin, wholeAnswer } from "./http2-support.ts";
 import { OK, eventually, heldUp, pause, rawClient, rawOrigin, startProxy } from "./support.ts";
 
 const EXPECTING = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
 const FIELDS = { ":method": "POST", ":path": "/", expect: "100-continue" };
-
-/** What is to be done at once is done, so that the proxy stops at the end of a test. */
-function movedClock(): HandClock {
-  const clock = handClock();
-  return { ...clock, after: (ms, call) => (ms === 0 ? systemClock : clock).after(ms, call) };
-}
 
 interface Waiting {
   /** So many 100s have come. */

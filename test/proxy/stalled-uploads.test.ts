@@ -7,8 +7,7 @@ import type { Readable } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { StreamTimes } from "../../src/proxy/http2/times.ts";
 import { connectStreams, streamOrigin } from "./http2-support.ts";
-import { systemClock } from "../../src/kernel/clock.ts";
-import { handClock, type HandClock } from "../support/hand-clock.ts";
+import { movedClock, type HandClock } from "../support/hand-clock.ts";
 import { LIMITS, eventually, get, pause, rawClient, rawOrigin, startProxy, type Running } from "./support.ts";
 
 const MIB = 1024 * 1024;
@@ -28,12 +27,6 @@ const stalled = async ({ proxy }: Running): Promise<void> => {
   }
 };
 
-/** What is to be done at once is done, so that the proxy stops at the end of a test. */
-function movedClock(): HandClock {
-  const clock = handClock();
-  return { ...clock, after: (ms, call) => (ms === 0 ? systemClock : clock).after(ms, call) };
-}
-
 /** As many sweeps as there are seconds, each with what can be read by then. */
 async function seconds(clock: HandClock, count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
@@ -47,6 +40,16 @@ async function nothingLeft(running: Running, outcome: string): Promise<void> {
   const [exchange] = await running.delivered(1);
   assert.equal(exchange?.outcome, outcome);
   await eventually(() => running.proxy.stats().heldBytes === 0 && running.proxy.stats().activeRequests === 0);
+}
+
+/** Looks until the client's leaving shows, long before its upload's time is up. */
+async function seenToBeGone(running: Running, clock: HandClock): Promise<void> {
+  await eventually(() => {
+    clock.advance(1000);
+    return running.exchanges.length > 0;
+  });
+  await nothingLeft(running, "client_abort");
+  assert.equal(timedOut(running), 0);
 }
 
 interface Model {
@@ -155,12 +158,7 @@ for (const [to, model] of Object.entries(MODELS)) {
     await stalled(running);
     client.socket.resetAndDestroy();
     // The reset is on its way to us.
-    await eventually(() => {
-      clock.advance(1000);
-      return running.exchanges.length > 0;
-    });
-    await nothingLeft(running, "client_abort");
-    assert.equal(timedOut(running), 0);
+    await seenToBeGone(running, clock);
     await eventually(left);
   });
 
@@ -198,12 +196,7 @@ for (const [what, { length, sent }] of Object.entries(SENT)) {
     client.send(LONG.subarray(0, sent));
     await stalled(running);
     client.socket.end();
-    await eventually(() => {
-      clock.advance(1000);
-      return running.exchanges.length > 0;
-    });
-    await nothingLeft(running, "client_abort");
-    assert.equal(timedOut(running), 0);
+    await seenToBeGone(running, clock);
     assert.ok(clock.monotonicMs() < UPLOAD_MS);
   });
 }

@@ -1,6 +1,6 @@
 // A clock that stands still until a test moves it. Timers run when their moment is passed, in order.
 
-import type { Clock } from "../../src/kernel/clock.ts";
+import { systemClock, type Clock } from "../../src/kernel/clock.ts";
 
 export interface HandClock extends Clock {
   /** Moves both clocks on by `ms` and runs the timers that fall due. */
@@ -39,4 +39,10 @@ export function handClock(wallMs = Date.UTC(2026, 0, 14)): HandClock {
       elapsed = until;
     },
   };
+}
+
+/** One that does at once what is to be done at once, so that a proxy stops at the end of a test. */
+export function movedClock(): HandClock {
+  const clock = handClock();
+  return { ...clock, after: (ms, call) => (ms === 0 ? systemClock : clock).after(ms, call) };
 }
