@@ -69,6 +69,16 @@ suite("times", () => {
   });
 });
 
+/** Labels of the kinds that are accepted, alone and in a list. */
+const aScalar = fc.oneof(
+  fc.boolean(),
+  fc.constant(null),
+  fc.double(),
+  fc.string(),
+  fc.bigInt({ min: 2n ** 53n, max: 2n ** 70n }).map(String),
+);
+const aLabel = fc.oneof(aScalar, fc.array(aScalar));
+
 suite("one label", () => {
   test("any JSON gives an event within bounds or a refusal with a code, and never throws", () => {
     fc.assert(
@@ -76,6 +86,7 @@ suite("one label", () => {
         fc.oneof(
           fc.jsonValue(),
           fc.record({ id: fc.string(), label: fc.jsonValue(), model: fc.jsonValue(), ts: fc.jsonValue() }),
+          fc.record({ id: fc.string({ minLength: 1 }), label: aLabel }),
         ),
         (value) => {
           const parsed = parseLabelEvent(value, 7);
@@ -86,8 +97,10 @@ suite("one label", () => {
           assert.ok(parsed.id.length >= 1 && parsed.id.length <= 512);
           assert.ok(Number.isInteger(parsed.ts) && parsed.ts >= 0 && parsed.ts <= TS_MAX_MS);
           const values = Array.isArray(parsed.label) ? parsed.label : [parsed.label];
-          for (const one of values)
-            assert.ok(one === null || typeof one === "string" || Number.isFinite(one));
+          for (const one of values) {
+            const value = typeof one === "object" ? one?.className : one;
+            assert.ok(one === null || typeof value === "string" || Number.isFinite(value));
+          }
         },
       ),
     );
