@@ -2,6 +2,7 @@
 // a head is told by one comparison of its bytes and is not read again. A head that differs anywhere else is read as if nothing were known.
 
 import type { HeaderFilter } from "../facts/header-filter.ts";
+import { flat } from "../kernel/ascii.ts";
 import { digits } from "./head-scan.ts";
 import type { PlainHead } from "./plain-head.ts";
 
@@ -16,8 +17,8 @@ const REST_HEADS = 1024;
 const CREDIT = 64;
 
 export interface KnownHead<Head> extends PlainHead {
-  /** Finds out now what the observer is told of it, and keeps that. */
-  keepObserved(): void;
+  /** The same in memory of its own, with what the observer is told of it. */
+  lasting(): Head;
   /** It again, with another Content-Length: `text` and `kept` are those of that one. */
   resized(text: string, kept: string, length: number): Head;
 }
@@ -122,11 +123,10 @@ export class KnownHeads<Head extends KnownHead<Head>> {
     this.#untilKept = KEPT_OF;
     const { length } = head.text;
     if (length > KNOWN_BYTES_MAX) return -1;
-    head.keepObserved();
     const { from, digitsAt } = at;
     const found = this.#lengthIsTold || digitsAt < 0 ? null : digitsOf(head, digitsAt - from);
     const place = this.#next;
-    this.#known[place] = knownOf(head, bytes.subarray(from, from + length), found);
+    this.#known[place] = knownOf(head.lasting(), bytes.subarray(from, from + length), found);
     this.#last = place;
     this.#next = (place + 1) % KNOWN_MAX;
     return place;
@@ -146,8 +146,8 @@ function digitsOf({ text, kept, length }: PlainHead, at: number): Digits | null 
   return {
     at,
     count,
-    text: [text.slice(0, at), text.slice(at + count)],
-    kept: [kept.slice(0, keptAt), kept.slice(keptAt + count)],
+    text: [flat(text.slice(0, at)), flat(text.slice(at + count))],
+    kept: [flat(kept.slice(0, keptAt)), flat(kept.slice(keptAt + count))],
   };
 }
 

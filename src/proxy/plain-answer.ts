@@ -2,6 +2,7 @@
 
 import type { RawHeaders } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
+import { flat } from "../kernel/ascii.ts";
 import { FIELD } from "./field-names.ts";
 import { digits } from "./head-scan.ts";
 import type { KnownHead } from "./known-heads.ts";
@@ -51,15 +52,25 @@ export class PlainAnswer implements KnownHead<PlainAnswer> {
     return this.#observed ?? observedIn(this.text, this.#filter);
   }
 
-  keepObserved(): void {
-    this.#observed = this.observed;
+  lasting(): PlainAnswer {
+    const line = { status: this.status, reason: flat(this.reason) };
+    const head = this.#as(new PlainAnswer(flat(this.text), line, this.#filter));
+    head.kept = flat(this.kept);
+    head.length = this.length;
+    head.#observed = this.observed.map(flat);
+    return head;
   }
 
   resized(text: string, kept: string, length: number): PlainAnswer {
-    const head = new PlainAnswer(text, this, this.#filter);
-    head.extended = this.extended;
+    const head = this.#as(new PlainAnswer(text, this, this.#filter));
     head.kept = kept;
     head.length = length;
+    return head;
+  }
+
+  /** `head` with all that does not depend on its text and its length. */
+  #as(head: PlainAnswer): PlainAnswer {
+    head.extended = this.extended;
     head.closes = this.closes;
     head.hasConnection = this.hasConnection;
     head.chunked = this.chunked;

@@ -2,6 +2,7 @@
 
 import type { RawHeaders } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
+import { flat } from "../kernel/ascii.ts";
 import { TOKEN } from "./field-lines.ts";
 import { FIELD } from "./field-names.ts";
 import type { KnownHead, KnownHeads } from "./known-heads.ts";
@@ -61,15 +62,26 @@ export class PlainRequest implements KnownHead<PlainRequest> {
     return this.#observed ?? observedIn(this.text, this.#filter);
   }
 
-  keepObserved(): void {
-    this.#observed = this.observed;
+  lasting(): PlainRequest {
+    const line = { method: flat(this.method), target: flat(this.target) };
+    const head = this.#as(new PlainRequest(flat(this.text), line, this.#filter));
+    head.kept = flat(this.kept);
+    head.length = this.length;
+    head.host = flat(this.host);
+    head.#observed = this.observed.map(flat);
+    return head;
   }
 
   resized(text: string, kept: string, length: number): PlainRequest {
-    const head = new PlainRequest(text, this, this.#filter);
-    head.extended = this.extended;
+    const head = this.#as(new PlainRequest(text, this, this.#filter));
     head.kept = kept;
     head.length = length;
+    return head;
+  }
+
+  /** `head` with all that does not depend on its text and its length. */
+  #as(head: PlainRequest): PlainRequest {
+    head.extended = this.extended;
     head.closes = this.closes;
     head.hasConnection = this.hasConnection;
     head.host = this.host;
