@@ -58,7 +58,7 @@ export class KnownHeads<Head extends KnownHead<Head>> {
   #bytes: Buffer = NO_BYTES;
   #view: DataView = new DataView(NO_BYTES.buffer, 0, 0);
   /** Place of the head that `find` gave. */
-  foundAt = -1;
+  foundAt = 0;
 
   constructor(filter: HeaderFilter | null) {
     this.filter = filter;
@@ -69,7 +69,7 @@ export class KnownHeads<Head extends KnownHead<Head>> {
     return this.#known.length;
   }
 
-  /** The head at `from` of the `to` bytes that came, if it is the one at `place` or the one kept last; else null. */
+  /** The head at `from` of the `to` bytes that came, if it is the one at `place` (0 at first) or the one kept last; else null. */
   find(bytes: Buffer, span: { readonly from: number; readonly to: number }, place: number): Head | null {
     if (this.#resting > 0) {
       this.#resting--;

@@ -64,8 +64,8 @@ export abstract class PlainReader<Head extends KnownHead<Head>> {
   protected readonly filter: HeaderFilter | null;
   protected readonly scan = SCAN;
   readonly #known: KnownHeads<Head>;
-  /** Of the head that came last, if it is a known one. */
-  #place = -1;
+  /** Where a head of this connection was known last. */
+  #place = 0;
 
   /** `known`: heads of all connections. */
   constructor(known: KnownHeads<Head>) {

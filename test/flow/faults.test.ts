@@ -79,9 +79,9 @@ test("after kill -9 of everything every acknowledged label is there, and the win
       }
       await sidecar.metricIs("outrider_predictions_total", 30);
       const kill = pause(20 + 40 * round).then(async () => {
-        const observer = sidecar.observerPid();
+        // In this order both are there to be killed: without its parent an observer ends by itself.
+        process.kill(sidecar.observerPid(), "SIGKILL");
         sidecar.child.kill("SIGKILL");
-        process.kill(observer, "SIGKILL");
         await sidecar.stop("SIGKILL");
       });
       for (let i = 0; i < 30; i++) {

@@ -62,6 +62,8 @@ function sessionOptions({ headBytesMax, headLinesMax, streamsMax }: StreamLimits
     streamResetRate: RESETS_PER_SECOND * 20,
     /** Equal names pass as they are, also where one would do. */
     strictSingleValueFields: false,
+    /** A field whose value has spaces around it would be left out, and nobody told: `bareLines`. */
+    strictFieldWhitespaceValidation: false,
   };
 }
 
