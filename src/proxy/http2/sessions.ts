@@ -69,6 +69,7 @@ export interface SessionsNeeds {
   readonly limited: Record<
     | "head_size"
     | "head_timeout"
+    | "send_timeout"
     | "idle_timeout"
     | "flood"
     | "stream_resets"
@@ -226,10 +227,7 @@ export class Sessions {
     const nowMs = clock.monotonicMs();
     for (const connection of this.#open) {
       const { session, socket, streams, idleSinceMs, head, leaving } = connection;
-      if (leaving.overstays(nowMs, limits.sendMs)) {
-        if (!socket.writableFinished) limited.send_timeout++;
-        socket.destroy();
-      }
+      if (leaving.overstays(nowMs, limits.sendMs)) this.#endLingering(socket);
       if (streams > 0) head.rest();
       else if (head.trickles(nowMs, limits.headMs)) {
         limited.head_timeout++;
@@ -243,6 +241,11 @@ export class Sessions {
     }
     onSweep(nowMs);
     if (this.#open.size === 0) this.stop();
+  }
+
+  #endLingering(socket: Socket): void {
+    if (!socket.writableFinished) this.#needs.limited.send_timeout++;
+    socket.destroy();
   }
 
   stop(): void {
