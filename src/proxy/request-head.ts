@@ -321,14 +321,20 @@ export function hostOfTarget(target: string): string | null {
   return isHost(authority) ? authority : "";
 }
 
-/** Takes one off `Max-Forwards` of an OPTIONS or TRACE (RFC 9110 §7.6.2); false: it was used up, and the request goes no further. */
+/** More than this is counted down to it: no chain of proxies is as long. */
+const FORWARDS_MAX = 999_999_999_999_999;
+
+/**
+ * Takes one off `Max-Forwards` of an OPTIONS or TRACE (RFC 9110 §7.6.2); false: it was used up, and the request goes no further. What is
+ * not only digits is no such field and stays as it is.
+ */
 export function spendForward(method: string, lines: string[]): boolean {
   if (method !== "OPTIONS" && method !== "TRACE") return true;
   for (let i = 0; i < lines.length; i += 2) {
     const value = lines[i + 1] ?? "";
-    if (lines[i]?.toLowerCase() !== "max-forwards" || !DIGITS.test(value)) continue;
-    if (Number(value) === 0) return false;
-    lines[i + 1] = String(Number(value) - 1);
+    if (lines[i]?.toLowerCase() !== "max-forwards" || !/^\d+$/.test(value)) continue;
+    if (isZero(value)) return false;
+    lines[i + 1] = String(Math.min(Number(value) - 1, FORWARDS_MAX));
   }
   return true;
 }

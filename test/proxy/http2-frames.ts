@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { mutated, mutations } from "../support/mutations.ts";
-import { PREFACE, TYPE, frame, literals } from "./http2-support.ts";
+import { PREFACE, TYPE, frame, literals, number32, setting } from "./http2-support.ts";
 
 const FLAG = Object.freeze({ endStream: 1, ack: 1, endHeaders: 4, padded: 8, priority: 32 });
 const PRIORITY = 2;
@@ -104,13 +104,6 @@ function* framesOf(plan: StreamPlan, stream: number, path: string): Generator<Bu
   if (plan.trailers.length > 0)
     yield headerFrames(literals(plan.trailers), { plan, stream, flags: FLAG.endStream });
 }
-
-const number32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value >>> 0);
-  return bytes;
-};
-const setting = (id: number, value: number): Buffer => Buffer.concat([Buffer.from([0, id]), number32(value)]);
 
 /** What may stand between two frames and changes nothing. */
 const harmless: fc.Arbitrary<Buffer> = fc.oneof(

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import test, { type TestContext } from "node:test";
-import { PREFACE, TYPE, ask, connectStreams, frame, literals } from "./http2-support.ts";
+import { PREFACE, TYPE, ask, connectStreams, frame, literals, number32 } from "./http2-support.ts";
 import { eventually, rawOrigin, startProxy } from "./support.ts";
 
 const END_HEADERS = 4;
@@ -12,11 +12,6 @@ const settings = frame(TYPE.settings, 0, { stream: 0 });
 const head = (fields: [string, string][], flags = END_HEADERS): Buffer =>
   frame(TYPE.headers, flags, { stream: 1, payload: literals(fields) });
 const OK: [string, string][] = [[":status", "200"]];
-const number = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-};
 const many = (count: number, bytes: Buffer): Buffer =>
   Buffer.concat(Array.from({ length: count }, () => bytes));
 
@@ -25,6 +20,8 @@ interface Wrong {
   readonly says: Buffer;
   /** Sent again and again until the connection ends. */
   readonly endless?: Buffer;
+  /** The connection stays open. */
+  readonly stays?: true;
   /** How the client's stream ends: an error of ours, or broken off behind the head. */
   readonly ends: "502" | "reset";
 }
@@ -45,7 +42,7 @@ const WRONGS: Readonly<Record<string, Wrong>> = {
   "a pushed answer nobody allowed": {
     says: frame(5, END_HEADERS, {
       stream: 1,
-      payload: Buffer.concat([number(2), literals([[":method", "GET"]])]),
+      payload: Buffer.concat([number32(2), literals([[":method", "GET"]])]),
     }),
     ends: "502",
   },
@@ -70,7 +67,7 @@ const WRONGS: Readonly<Record<string, Wrong>> = {
   "a window that overflows": {
     says: Buffer.concat([
       head(OK),
-      many(2, frame(TYPE.window, 0, { stream: 0, payload: number(2 ** 31 - 1) })),
+      many(2, frame(TYPE.window, 0, { stream: 0, payload: number32(2 ** 31 - 1) })),
     ]),
     ends: "reset",
   },
@@ -81,11 +78,30 @@ const WRONGS: Readonly<Record<string, Wrong>> = {
     ]),
     ends: "reset",
   },
+  "a reset without an error within an answer": {
+    says: Buffer.concat([
+      head(OK),
+      frame(TYPE.data, 0, { stream: 1, payload: Buffer.alloc(10) }),
+      frame(TYPE.rst, 0, { stream: 1, payload: number32(0) }),
+    ]),
+    stays: true,
+    ends: "reset",
+  },
+  "a reset without an error behind its head": {
+    says: Buffer.concat([head(OK), frame(TYPE.rst, 0, { stream: 1, payload: number32(0) })]),
+    stays: true,
+    ends: "reset",
+  },
+  "a reset without an error instead of a head": {
+    says: frame(TYPE.rst, 0, { stream: 1, payload: number32(0) }),
+    stays: true,
+    ends: "502",
+  },
   "GOAWAY with an error within an answer, and the end of the connection": {
     says: Buffer.concat([
       head(OK),
       frame(TYPE.data, 0, { stream: 1, payload: Buffer.alloc(10) }),
-      frame(TYPE.goaway, 0, { stream: 0, payload: Buffer.concat([number(0), number(2)]) }),
+      frame(TYPE.goaway, 0, { stream: 0, payload: Buffer.concat([number32(0), number32(2)]) }),
     ]),
     ends: "reset",
   },
@@ -129,7 +145,7 @@ async function model(t: TestContext, wrong: Wrong): Promise<string> {
         at += 9 + came.readUIntBE(at, 3);
         if (type === TYPE.settings && came.readUInt8(at - 1) !== 255) continue;
         if (type !== TYPE.headers) continue;
-        if (first) goWrong(socket, wrong);
+        if (first && stream === 1) goWrong(socket, wrong);
         else socket.write(frame(TYPE.headers, END_HEADERS + END_STREAM, { stream, payload: literals(OK) }));
       }
     });
@@ -137,8 +153,9 @@ async function model(t: TestContext, wrong: Wrong): Promise<string> {
   return `h2c://127.0.0.1:${port}`;
 }
 
-function goWrong(socket: Socket, { says, endless }: Wrong): void {
+function goWrong(socket: Socket, { says, endless, stays }: Wrong): void {
   socket.write(says);
+  if (stays) return;
   if (endless === undefined) return void socket.end();
   // It takes no answers to them.
   socket.pause();

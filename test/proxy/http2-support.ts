@@ -99,6 +99,11 @@ export function wholeAnswer(stream: ClientHttp2Stream): Promise<Answer> {
   });
 }
 
+/** Of a flat list, in order. */
+export function valuesOf(raw: readonly string[], name: string): string[] {
+  return raw.filter((_, i) => i % 2 === 1 && raw[i - 1] === name);
+}
+
 export interface Ask {
   readonly path?: string;
   readonly method?: string;
@@ -147,6 +152,16 @@ export function frame(type: number, flags: number, at: { stream: number; payload
   head.writeUInt32BE(at.stream, 5);
   return Buffer.concat([head, payload]);
 }
+
+export const number32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value >>> 0);
+  return bytes;
+};
+
+/** One of a SETTINGS frame (RFC 9113 §6.5.1). */
+export const setting = (id: number, value: number): Buffer =>
+  Buffer.concat([Buffer.from([0, id]), number32(value)]);
 
 /** Fields as HPACK literals without indexing (RFC 7541 §6.2.2), so that what is malformed stays so. */
 export function literals(fields: readonly (readonly [string, string])[]): Buffer {

@@ -3,12 +3,8 @@ import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import test from "node:test";
-import { ask, connectStreams, streamOrigin, wholeAnswer } from "./http2-support.ts";
+import { ask, connectStreams, streamOrigin, valuesOf, wholeAnswer } from "./http2-support.ts";
 import { eventually, httpOrigin, startProxy } from "./support.ts";
-
-function valuesOf(raw: readonly string[], name: string): string[] {
-  return raw.filter((_, i) => i % 2 === 1 && raw[i - 1] === name);
-}
 
 test("an HTTP/2 client and an HTTP/2 upstream exchange fields, body and trailers as they are", async (t) => {
   let seen: readonly string[] = [];

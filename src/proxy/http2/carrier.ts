@@ -10,7 +10,7 @@ import { plainLines } from "../response-head.ts";
 import { HEAD_BYTES_MAX } from "../answer-reader.ts";
 import type { Channel } from "./channel.ts";
 import { RESET, nameOfCode } from "./codes.ts";
-import { fieldMap, readResponseFields, requestFields } from "./fields.ts";
+import { bareLines, fieldMap, readResponseFields, requestFields } from "./fields.ts";
 import { keepSessionOf } from "./lasting.ts";
 import { StreamReading } from "./reading.ts";
 
@@ -89,7 +89,7 @@ export class StreamCarrier implements Carrier {
       this.#reading?.taken();
     });
     stream.on("trailers", (_headers, _flags, raw: RawHeaders) => {
-      call.trailers = raw;
+      call.trailers = bareLines(raw);
     });
     stream.on("end", () => this.#onEnd());
     stream.on("wantTrailers", () => {
@@ -140,9 +140,9 @@ export class StreamCarrier implements Carrier {
   #onEnd(): void {
     const call = this.#call;
     if (call === null || call.over || !this.#headSeen) return;
-    // A reset can look like an end: what was promised has to have come.
+    // A reset can look like an end.
     const stream = this.#stream;
-    if (stream?.rstCode !== undefined && stream.rstCode !== RESET.none) return;
+    if (this.#reading?.whole !== true) return;
     if (this.#promised !== null && this.#promised !== 0) return;
     const { handler, trailers, request } = call;
     call.close();

@@ -18,6 +18,8 @@ const SESSION_OPTIONS = Object.freeze({
   maxSessionMemory: 128,
   /** Equal names pass as they are, also where one would do. */
   strictSingleValueFields: false,
+  /** A field whose value has spaces around it would be left out, and nobody told: `bareLines`. */
+  strictFieldWhitespaceValidation: false,
 });
 
 export interface ChannelOwner {

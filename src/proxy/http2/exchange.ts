@@ -22,12 +22,13 @@ import type { AnswerHead } from "../answer-reader.ts";
 import type { Upstream, UpstreamHandler } from "../upstream.ts";
 import { StreamAnswer } from "./answer.ts";
 import { failureAnswer, readStreamHead, type OwnAnswer } from "./own-answer.ts";
+import { wentWhole } from "./passed.ts";
 import { endOnceReset, StreamReading } from "./reading.ts";
 import type { Upload, Uploads } from "./uploads.ts";
 import { RESET } from "./codes.ts";
 import type { Piece } from "./pieces.ts";
 import { StreamTimes, type LateStream } from "./times.ts";
-import { joinCookies, readRequestFields, refusalOf, type ReadRequest } from "./fields.ts";
+import { bareLines, joinCookies, readRequestFields, refusalOf, type ReadRequest } from "./fields.ts";
 
 const NO_LINES: RawHeaders = Object.freeze([]);
 
@@ -109,7 +110,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     const stream = this.#stream;
     stream.on("error", ignore);
     stream.on("trailers", (_fields, _flags, raw: RawHeaders) => {
-      this.#requestTrailers = plainLines(raw).flat();
+      this.#requestTrailers = plainLines(bareLines(raw)).flat();
     });
     stream.on("data", (chunk: Buffer) => {
       this.#onRequestData(chunk);
@@ -187,8 +188,8 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   #onRequestEnd(): void {
     try {
       const stream = this.#stream;
-      const reset = stream.aborted || (stream.rstCode !== undefined && stream.rstCode !== RESET.none);
       // A reset ends the reading too.
+      const reset = stream.aborted || !this.reading.whole;
       if (this.state === "over" || this.#requestEnded || reset) return;
       this.#requestEnded = true;
       this.draft.requestEnded();
@@ -348,7 +349,9 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
 
   protected override breakOff(failure: Failure): void {
     this.reading.goOn();
-    this.#answer.breakOff(failure.resetCode ?? RESET.internal);
+    const code = failure.resetCode ?? RESET.internal;
+    if (failure.code === "draining") this.#answer.breakOffNow(code);
+    else this.#answer.breakOff(code);
   }
 
   protected override answerFailure(failure: Failure): void {
@@ -386,10 +389,8 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       this.#uploads.remove(this);
       this.#uploads.release(this.#keptBytes);
       this.#keptBytes = 0;
-      const { rstCode, writableFinished, writableEnded, writableLength } = this.#stream;
-      // A short answer closes its stream before node:http2 calls it finished.
-      const out = this.#answered && (writableFinished || (writableEnded && writableLength === 0));
-      this.clientOver(out && (rstCode === undefined || rstCode === RESET.none));
+      // Whatever a reset says that came behind all of it: the client has been sent the answer.
+      this.clientOver(this.#answered && wentWhole(this.#stream));
     });
   }
 }

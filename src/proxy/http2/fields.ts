@@ -58,7 +58,7 @@ export function readRequestFields(raw: RawHeaders): ReadRequest {
   const hosts = new Set<string>();
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? "";
-    const value = raw[i + 1] ?? "";
+    const value = bare(raw[i + 1] ?? "");
     if (name === ":method" || name === ":scheme" || name === ":authority" || name === ":path")
       pseudo[name] = value;
     else if (name === "host") hosts.add(value);
@@ -93,9 +93,28 @@ export function readResponseFields(raw: RawHeaders): { readonly status: number; 
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? "";
     if (name === ":status") status = Number(raw[i + 1]);
-    else if (!name.startsWith(":")) lines.push(name, raw[i + 1] ?? "");
+    else if (!name.startsWith(":")) lines.push(name, bare(raw[i + 1] ?? ""));
   }
   return { status, lines };
+}
+
+/** Flat lines, their values as `bare` makes them. */
+export function bareLines(raw: RawHeaders): RawHeaders {
+  return raw.map((text, i) => (i % 2 === 0 ? text : bare(text)));
+}
+
+const SPACE = 0x20;
+const TAB = 0x09;
+
+/**
+ * Without spaces and tabs around it. No value has them in HTTP/2 (RFC 9113 §8.2.1), some clients send them, and they are no part of it
+ * (RFC 9110 §5.5): over HTTP/1.1 they are left out, too.
+ */
+function bare(value: string): string {
+  const first = value.charCodeAt(0);
+  const last = value.charCodeAt(value.length - 1);
+  if (first !== SPACE && first !== TAB && last !== SPACE && last !== TAB) return value;
+  return value.replace(/^[ \t]+|[ \t]+$/g, "");
 }
 
 /** HTTP/1.1 has one Cookie line; HTTP/2 may have cut it into crumbs (RFC 9113 §8.2.3). */

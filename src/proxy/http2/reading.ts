@@ -10,6 +10,7 @@ export class StreamReading {
   #stopped = false;
   #deferred = false;
   #stops = 0;
+  #whole: boolean;
 
   constructor(stream: Http2Stream) {
     this.#stream = stream;
@@ -18,6 +19,19 @@ export class StreamReading {
       if (!this.#stopped && stream.readableLength === 0) this.#read(size);
       else this.#deferred = true;
     };
+    // What came in one read with the head has been pushed already.
+    this.#whole = !stream.closed && stream.state.remoteClose === 1;
+    const push = stream.push.bind(stream);
+    stream.push = (chunk, encoding) => {
+      // A reset closes the stream first.
+      if (chunk === null && !stream.closed) this.#whole = true;
+      return push(chunk, encoding);
+    };
+  }
+
+  /** It ends by its last frame (END_STREAM): to node:http2 a reset with NO_ERROR is an end, too. */
+  get whole(): boolean {
+    return this.#whole;
   }
 
   get stopped(): boolean {

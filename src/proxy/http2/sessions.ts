@@ -17,18 +17,13 @@ import { RESET } from "./codes.ts";
 import { responseFields } from "./fields.ts";
 import type { StreamPlace } from "./exchange.ts";
 import { endWithSocket, keepSessionOf } from "./lasting.ts";
+import { Leaving } from "./leaving.ts";
 import { FrameShare } from "./frame-share.ts";
 import { Shares } from "./pieces.ts";
 import { Uploads } from "./uploads.ts";
 
-/** Said before a drain: no stream is cut off by it (RFC 9113 §6.8). */
-const EVERY_STREAM = 2 ** 31 - 1;
-
 /** A head that never ends keeps its connection from closing by itself. */
 const GOODBYE_MS = 1000;
-/** Some clients go at the first word and answer no ping. */
-const ROUND_TRIP_MS = 1000;
-
 /** Streams that a client begins and resets (CVE-2023-44487): a burst, then so many a second; calls cancelled at their deadlines are fewer. */
 const RESET_BURST = 1000;
 const RESETS_PER_SECOND = 250;
@@ -62,6 +57,8 @@ function sessionOptions({ headBytesMax, headLinesMax, streamsMax }: StreamLimits
     streamResetRate: RESETS_PER_SECOND * 20,
     /** Equal names pass as they are, also where one would do. */
     strictSingleValueFields: false,
+    /** A field whose value has spaces around it would be left out, and nobody told: `bareLines`. */
+    strictFieldWhitespaceValidation: false,
   };
 }
 
@@ -72,6 +69,7 @@ export interface SessionsNeeds {
   readonly limited: Record<
     | "head_size"
     | "head_timeout"
+    | "send_timeout"
     | "idle_timeout"
     | "flood"
     | "stream_resets"
@@ -100,6 +98,7 @@ interface Connection {
   /** As many streams as may be; stays so when they end with the connection. */
   full: boolean;
   readonly head: HeadWatch;
+  readonly leaving: Leaving;
 }
 
 export class Sessions {
@@ -138,10 +137,11 @@ export class Sessions {
       onClosed: () => this.#needs.limited.held_body++,
       onWornOut: () => {
         this.#needs.limited.worn_out++;
-        this.#leave(session);
+        leaving.begin();
       },
     });
     const shares = new Shares();
+    const leaving = new Leaving(session, socket, clock);
     const connection: Connection = {
       session,
       socket,
@@ -154,6 +154,7 @@ export class Sessions {
       lastId: -1,
       full: false,
       head: new HeadWatch(session, socket),
+      leaving,
     };
     this.#open.add(connection);
     this.#sweeper ??= clock.every(sweepMsOf(limits), () => onceRead(() => this.#sweep()));
@@ -163,7 +164,7 @@ export class Sessions {
       this.#open.delete(connection);
       uploads.stop();
     });
-    if (this.#draining) this.#leave(session);
+    if (this.#draining) leaving.begin();
   }
 
   #onStream(connection: Connection, stream: ServerHttp2Stream, raw: RawHeaders): void {
@@ -225,7 +226,8 @@ export class Sessions {
     const { clock, limits, limited, onSweep } = this.#needs;
     const nowMs = clock.monotonicMs();
     for (const connection of this.#open) {
-      const { session, streams, idleSinceMs, head } = connection;
+      const { session, socket, streams, idleSinceMs, head, leaving } = connection;
+      if (leaving.overstays(nowMs, limits.sendMs)) this.#endLingering(socket);
       if (streams > 0) head.rest();
       else if (head.trickles(nowMs, limits.headMs)) {
         limited.head_timeout++;
@@ -241,6 +243,11 @@ export class Sessions {
     if (this.#open.size === 0) this.stop();
   }
 
+  #endLingering(socket: Socket): void {
+    if (!socket.writableFinished) this.#needs.limited.send_timeout++;
+    socket.destroy();
+  }
+
   stop(): void {
     this.#sweeper?.cancel();
     this.#sweeper = null;
@@ -249,19 +256,7 @@ export class Sessions {
   /** Every client is told to go; what it has sent until it hears is still served. */
   drain(): void {
     this.#draining = true;
-    for (const { session } of this.#open) this.#leave(session);
-  }
-
-  /** Two GOAWAY frames with a round trip between them: a request that crosses the first is not lost. */
-  #leave(session: ServerHttp2Session): void {
-    if (session.destroyed || session.closed) return;
-    session.goaway(RESET.none, EVERY_STREAM);
-    const late = this.#needs.clock.after(ROUND_TRIP_MS, () => session.close());
-    const asked = session.ping(() => {
-      late.cancel();
-      session.close();
-    });
-    if (!asked) session.close();
+    for (const { leaving } of this.#open) leaving.begin();
   }
 
   destroyAll(): void {
