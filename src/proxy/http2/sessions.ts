@@ -36,6 +36,8 @@ const FLOODS: ReadonlySet<unknown> = new Set([-904, -902, -905]);
 /** What one connection may hold at once, beside the limits that HTTP/1.1 has, too. */
 export interface StreamLimits extends ConnectionLimits {
   readonly streamsMax: number;
+  /** Waits of a connection's uploads until it is worn out. Default: some 8000. */
+  readonly waitsMax?: number;
 }
 
 /**
@@ -132,6 +134,7 @@ export class Sessions {
       clock,
       session,
       streamsMax: limits.streamsMax,
+      waitsMax: limits.waitsMax,
       frames: new FrameShare(socket, clock),
       streams: () => connection.streams,
       onClosed: () => this.#needs.limited.held_body++,
