@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import test, { type TestContext } from "node:test";
-import { PREFACE, TYPE, ask, connectStreams, frame, literals, number32 } from "./http2-support.ts";
+import { PREFACE, TYPE, ask, connectStreams, frame, literals, number32, setting } from "./http2-support.ts";
 import { eventually, rawOrigin, startProxy } from "./support.ts";
 
 const END_HEADERS = 4;
@@ -12,6 +12,8 @@ const settings = frame(TYPE.settings, 0, { stream: 0 });
 const head = (fields: [string, string][], flags = END_HEADERS): Buffer =>
   frame(TYPE.headers, flags, { stream: 1, payload: literals(fields) });
 const OK: [string, string][] = [[":status", "200"]];
+const said = (id: number, value: number): Buffer =>
+  frame(TYPE.settings, 0, { stream: 0, payload: setting(id, value) });
 const many = (count: number, bytes: Buffer): Buffer =>
   Buffer.concat(Array.from({ length: count }, () => bytes));
 
@@ -78,6 +80,17 @@ const WRONGS: Readonly<Record<string, Wrong>> = {
     ]),
     ends: "reset",
   },
+  "a first window above 2^31 - 1 within an answer": {
+    says: Buffer.concat([head(OK), said(4, 2 ** 31)]),
+    stays: true,
+    ends: "reset",
+  },
+  "frames of less than 16 KiB within an answer": {
+    says: Buffer.concat([head(OK), said(5, 16_383)]),
+    stays: true,
+    ends: "reset",
+  },
+  "that it takes pushes": { says: Buffer.concat([head(OK), said(2, 1)]), stays: true, ends: "reset" },
   "a reset without an error within an answer": {
     says: Buffer.concat([
       head(OK),

@@ -129,6 +129,12 @@ export class StreamAnswer {
       setImmediate(() => stream.close(code));
     });
   }
+
+  /** The same, at once: its connection is about to end, and would reset it with NO_ERROR, which to some clients is an end. */
+  breakOffNow(code: number): void {
+    this.flush();
+    if (!this.#gone) this.#stream.close(code);
+  }
 }
 
 /** Of its own: a pool's slab, or what was read with it, would stay as long as it does. */

@@ -86,6 +86,11 @@ export class Channel {
     return this.open && !this.leaving && !this.dead && !this.session.closed && this.streams < this.#limit;
   }
 
+  /** It allows no stream at all for now: others to the same model would not, either. */
+  get allowsNone(): boolean {
+    return this.open && !this.leaving && this.#limit === 0 && this.streams === 0;
+  }
+
   #onOpen(): void {
     if (this.dead) return;
     this.session.setLocalWindowSize(CONNECTION_WINDOW);

@@ -349,7 +349,9 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
 
   protected override breakOff(failure: Failure): void {
     this.reading.goOn();
-    this.#answer.breakOff(failure.resetCode ?? RESET.internal);
+    const code = failure.resetCode ?? RESET.internal;
+    if (failure.code === "draining") this.#answer.breakOffNow(code);
+    else this.#answer.breakOff(code);
   }
 
   protected override answerFailure(failure: Failure): void {

@@ -10,13 +10,15 @@ import type { Clock } from "../../kernel/clock.ts";
 const SMALL_BYTES = 256;
 /** At some 2 µs each, and as many as a read brings beyond it. */
 const FRAMES_MAX = 1000;
-/** Between two looks whether what was written has been taken. */
+/** Between two looks whether what was written has been taken: at first, and in the end for a client that takes nothing. */
 const LOOK_MS = 20;
+const LOOK_MS_MAX = 640;
 
 export class FrameShare {
   readonly #socket: Socket;
   readonly #clock: Pick<Clock, "after">;
   #frames = 0;
+  #lookMs = LOOK_MS;
 
   constructor(socket: Socket, clock: Pick<Clock, "after">) {
     this.#socket = socket;
@@ -37,8 +39,13 @@ export class FrameShare {
 
   readonly #readOn = (): void => {
     const queued: unknown = this.#of("writeQueueSize");
-    if (typeof queued === "number" && queued > 0) this.#clock.after(LOOK_MS, this.#readOn);
-    else this.#call("readStart");
+    if (typeof queued === "number" && queued > 0) {
+      this.#clock.after(this.#lookMs, this.#readOn);
+      this.#lookMs = Math.min(LOOK_MS_MAX, this.#lookMs * 2);
+    } else {
+      this.#lookMs = LOOK_MS;
+      this.#call("readStart");
+    }
   };
 
   #call(what: "readStart" | "readStop"): void {

@@ -76,8 +76,13 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
       else this.#begin(call, channel);
       channel = channel?.hasRoom === true ? channel : this.#roomiest();
     }
-    if (this.#line.length > 0 && this.#dialling.size === 0 && this.#channels.size < CHANNELS_MAX)
-      this.#open();
+    if (this.#line.length > 0 && this.#dialling.size === 0 && this.#mayOpen()) this.#open();
+  }
+
+  #mayOpen(): boolean {
+    if (this.#channels.size >= CHANNELS_MAX) return false;
+    for (const one of this.#channels) if (one.allowsNone) return false;
+    return true;
   }
 
   #roomiest(): Channel | null {

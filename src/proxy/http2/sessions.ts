@@ -17,18 +17,13 @@ import { RESET } from "./codes.ts";
 import { responseFields } from "./fields.ts";
 import type { StreamPlace } from "./exchange.ts";
 import { endWithSocket, keepSessionOf } from "./lasting.ts";
+import { Leaving } from "./leaving.ts";
 import { FrameShare } from "./frame-share.ts";
 import { Shares } from "./pieces.ts";
 import { Uploads } from "./uploads.ts";
 
-/** Said before a drain: no stream is cut off by it (RFC 9113 §6.8). */
-const EVERY_STREAM = 2 ** 31 - 1;
-
 /** A head that never ends keeps its connection from closing by itself. */
 const GOODBYE_MS = 1000;
-/** Some clients go at the first word and answer no ping. */
-const ROUND_TRIP_MS = 1000;
-
 /** Streams that a client begins and resets (CVE-2023-44487): a burst, then so many a second; calls cancelled at their deadlines are fewer. */
 const RESET_BURST = 1000;
 const RESETS_PER_SECOND = 250;
@@ -41,6 +36,8 @@ const FLOODS: ReadonlySet<unknown> = new Set([-904, -902, -905]);
 /** What one connection may hold at once, beside the limits that HTTP/1.1 has, too. */
 export interface StreamLimits extends ConnectionLimits {
   readonly streamsMax: number;
+  /** Waits of a connection's uploads until it is worn out. Default: some 8000. */
+  readonly waitsMax?: number;
 }
 
 /**
@@ -74,6 +71,7 @@ export interface SessionsNeeds {
   readonly limited: Record<
     | "head_size"
     | "head_timeout"
+    | "send_timeout"
     | "idle_timeout"
     | "flood"
     | "stream_resets"
@@ -102,6 +100,7 @@ interface Connection {
   /** As many streams as may be; stays so when they end with the connection. */
   full: boolean;
   readonly head: HeadWatch;
+  readonly leaving: Leaving;
 }
 
 export class Sessions {
@@ -135,15 +134,17 @@ export class Sessions {
       clock,
       session,
       streamsMax: limits.streamsMax,
+      waitsMax: limits.waitsMax,
       frames: new FrameShare(socket, clock),
       streams: () => connection.streams,
       onClosed: () => this.#needs.limited.held_body++,
       onWornOut: () => {
         this.#needs.limited.worn_out++;
-        this.#leave(session);
+        leaving.begin();
       },
     });
     const shares = new Shares();
+    const leaving = new Leaving(session, socket, clock);
     const connection: Connection = {
       session,
       socket,
@@ -156,6 +157,7 @@ export class Sessions {
       lastId: -1,
       full: false,
       head: new HeadWatch(session, socket),
+      leaving,
     };
     this.#open.add(connection);
     this.#sweeper ??= clock.every(sweepMsOf(limits), () => onceRead(() => this.#sweep()));
@@ -165,7 +167,7 @@ export class Sessions {
       this.#open.delete(connection);
       uploads.stop();
     });
-    if (this.#draining) this.#leave(session);
+    if (this.#draining) leaving.begin();
   }
 
   #onStream(connection: Connection, stream: ServerHttp2Stream, raw: RawHeaders): void {
@@ -227,7 +229,8 @@ export class Sessions {
     const { clock, limits, limited, onSweep } = this.#needs;
     const nowMs = clock.monotonicMs();
     for (const connection of this.#open) {
-      const { session, streams, idleSinceMs, head } = connection;
+      const { session, socket, streams, idleSinceMs, head, leaving } = connection;
+      if (leaving.overstays(nowMs, limits.sendMs)) this.#endLingering(socket);
       if (streams > 0) head.rest();
       else if (head.trickles(nowMs, limits.headMs)) {
         limited.head_timeout++;
@@ -243,6 +246,11 @@ export class Sessions {
     if (this.#open.size === 0) this.stop();
   }
 
+  #endLingering(socket: Socket): void {
+    if (!socket.writableFinished) this.#needs.limited.send_timeout++;
+    socket.destroy();
+  }
+
   stop(): void {
     this.#sweeper?.cancel();
     this.#sweeper = null;
@@ -251,19 +259,7 @@ export class Sessions {
   /** Every client is told to go; what it has sent until it hears is still served. */
   drain(): void {
     this.#draining = true;
-    for (const { session } of this.#open) this.#leave(session);
-  }
-
-  /** Two GOAWAY frames with a round trip between them: a request that crosses the first is not lost. */
-  #leave(session: ServerHttp2Session): void {
-    if (session.destroyed || session.closed) return;
-    session.goaway(RESET.none, EVERY_STREAM);
-    const late = this.#needs.clock.after(ROUND_TRIP_MS, () => session.close());
-    const asked = session.ping(() => {
-      late.cancel();
-      session.close();
-    });
-    if (!asked) session.close();
+    for (const { leaving } of this.#open) leaving.begin();
   }
 
   destroyAll(): void {

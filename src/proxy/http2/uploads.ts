@@ -25,12 +25,15 @@ const LOOK_AFTER = 96 * KIB;
 const LOOK_MS = 20;
 /** Looks without a stream that is stopped, until the next bytes come. */
 const CALM_LOOKS = 50;
+/** Looks between which nothing came and nothing went, until they are rarer. */
+const QUIET_LOOKS = 50;
+const QUIET_LOOK_MS = 500;
 /** Of whole bodies kept until they are answered, so that a refused request can be sent again. */
 const KEPT_MAX = 128 * KIB;
 /** node:http2 offers windows again as they are used, not as they are granted: only a larger one than before is told to the client at once. */
 const GROWTH = 8;
-/** Beyond it the client is told to go to a connection of its first size: after some 8000 waits. */
-const WINDOW_MAX = 2 * WINDOW;
+/** So often the window is twice its size: the client is told to go to a connection of its first size. */
+const WAITS_MAX = Math.floor(WINDOW / GROWTH);
 
 export interface Upload {
   /** Bytes of the request's body that are held and not taken by the model. */
@@ -44,6 +47,8 @@ export interface UploadsNeeds {
   readonly clock: Clock;
   readonly session: ServerHttp2Session;
   readonly streamsMax: number;
+  /** Default: some 8000. */
+  readonly waitsMax?: number | undefined;
   readonly frames: FrameShare;
   /** How many there are now. */
   readonly streams: () => number;
@@ -64,13 +69,14 @@ export class Uploads {
   #came = 0;
   #held = 0;
   #kept = 0;
-  #window = WINDOW;
+  #waits = 0;
   /** What a stream may still send, as far as its client knows. */
   #streamWindow = WINDOW;
   /** How often the client has been told of a stream's window. */
   #said = 0;
   #stepSinceMs = 0;
   #calmLooks = 0;
+  #quietLooks = 0;
   #looking: Timer | null = null;
 
   constructor(needs: UploadsNeeds) {
@@ -113,13 +119,21 @@ export class Uploads {
     if (this.#came <= LOOK_AFTER && this.#held + this.#came <= this.#keptStep.closedFrom) return;
     this.#weigh();
     this.#calmLooks = 0;
-    if (!this.#needs.session.destroyed)
-      this.#looking ??= this.#needs.clock.every(LOOK_MS, () => this.#look());
+    this.#lookAgain();
   }
 
   /** The model has taken some. */
   went(): void {
     if (this.#closed) this.#weigh();
+    if (this.#looking !== null) this.#lookAgain();
+  }
+
+  /** Something happens: looks are frequent. */
+  #lookAgain(): void {
+    if (this.#quietLooks > QUIET_LOOKS) this.stop();
+    this.#quietLooks = 0;
+    if (!this.#needs.session.destroyed)
+      this.#looking ??= this.#needs.clock.every(LOOK_MS, () => this.#look());
   }
 
   /** What one holds, with what may come unasked while it is stopped. */
@@ -152,6 +166,10 @@ export class Uploads {
     this.#weigh();
     this.#calmLooks = stopped || !this.free ? 0 : this.#calmLooks + 1;
     if (this.#calmLooks > CALM_LOOKS) this.stop();
+    else if (++this.#quietLooks === QUIET_LOOKS + 1) {
+      this.stop();
+      this.#looking = this.#needs.clock.every(QUIET_LOOK_MS, () => this.#look());
+    }
   }
 
   #tighten(still: number): void {
@@ -201,11 +219,11 @@ export class Uploads {
     const { session } = this.#needs;
     if (session.destroyed) return;
     this.#closed = false;
-    this.#window += GROWTH;
-    session.setLocalWindowSize(this.#window);
+    this.#waits++;
+    session.setLocalWindowSize(WINDOW + this.#waits * GROWTH);
     // Nothing else would send it.
     session.ping(() => {});
-    if (this.#window > WINDOW_MAX && this.#window - GROWTH <= WINDOW_MAX) this.#needs.onWornOut();
+    if (this.#waits === (this.#needs.waitsMax ?? WAITS_MAX)) this.#needs.onWornOut();
   }
 
   stop(): void {

@@ -1,0 +1,155 @@
+// Connections of HTTP/2 that wait: one that is worn out by its waits, and what waiting costs while nothing happens.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { ServerHttp2Stream } from "node:http2";
+import test from "node:test";
+import {
+  PREFACE,
+  TYPE,
+  ask,
+  connectStreams,
+  frame,
+  literals,
+  number32,
+  rawStreams,
+  setting,
+  streamOrigin,
+  wholeAnswer,
+} from "./http2-support.ts";
+import { systemClock, type Clock } from "../../src/kernel/clock.ts";
+import { LIMITS, eventually, pause, startProxy } from "./support.ts";
+
+test("a connection whose uploads waited too often is told to go, counted once, and loses none of them", async (t) => {
+  const streams: ServerHttp2Stream[] = [];
+  const origin = await streamOrigin(t, (stream) => {
+    let came = 0;
+    stream.on("data", (chunk: Buffer) => (came += chunk.length));
+    stream.on("end", () => {
+      stream.respond({ ":status": 200 });
+      stream.end(String(came));
+    });
+    streams.push(stream);
+  });
+  const waitsMax = 10;
+  const running = await startProxy(t, origin.url, { limits: { ...LIMITS, waitsMax } });
+  const session = await connectStreams(t, running.port);
+  let told = 0;
+  session.on("goaway", () => told++);
+  const size = 1024 * 1024;
+  const uploads = Array.from({ length: 100 }, () => {
+    const stream = session.request({ ":method": "POST", ":path": "/" });
+    const answering = wholeAnswer(stream);
+    stream.end(Buffer.alloc(size));
+    return answering;
+  });
+  // The model takes some of all of them now and then.
+  let reading = true;
+  const toggling = setInterval(() => {
+    reading = !reading;
+    for (const stream of streams) {
+      if (stream.destroyed) continue;
+      if (reading) stream.resume();
+      else stream.pause();
+    }
+  }, 10);
+  t.after(() => clearInterval(toggling));
+  const limited = (name: string): number => running.proxy.stats().limited[name] ?? 0;
+  await eventually(() => limited("worn_out") === 1);
+  clearInterval(toggling);
+  for (const stream of streams) if (!stream.destroyed) stream.resume();
+  const answers = await Promise.all(uploads);
+  assert.deepEqual(
+    new Set(answers.map(({ status, body }) => `${status} ${body.toString()}`)),
+    new Set([`200 ${size}`]),
+  );
+  await eventually(() => told > 0 && session.destroyed);
+  assert.equal(limited("worn_out"), 1);
+  assert.ok(limited("held_body") >= waitsMax);
+  // The next one begins anew.
+  assert.equal((await ask(await connectStreams(t, running.port), { body: "x" })).body.toString(), "1");
+  assert.ok(running.exchanges.every(({ outcome }) => outcome === "ok"));
+});
+
+interface CountingClock extends Clock {
+  readonly calls: () => number;
+}
+
+/** Real timers; counts how often one of less than half a second, or of a repetition, came. */
+function countingClock(): CountingClock {
+  let calls = 0;
+  const counted = (work: () => void) => (): void => {
+    calls++;
+    work();
+  };
+  return {
+    ...systemClock,
+    calls: () => calls,
+    after: (ms, work) => systemClock.after(ms, counted(work)),
+    every: (ms, work) => systemClock.every(ms, counted(work)),
+  };
+}
+
+/** Timers in two seconds, once all is quiet. */
+async function callsWhileQuiet(clock: CountingClock): Promise<number> {
+  await pause(3000);
+  const before = clock.calls();
+  await pause(2000);
+  return clock.calls() - before;
+}
+
+test("an upload that stands still is looked at rarely once nothing happens, and goes on at once", async (t) => {
+  const streams: ServerHttp2Stream[] = [];
+  const origin = await streamOrigin(t, (stream) => void streams.push(stream.pause()));
+  const clock = countingClock();
+  const { port, proxy } = await startProxy(t, origin.url, { clock });
+  const session = await connectStreams(t, port);
+  const stream = session.request({ ":method": "POST", ":path": "/" });
+  const answering = wholeAnswer(stream);
+  stream.end(Buffer.alloc(1024 * 1024));
+  await eventually(() => streams.length === 1 && proxy.stats().heldBytes > 16_000);
+  // Two looks and a sweep a second.
+  const calls = await callsWhileQuiet(clock);
+  assert.ok(calls <= 20, `${calls} timers in 2 s`);
+  const [held] = streams;
+  held?.on("end", () => held.respond({ ":status": 200 }, { endStream: true })).resume();
+  assert.equal((await answering).status, 200);
+});
+
+test("a client that sends crumbs and reads nothing is looked at rarely, and its crumbs come whole in the end", async (t) => {
+  let came = 0;
+  const origin = await streamOrigin(t, (stream) => {
+    stream.respond({ ":status": 200 });
+    stream.write(Buffer.alloc(8 * 1024 * 1024));
+    stream.on("data", (chunk: Buffer) => (came += chunk.length));
+  });
+  const clock = countingClock();
+  const { port, proxy } = await startProxy(t, origin.url, { clock });
+  const client = await rawStreams(t, port);
+  client.socket.pause();
+  const payload = literals([
+    [":method", "POST"],
+    [":scheme", "http"],
+    [":path", "/"],
+    [":authority", "m"],
+  ]);
+  client.socket.write(
+    Buffer.concat([
+      PREFACE,
+      frame(TYPE.settings, 0, { stream: 0, payload: setting(4, 2 ** 31 - 1) }),
+      frame(TYPE.window, 0, { stream: 0, payload: number32(2 ** 30) }),
+      frame(TYPE.settings, 1, { stream: 0 }),
+      frame(TYPE.headers, 4, { stream: 1, payload }),
+    ]),
+  );
+  // What waits for the client fills the system's buffers, and then ours.
+  await eventually(() => proxy.stats().heldBytes > 0);
+  const crumbs = 30_000;
+  const crumb = frame(TYPE.data, 0, { stream: 1, payload: Buffer.alloc(1) });
+  const sent = Buffer.concat(Array.from({ length: crumbs }, () => crumb));
+  if (!client.socket.write(sent)) void once(client.socket, "drain").catch(() => {});
+  const calls = await callsWhileQuiet(clock);
+  assert.ok(calls <= 20, `${calls} timers in 2 s`);
+  client.socket.resume();
+  await eventually(() => came === crumbs);
+});
