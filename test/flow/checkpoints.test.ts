@@ -140,6 +140,9 @@ async function tell(story: Story, worlds: readonly World[], step: Step): Promise
     const exchanges = story.record(step.rows, step.seed);
     for (const world of worlds) await world.record(exchanges);
   } else if (step.kind === "label") {
+    // A label of a row whose time is over joins it or waits, by how far the sweep has come: checkpoints take steps of their own.
+    if (new Set(worlds.map(({ ledger }) => ledger.stats().rows)).size > 1)
+      for (const world of worlds) world.sweep();
     const events = story.label(step.labels, step.seed);
     for (const world of worlds) await world.label(events);
   } else if (step.kind === "pass") story.clock.advance(step.minutes * MINUTE_MS);
