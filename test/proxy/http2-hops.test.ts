@@ -148,3 +148,22 @@ test("a value that begins with a space and has very many within costs no more th
   // Begun again at each space it would be minutes.
   assert.ok(performance.now() - startedMs < 20_000);
 });
+
+test("a trailer that HTTP/2 has no place for is left out on the way from HTTP/1.1, and the request is served", async (t) => {
+  const trailers: (readonly string[])[] = [];
+  const origin = await streamOrigin(t, (stream) => {
+    stream.on("trailers", (_fields, _flags, lines: readonly string[]) => trailers.push(lines));
+    stream.resume().on("end", () => {
+      stream.respond({ ":status": 200, "content-length": "2" });
+      stream.end("ok");
+    });
+  });
+  const { port, errors } = await startProxy(t, origin.url);
+  const head = "POST / HTTP/1.1\r\nHost: model.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n";
+  for (const line of ["HTTP2-Settings: AAMAAABk", "TE: gzip", "Keep-Alive: 5", "Upgrade: h2c"])
+    assert.match(await askRaw(t, port, `${head}${line}\r\nX-Sum: 7\r\n\r\n`), /^HTTP\/1\.1 200 [^]*\r\nok$/);
+  assert.deepEqual(trailers, Array(4).fill(["x-sum", "7"]));
+  const asking = "GET / HTTP/1.1\r\nHost: model.example\r\nHTTP2-Settings: AAMAAABk\r\n\r\n";
+  assert.match(await askRaw(t, port, asking), /^HTTP\/1\.1 200 [^]*\r\nok$/);
+  assert.deepEqual(errors, []);
+});
