@@ -1,8 +1,8 @@
 // Facts on their way to the observer: encoded at once into the batch that is being filled, kept until acknowledged, bounded in bytes.
 
 import { headerFilter } from "../facts/header-filter.ts";
-import { encodeExchange, type EncodeOptions, type KeepsHeader } from "../facts/exchange-wire.ts";
-import type { Exchange } from "../facts/exchange.ts";
+import { encodeExchange, heldOf, type EncodeOptions, type KeepsHeader } from "../facts/exchange-wire.ts";
+import type { EndedFact } from "../facts/exchange.ts";
 import { FRAME } from "../facts/road.ts";
 import { ByteWriter, frame, FRAME_HEAD_BYTES } from "../kernel/wire.ts";
 import { drop, type LossBook } from "./loss.ts";
@@ -70,9 +70,9 @@ export class Batches {
   }
 
   /** Takes one fact, sheds its bodies, or drops it, by how full the queue is. */
-  add(exchange: Exchange): void {
+  add(exchange: EndedFact): void {
     this.#loss.seen += 1;
-    const bodies = exchange.request.bytes.length + exchange.response.bytes.length;
+    const bodies = heldOf(exchange.request) + heldOf(exchange.response);
     const queued = this.queuedBytes + this.heldBehindBytes;
     if (queued + FACT_BYTES_ESTIMATE > this.#queueBytesMax) {
       drop(this.#loss, { queue: "observer", what: "fact" }, 1);
@@ -96,8 +96,8 @@ export class Batches {
   /** Ends the batch being filled, if there is one. */
   seal(): void {
     if (this.#filling === 0) return;
-    this.#writer.patchU32(0, this.#writer.length - 4);
-    this.#writer.patchU32(9, this.#filling);
+    this.#writer.setU32(0, this.#writer.length - 4);
+    this.#writer.setU32(9, this.#filling);
     this.#queue(this.#writer.take(), { facts: this.#filling, ours: true });
     this.#filling = 0;
   }

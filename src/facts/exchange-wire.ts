@@ -2,7 +2,16 @@
 
 import type { ByteReader, ByteWriter } from "../kernel/wire.ts";
 import { UNREAD_PART_BYTES, isReadInParts } from "./read-in-parts.ts";
-import type { BodyCopy, Exchange, OwnError, Outcome, RawHeaders, WebSocketFacts } from "./exchange.ts";
+import type {
+  BodyCopy,
+  EndedBody,
+  EndedFact,
+  Exchange,
+  OwnError,
+  Outcome,
+  RawHeaders,
+  WebSocketFacts,
+} from "./exchange.ts";
 
 const OUTCOMES: readonly Outcome[] = [
   "ok",
@@ -31,6 +40,8 @@ const KEPT: readonly BodyCopy["kept"][] = ["whole", "truncated", "not-captured",
 const SIDES: readonly Exchange["abortedBy"][] = [null, "client", "upstream"];
 /** The exchange's own, before those of its headers. */
 const FIXED_TEXTS = 8;
+/** What `encodeExchange` writes before the texts. */
+const NUMBERS_BYTES = 78;
 const NO_BYTES = new Uint8Array(0);
 const NO_MARKS: readonly number[] = Object.freeze([]);
 
@@ -68,22 +79,28 @@ function gather(texts: string[], headers: RawHeaders, keeps: KeepsHeader): numbe
   return texts.length - before;
 }
 
-function encodeBody(out: ByteWriter, body: BodyCopy, how: { shed: boolean; headers: RawHeaders }): void {
+function encodeBody(out: ByteWriter, body: EndedBody, how: { shed: boolean; headers: RawHeaders }): void {
   const { shed, headers } = how;
-  out.u8(index(KEPT, shed && body.bytes.length > 0 ? "shed" : body.kept));
+  out.u8(index(KEPT, shed && heldOf(body) > 0 ? "shed" : body.kept));
   out.f64(body.total);
-  const { bytes, marks = NO_MARKS, tail = NO_BYTES } = shed ? SHED : asOfUse(body, headers);
-  out.bytes(bytes);
+  const { bytes, text, marks = NO_MARKS, tail = NO_BYTES } = shed ? SHED : asOfUse(body, headers);
+  if (text === undefined) out.bytes(bytes);
+  else out.latin1(text);
   out.u32(marks.length);
   for (const mark of marks) out.f64(mark);
   out.bytes(tail);
 }
 
-type Copied = Pick<BodyCopy, "bytes" | "marks" | "tail">;
+type Copied = Pick<EndedBody, "bytes" | "text" | "marks" | "tail">;
 
 const SHED: Copied = { bytes: NO_BYTES };
 
-function asOfUse(body: BodyCopy, headers: RawHeaders): Copied {
+/** Bytes of a copy, its tail not counted. */
+export function heldOf({ bytes, text }: EndedBody): number {
+  return text === undefined ? bytes.length : text.length;
+}
+
+function asOfUse(body: EndedBody, headers: RawHeaders): Copied {
   if (body.kept !== "truncated" || body.bytes.length <= UNREAD_PART_BYTES || isReadInParts(headers))
     return body;
   return { bytes: body.bytes.subarray(0, UNREAD_PART_BYTES) };
@@ -130,7 +147,7 @@ function decodeWebSocket(from: ByteReader): { webSocket?: WebSocketFacts } {
 }
 
 /** Appends `exchange`. */
-export function encodeExchange(out: ByteWriter, exchange: Exchange, options: EncodeOptions): void {
+export function encodeExchange(out: ByteWriter, exchange: EndedFact, options: EncodeOptions): void {
   const { trace, clocks } = exchange;
   const { shedBodies, keeps } = options;
   const texts = [
@@ -143,24 +160,28 @@ export function encodeExchange(out: ByteWriter, exchange: Exchange, options: Enc
     exchange.httpVersion,
     exchange.announcedVersion ?? "",
   ];
-  out.u32(gather(texts, exchange.requestHeaders, keeps));
-  out.u32(gather(texts, exchange.responseHeaders, keeps));
-  out.u32(gather(texts, exchange.responseTrailers, keeps));
+  const requestTexts = gather(texts, exchange.requestHeaders, keeps);
+  const responseTexts = gather(texts, exchange.responseHeaders, keeps);
+  const trailerTexts = gather(texts, exchange.responseTrailers, keeps);
+  const at = out.reserve(NUMBERS_BYTES);
+  out.setU32(at, requestTexts);
+  out.setU32(at + 4, responseTexts);
+  out.setU32(at + 8, trailerTexts);
+  out.setU32(at + 12, exchange.status ?? 0);
+  out.setF64(at + 16, exchange.startedAtMs);
+  out.setF64(at + 24, clocks.requestEndMs ?? Number.NaN);
+  out.setF64(at + 32, clocks.headMs ?? Number.NaN);
+  out.setF64(at + 40, clocks.firstByteMs ?? Number.NaN);
+  out.setF64(at + 48, clocks.lastByteMs ?? Number.NaN);
+  out.setF64(at + 56, clocks.endMs);
+  out.setF64(at + 64, clocks.longestGapMs);
+  out.setU8(at + 72, index(ID_SOURCES, exchange.idSource));
+  out.setU8(at + 73, trace.sampled ? 1 : 0);
+  out.setU8(at + 74, index(OUTCOMES, exchange.outcome));
+  out.setU8(at + 75, exchange.ownError === null ? 255 : index(OWN_ERRORS, exchange.ownError));
+  out.setU8(at + 76, index(SIDES, exchange.abortedBy));
+  out.setU8(at + 77, exchange.upgraded ? 1 : 0);
   out.texts(texts);
-  out.u8(index(ID_SOURCES, exchange.idSource));
-  out.u8(trace.sampled ? 1 : 0);
-  out.f64(exchange.startedAtMs);
-  out.f64(clocks.requestEndMs ?? Number.NaN);
-  out.f64(clocks.headMs ?? Number.NaN);
-  out.f64(clocks.firstByteMs ?? Number.NaN);
-  out.f64(clocks.lastByteMs ?? Number.NaN);
-  out.f64(clocks.endMs);
-  out.f64(clocks.longestGapMs);
-  out.u32(exchange.status ?? 0);
-  out.u8(index(OUTCOMES, exchange.outcome));
-  out.u8(exchange.ownError === null ? 255 : index(OWN_ERRORS, exchange.ownError));
-  out.u8(index(SIDES, exchange.abortedBy));
-  out.u8(exchange.upgraded ? 1 : 0);
   encodeWebSocket(out, exchange.webSocket);
   encodeBody(out, exchange.request, { shed: shedBodies, headers: exchange.requestHeaders });
   encodeBody(out, exchange.response, { shed: shedBodies, headers: exchange.responseHeaders });
@@ -171,14 +192,7 @@ export function decodeExchange(from: ByteReader): Exchange {
   const requestParts = from.u32();
   const responseParts = from.u32();
   const trailerParts = from.u32();
-  const texts = from.texts();
-  const [id = "", traceId = "", spanId = "", parentSpanId = "", method = "", target = "", httpVersion = ""] =
-    texts;
-  if (texts.length !== FIXED_TEXTS + requestParts + responseParts + trailerParts)
-    throw new RangeError("wire: texts");
-  const responseAt = FIXED_TEXTS + requestParts;
-  const idSource = pick(ID_SOURCES, from.u8());
-  const sampled = from.u8() === 1;
+  const status = from.u32();
   const startedAtMs = from.f64();
   const clocks = {
     requestEndMs: numberOrNull(from.f64()),
@@ -188,9 +202,18 @@ export function decodeExchange(from: ByteReader): Exchange {
     endMs: from.f64(),
     longestGapMs: from.f64(),
   };
-  const status = from.u32();
+  const idSource = pick(ID_SOURCES, from.u8());
+  const sampled = from.u8() === 1;
   const outcome = pick(OUTCOMES, from.u8());
   const ownErrorAt = from.u8();
+  const abortedBy = pick(SIDES, from.u8());
+  const upgraded = from.u8() === 1;
+  const texts = from.texts();
+  const [id = "", traceId = "", spanId = "", parentSpanId = "", method = "", target = "", httpVersion = ""] =
+    texts;
+  if (texts.length !== FIXED_TEXTS + requestParts + responseParts + trailerParts)
+    throw new RangeError("wire: texts");
+  const responseAt = FIXED_TEXTS + requestParts;
   return {
     id,
     idSource,
@@ -203,8 +226,8 @@ export function decodeExchange(from: ByteReader): Exchange {
     status: status === 0 ? null : status,
     outcome,
     ownError: ownErrorAt === 255 ? null : pick(OWN_ERRORS, ownErrorAt),
-    abortedBy: pick(SIDES, from.u8()),
-    upgraded: from.u8() === 1,
+    abortedBy,
+    upgraded,
     ...decodeWebSocket(from),
     announcedVersion: textOrNull(texts[7] ?? ""),
     requestHeaders: texts.slice(FIXED_TEXTS, responseAt),

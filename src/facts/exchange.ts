@@ -81,12 +81,24 @@ export interface WebSocketFacts {
 /** Header lines in the order and spelling of the wire: [name, value, name, value, ...]. */
 export type RawHeaders = readonly string[];
 
+/** A copy that has not crossed to the observer yet. */
+export interface EndedBody extends BodyCopy {
+  /** All of the body as latin-1 text, instead of `bytes`. */
+  readonly text?: string;
+}
+
+/** An exchange of which the bodies have not crossed to the observer yet. */
+export interface EndedFact extends Omit<Exchange, "request" | "response"> {
+  readonly request: EndedBody;
+  readonly response: EndedBody;
+}
+
 /** An exchange that is over, of which no fact has been made yet. */
 export interface EndedExchange {
   /** Bytes of its bodies that are held for the fact. */
   readonly copiedBytes: number;
   /** The fact. Once; its bodies are views of memory that `recycle` takes back. */
-  seal(): Exchange;
+  seal(): EndedFact;
   /** Nobody reads the bodies of the fact any more. */
   recycle(): void;
 }

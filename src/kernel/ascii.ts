@@ -23,3 +23,8 @@ export function textSays(all: string, at: number, text: string): boolean {
   }
   return true;
 }
+
+/** The same latin-1 text in memory of its own: a part of a longer text keeps that one, and is compared and searched more slowly. */
+export function flat(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
+}

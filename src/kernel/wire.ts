@@ -65,6 +65,32 @@ export class ByteWriter {
     this.#buffer.set(value, at);
   }
 
+  /** Room for `bytes` of numbers, all of which the caller sets; gives where it begins. */
+  reserve(bytes: number): number {
+    return this.#room(bytes);
+  }
+
+  setU8(at: number, value: number): void {
+    this.#numbers.setUint8(at, value);
+  }
+
+  setF64(at: number, value: number): void {
+    this.#numbers.setFloat64(at, value, true);
+  }
+
+  /** Also of what was written earlier, e.g. a length that is known only now. */
+  setU32(at: number, value: number): void {
+    this.#numbers.setUint32(at, value, true);
+  }
+
+  /** Latin-1 text, as `bytes` would write its bytes. */
+  latin1(text: string): void {
+    const { length } = text;
+    this.u32(length);
+    const at = this.#room(length);
+    this.#buffer.write(text, at, "latin1");
+  }
+
   /**
    * Many texts: their lengths, then all of them in one piece. One call out of JavaScript for all is cheaper than one, or a loop, for
    * each; the reader cuts the piece up again without looking at its bytes.
@@ -97,11 +123,6 @@ export class ByteWriter {
     const written = this.#buffer.write(value, at + 4, reserve, "utf8");
     this.#numbers.setUint32(at, written, true);
     this.#length = at + 4 + written;
-  }
-
-  /** Overwrites an earlier u32, e.g. a length that is known only now. */
-  patchU32(at: number, value: number): void {
-    this.#numbers.setUint32(at, value, true);
   }
 
   /** The bytes written so far (a view), and starts afresh in another buffer. */

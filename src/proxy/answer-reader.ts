@@ -1,11 +1,11 @@
 // The upstream's answer, byte by byte off its connection: heads, interim heads, and the body by its framing. Strict: a doubt is a defect.
 
 import type { RawHeaders } from "../facts/exchange.ts";
-import type { HeaderFilter } from "../facts/header-filter.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { hasStrayBytes, readFieldLines } from "./field-lines.ts";
 import { FIELD, fieldOf } from "./field-names.ts";
 import { HeldBytes } from "./held-bytes.ts";
+import { KnownHeads } from "./known-heads.ts";
 import { PlainAnswerReader, timeoutMsOf, type PlainAnswer } from "./plain-answer.ts";
 
 /** The head of a final answer: a plain one, or one read line by line. */
@@ -59,10 +59,10 @@ export class AnswerReader {
   /** From the server's `Keep-Alive: timeout`, milliseconds, or null. */
   keepAliveMs: number | null = null;
 
-  /** `filter`: which lines of a plain head are told to the observer; null: all. */
-  constructor(sink: AnswerSink, filter: HeaderFilter | null = null) {
+  /** `known`: heads of all connections. */
+  constructor(sink: AnswerSink, known: KnownHeads<PlainAnswer> = new KnownHeads<PlainAnswer>(null)) {
     this.#sink = sink;
-    this.#plain = new PlainAnswerReader(filter);
+    this.#plain = new PlainAnswerReader(known);
   }
 
   get done(): boolean {

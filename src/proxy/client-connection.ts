@@ -10,8 +10,8 @@ import { peerOf, persistenceOf } from "./messages.ts";
 import { RelayRequest } from "./client-request.ts";
 import { RelayResponse } from "./client-answer.ts";
 import type { ClientReading, ClientReads } from "./client-reads.ts";
-import type { HeaderFilter } from "../facts/header-filter.ts";
 import { PROGRESS_BYTES, REST, type ConnectionLimits, type Late } from "./connection-limits.ts";
+import type { KnownHeads } from "./known-heads.ts";
 import type { PlainRequest } from "./plain-request.ts";
 import { PausedUpload } from "./paused-upload.ts";
 import { ownLinesOf, type OwnLines } from "./request-head.ts";
@@ -23,8 +23,7 @@ import { TurnShare } from "./turn-share.ts";
 export interface ConnectionOwner {
   readonly limits: ConnectionLimits;
   readonly reads: ClientReads;
-  /** Which header lines are told to the observer; null: all. */
-  readonly observed: HeaderFilter | null;
+  readonly knownHeads: KnownHeads<PlainRequest>;
   readonly draining: boolean;
   /** What a head says to a client whose connection is kept: until when. "": nothing, there is no limit. */
   readonly keepAliveLines: string;
@@ -86,7 +85,7 @@ export class ClientConnection implements RequestSink {
     this.socket = socket;
     this.#upload = new PausedUpload(socket);
     this.peer = peerOf(socket.remoteAddress);
-    this.#reader = new RequestReader(this, owner.limits, owner.observed);
+    this.#reader = new RequestReader(this, owner.limits, owner.knownHeads);
     this.#movedMs = owner.nowMs();
     socket.on("end", this.#onEnd);
     socket.on("drain", this.#onDrain);

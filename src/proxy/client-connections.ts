@@ -9,6 +9,8 @@ import type { ConnectionLimits, Late } from "./connection-limits.ts";
 import { ClientReads } from "./client-reads.ts";
 import type { RelayRequest } from "./client-request.ts";
 import { TIME_IS_UP, problemMessage, type Failure } from "./failures.ts";
+import { KnownHeads } from "./known-heads.ts";
+import type { PlainRequest } from "./plain-request.ts";
 import type { BadHead } from "./request-line.ts";
 import { Roll } from "./road.ts";
 
@@ -28,7 +30,7 @@ const SWEEP_MS = 1000;
 
 export class ClientConnections implements ConnectionOwner {
   readonly limits: ConnectionLimits;
-  readonly observed: HeaderFilter | null;
+  readonly knownHeads: KnownHeads<PlainRequest>;
   readonly reads: ClientReads;
   readonly #needs: ConnectionsNeeds;
   readonly #roll = new Roll<ClientConnection>();
@@ -65,7 +67,7 @@ export class ClientConnections implements ConnectionOwner {
     this.#needs = needs;
     this.reads = new ClientReads(ReadingClock.of(needs.clock));
     this.limits = needs.limits;
-    this.observed = needs.observed;
+    this.knownHeads = new KnownHeads(needs.observed);
     this.keepAliveLines = keepAliveLines(needs.limits.idleMs);
   }
 

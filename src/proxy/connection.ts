@@ -6,11 +6,12 @@
 
 import type { Socket } from "node:net";
 import type { RawHeaders } from "../facts/exchange.ts";
-import type { HeaderFilter } from "../facts/header-filter.ts";
 import { afterReading, type Clock, type Timer } from "../kernel/clock.ts";
 import { AnswerReader, type AnswerHead, type AnswerSink } from "./answer-reader.ts";
 import type { Call, Carrier } from "./call.ts";
 import type { Dial, Reader } from "./dial.ts";
+import type { KnownHeads } from "./known-heads.ts";
+import type { PlainAnswer } from "./plain-answer.ts";
 import type { Reading } from "./read-blocks.ts";
 import { chunkHead, lastChunk, requestText } from "./request-text.ts";
 import { SHORT_BYTES_MAX } from "./upstream.ts";
@@ -30,8 +31,7 @@ const NO_BYTES = Buffer.alloc(0);
 export interface ConnectionOwner {
   readonly clock: Clock;
   readonly responseTimeoutMs: number;
-  /** Which header lines are told to the observer; null: all. */
-  readonly observed: HeaderFilter | null;
+  readonly knownHeads: KnownHeads<PlainAnswer>;
   onOpen(connection: Connection): void;
   /** The answer of `call` is whole; the connection is idle, or dead. */
   onAnswered(connection: Connection, call: Call): void;
@@ -62,7 +62,7 @@ export class Connection implements AnswerSink, Carrier, Reader {
 
   constructor(owner: ConnectionOwner, dial: Dial) {
     this.#owner = owner;
-    this.#reader = new AnswerReader(this, owner.observed);
+    this.#reader = new AnswerReader(this, owner.knownHeads);
     const { socket, openEvent } = dial(this);
     this.#socket = socket;
     socket.once(openEvent, () => {

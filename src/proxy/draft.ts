@@ -3,6 +3,7 @@
 import type {
   Clocks,
   EndedExchange,
+  EndedFact,
   Exchange,
   Outcome,
   OwnError,
@@ -155,7 +156,7 @@ export class Draft implements EndedExchange {
   }
 
   /** Not frozen, which would cost each request more than its clocks do. */
-  seal(): Exchange {
+  seal(): EndedFact {
     const opening = this.#opening;
     const { webSocket, responseTrailers } = this;
     const responseHeaders = this.responseHead.observed;
@@ -168,7 +169,7 @@ export class Draft implements EndedExchange {
       endMs: this.#endMs,
       longestGapMs: this.#longestGapMs,
     };
-    const exchange: Exchange = {
+    const exchange: EndedFact = {
       id: this.id,
       idSource: this.idSource,
       trace: opening.trace,

@@ -2,9 +2,11 @@
 
 import type { RawHeaders } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
+import { flat } from "../kernel/ascii.ts";
 import { FIELD } from "./field-names.ts";
 import { digits } from "./head-scan.ts";
-import { PlainReader, linesOf, observedIn, type PlainHead, type Use } from "./plain-head.ts";
+import type { KnownHead } from "./known-heads.ts";
+import { PlainReader, linesOf, observedIn, type Use } from "./plain-head.ts";
 
 const CR = 13;
 const LF = 10;
@@ -13,7 +15,7 @@ const DELETE = 127;
 const BEFORE_STATUS = Buffer.from("HTTP/1.1 ", "latin1");
 const REASON_AT = BEFORE_STATUS.length + 4;
 
-export class PlainAnswer implements PlainHead {
+export class PlainAnswer implements KnownHead<PlainAnswer> {
   readonly plain = true;
   readonly text: string;
   extended: number[] | null = null;
@@ -29,12 +31,17 @@ export class PlainAnswer implements PlainHead {
   keepAliveMs: number | null = null;
   hasDate = false;
   readonly #filter: HeaderFilter | null;
+  #observed: RawHeaders | null = null;
 
-  constructor(text: string, line: { status: number; reasonEnd: number }, filter: HeaderFilter | null) {
+  constructor(
+    text: string,
+    line: { readonly status: number; readonly reason: string },
+    filter: HeaderFilter | null,
+  ) {
     this.text = text;
     this.#filter = filter;
     this.status = line.status;
-    this.reason = text.slice(REASON_AT, line.reasonEnd);
+    this.reason = line.reason;
   }
 
   get lines(): RawHeaders {
@@ -42,13 +49,40 @@ export class PlainAnswer implements PlainHead {
   }
 
   get observed(): RawHeaders {
-    return observedIn(this.text, this.#filter);
+    return this.#observed ?? observedIn(this.text, this.#filter);
+  }
+
+  lasting(): PlainAnswer {
+    const line = { status: this.status, reason: flat(this.reason) };
+    const head = this.#as(new PlainAnswer(flat(this.text), line, this.#filter));
+    head.kept = flat(this.kept);
+    head.length = this.length;
+    head.#observed = this.observed.map(flat);
+    return head;
+  }
+
+  resized(text: string, kept: string, length: number): PlainAnswer {
+    const head = this.#as(new PlainAnswer(text, this, this.#filter));
+    head.kept = kept;
+    head.length = length;
+    return head;
+  }
+
+  /** `head` with all that does not depend on its text and its length. */
+  #as(head: PlainAnswer): PlainAnswer {
+    head.extended = this.extended;
+    head.closes = this.closes;
+    head.hasConnection = this.hasConnection;
+    head.chunked = this.chunked;
+    head.keepAliveMs = this.keepAliveMs;
+    head.hasDate = this.hasDate;
+    head.#observed = this.#observed;
+    return head;
   }
 }
 
 export class PlainAnswerReader extends PlainReader<PlainAnswer> {
-  /** The head that begins at `from` of the `to` bytes that came; null: it is not whole, or not plain. */
-  read(bytes: Buffer, from: number, to: number): PlainAnswer | null {
+  protected override readAnew(bytes: Buffer, from: number, to: number): PlainAnswer | null {
     const { scan } = this;
     const status = statusAt(bytes, from);
     if (status < 200 || status === 204 || status === 304) return null;
@@ -56,9 +90,10 @@ export class PlainAnswerReader extends PlainReader<PlainAnswer> {
     for (let byte = bytes[at] ?? 0; byte >= SPACE && byte < DELETE; byte = bytes[at] ?? 0) at++;
     if (bytes[at] !== CR || bytes[at + 1] !== LF || !scan.scan(bytes, { from, linesAt: at + 2, to }))
       return null;
-    const line = { status, reasonEnd: at - from };
-    const head = new PlainAnswer(bytes.toString("latin1", from, scan.end), line, this.filter);
-    if (!this.gather(head, bytes, line.reasonEnd + 2)) return null;
+    const text = bytes.toString("latin1", from, scan.end);
+    const reason = text.slice(REASON_AT, at - from);
+    const head = new PlainAnswer(text, { status, reason }, this.filter);
+    if (!this.gather(head, bytes, at + 2 - from)) return null;
     return head.chunked && head.length >= 0 ? null : head;
   }
 

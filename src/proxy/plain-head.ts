@@ -5,7 +5,9 @@ import type { RawHeaders } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
 import { says } from "../kernel/ascii.ts";
 import { readFieldLines } from "./field-lines.ts";
+import { FIELD } from "./field-names.ts";
 import { HeadScan, digits } from "./head-scan.ts";
+import type { KnownHead, KnownHeads } from "./known-heads.ts";
 
 /** What a plain request and a plain answer have alike. Not a class that both extend: their makers would cost more. */
 export interface PlainHead {
@@ -57,14 +59,41 @@ export type Use = "keep" | "drop" | "extend" | "not plain";
 /** One for all connections: a head is scanned and worked off at once. */
 const SCAN = new HeadScan();
 
-/** Reads heads one after the other. Holds nothing of them but offsets: what long-lived objects point to costs the collector. */
-export abstract class PlainReader<Head extends PlainHead> {
+/** Reads the heads of one connection. Holds nothing of them but offsets: what long-lived objects point to costs the collector. */
+export abstract class PlainReader<Head extends KnownHead<Head>> {
   protected readonly filter: HeaderFilter | null;
   protected readonly scan = SCAN;
+  readonly #known: KnownHeads<Head>;
+  /** Where a head of this connection was known last. */
+  #place = 0;
 
-  /** `filter`: which lines are told to the observer; null: all. */
-  constructor(filter: HeaderFilter | null) {
-    this.filter = filter;
+  /** `known`: heads of all connections. */
+  constructor(known: KnownHeads<Head>) {
+    this.#known = known;
+    this.filter = known.filter;
+  }
+
+  /** The head that begins at `from` of the `to` bytes that came; null: it is not whole, or not plain. */
+  read(bytes: Buffer, from: number, to: number): Head | null {
+    const known = this.#known;
+    const same = known.find(bytes, { from, to }, this.#place);
+    if (same !== null) {
+      this.#place = known.foundAt;
+      return same;
+    }
+    const head = this.readAnew(bytes, from, to);
+    if (head === null) return null;
+    const place = known.note(head, bytes, { from, digitsAt: this.#digitsAt() });
+    if (place >= 0) this.#place = place;
+    return head;
+  }
+
+  protected abstract readAnew(bytes: Buffer, from: number, to: number): Head | null;
+
+  /** Where the Content-Length of the head scanned last stands, or -1. */
+  #digitsAt(): number {
+    const i = this.scan.fields.subarray(0, this.scan.count).indexOf(FIELD.contentLength);
+    return i < 0 ? -1 : this.scan.valueAt(i);
   }
 
   /** Notes what line `i` says. */

@@ -2,9 +2,11 @@
 
 import type { RawHeaders } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
+import { flat } from "../kernel/ascii.ts";
 import { TOKEN } from "./field-lines.ts";
 import { FIELD } from "./field-names.ts";
-import { PlainReader, isExtended, linesOf, observedIn, type PlainHead, type Use } from "./plain-head.ts";
+import type { KnownHead, KnownHeads } from "./known-heads.ts";
+import { PlainReader, isExtended, linesOf, observedIn, type Use } from "./plain-head.ts";
 import { isHost, isPredictionId } from "./request-head.ts";
 
 const SPACE = 32;
@@ -20,7 +22,7 @@ interface RequestLine {
 }
 
 /** `kept` begins with the request line. */
-export class PlainRequest implements PlainHead {
+export class PlainRequest implements KnownHead<PlainRequest> {
   readonly plain = true;
   readonly text: string;
   extended: number[] | null = null;
@@ -39,12 +41,17 @@ export class PlainRequest implements PlainHead {
   tracestate = "";
 
   readonly #filter: HeaderFilter | null;
+  #observed: RawHeaders | null = null;
 
-  constructor(text: string, line: RequestLine, filter: HeaderFilter | null) {
+  constructor(
+    text: string,
+    line: { readonly method: string; readonly target: string },
+    filter: HeaderFilter | null,
+  ) {
     this.text = text;
     this.#filter = filter;
-    this.method = text.slice(0, line.methodEnd);
-    this.target = text.slice(line.methodEnd + 1, line.targetEnd);
+    this.method = line.method;
+    this.target = line.target;
   }
 
   get lines(): RawHeaders {
@@ -52,7 +59,37 @@ export class PlainRequest implements PlainHead {
   }
 
   get observed(): RawHeaders {
-    return observedIn(this.text, this.#filter);
+    return this.#observed ?? observedIn(this.text, this.#filter);
+  }
+
+  lasting(): PlainRequest {
+    const line = { method: flat(this.method), target: flat(this.target) };
+    const head = this.#as(new PlainRequest(flat(this.text), line, this.#filter));
+    head.kept = flat(this.kept);
+    head.length = this.length;
+    head.host = flat(this.host);
+    head.#observed = this.observed.map(flat);
+    return head;
+  }
+
+  resized(text: string, kept: string, length: number): PlainRequest {
+    const head = this.#as(new PlainRequest(text, this, this.#filter));
+    head.kept = kept;
+    head.length = length;
+    return head;
+  }
+
+  /** `head` with all that does not depend on its text and its length. */
+  #as(head: PlainRequest): PlainRequest {
+    head.extended = this.extended;
+    head.closes = this.closes;
+    head.hasConnection = this.hasConnection;
+    head.host = this.host;
+    head.predictionId = this.predictionId;
+    head.traceparent = this.traceparent;
+    head.tracestate = this.tracestate;
+    head.#observed = this.#observed;
+    return head;
   }
 }
 
@@ -64,13 +101,12 @@ export interface HeadLimits {
 export class PlainRequestReader extends PlainReader<PlainRequest> {
   readonly #limits: HeadLimits;
 
-  constructor(limits: HeadLimits, filter: HeaderFilter | null) {
-    super(filter);
+  constructor(limits: HeadLimits, known: KnownHeads<PlainRequest>) {
+    super(known);
     this.#limits = limits;
   }
 
-  /** The head that begins at `from` of the `to` bytes that came; null: it is not whole, or not plain. */
-  read(bytes: Buffer, from: number, to: number): PlainRequest | null {
+  protected override readAnew(bytes: Buffer, from: number, to: number): PlainRequest | null {
     const { scan } = this;
     const { headBytesMax, headLinesMax } = this.#limits;
     const line = requestLine(bytes, from);
@@ -80,7 +116,10 @@ export class PlainRequestReader extends PlainReader<PlainRequest> {
     )
       return null;
     if (scan.end - from > headBytesMax || scan.count > headLinesMax) return null;
-    const head = new PlainRequest(bytes.toString("latin1", from, scan.end), line, this.filter);
+    const text = bytes.toString("latin1", from, scan.end);
+    const method = text.slice(0, line.methodEnd);
+    const target = text.slice(line.methodEnd + 1, line.targetEnd);
+    const head = new PlainRequest(text, { method, target }, this.filter);
     return this.gather(head, bytes, 0) && head.host !== "" ? head : null;
   }
 

@@ -1,13 +1,14 @@
 // A pool of connections to the model: HTTP/1.1, one call at a time on each.
 
 import type { OwnError } from "../facts/exchange.ts";
-import type { HeaderFilter } from "../facts/header-filter.ts";
 import { ReadingClock, afterReading, type Clock, type Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
 import { Call, type CallOwner } from "./call.ts";
 import { Connection, type ConnectionOwner, type End } from "./connection.ts";
 import { createDial, parseUpstreamUrl, type Dial } from "./dial.ts";
 import { ownErrorOfCode } from "./failures.ts";
+import { KnownHeads } from "./known-heads.ts";
+import type { PlainAnswer } from "./plain-answer.ts";
 import type {
   Upstream,
   UpstreamCall,
@@ -40,7 +41,7 @@ const PROVEN_SHARE = 0.7;
 class Pool implements Upstream, ConnectionOwner, CallOwner {
   readonly clock: ReadingClock;
   readonly responseTimeoutMs: number;
-  readonly observed: HeaderFilter | null;
+  readonly knownHeads: KnownHeads<PlainAnswer>;
   readonly #connectTimeoutMs: number;
   readonly #dial: Dial;
   readonly #all = new Set<Connection>();
@@ -57,7 +58,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.clock = ReadingClock.of(clock);
     this.responseTimeoutMs = options.responseTimeoutMs;
-    this.observed = options.observed ?? null;
+    this.knownHeads = new KnownHeads(options.observed ?? null);
     this.#dial = createDial(options, this.clock);
   }
 

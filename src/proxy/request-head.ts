@@ -1,6 +1,7 @@
 // A request's head on its way in: what it says to the relay, and the header lines that go on to the upstream.
 
 import type { RawHeaders } from "../facts/exchange.ts";
+import { flat } from "../kernel/ascii.ts";
 import { FIELD, addConnectionTokens, fieldOf, removeNamed } from "./field-names.ts";
 import { isExtended } from "./plain-head.ts";
 import type { PlainRequest } from "./plain-request.ts";
@@ -134,13 +135,15 @@ export interface OwnLines {
 const NO_LINES: string[] = [];
 
 export function ownLinesOf(host: string, { peer, scheme }: Pick<HeadContext, "peer" | "scheme">): OwnLines {
+  const flatHost = flat(host);
   const lines = [
     { field: FIELD.via, name: "Via", value: "1.1 outrider" },
     { field: FIELD.forwardedFor, name: "X-Forwarded-For", value: peer },
     { field: FIELD.forwardedProto, name: "X-Forwarded-Proto", value: scheme },
-    { field: FIELD.forwardedHost, name: "X-Forwarded-Host", value: host },
+    { field: FIELD.forwardedHost, name: "X-Forwarded-Host", value: flatHost },
   ];
-  return { host, lines, text: lines.map(({ name, value }) => `${name}: ${value}\r\n`).join("") };
+  const text = flat(lines.map(({ name, value }) => `${name}: ${value}\r\n`).join(""));
+  return { host: flatHost, lines, text };
 }
 
 /** Where such a line has come already its list goes on with ours (`append`). */

@@ -3,9 +3,9 @@
 //   head ──▶ (receiver decides) ──▶ length | chunked ──▶ done ──next()──▶ head
 
 import type { RawHeaders } from "../facts/exchange.ts";
-import type { HeaderFilter } from "../facts/header-filter.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { HeldBytes } from "./held-bytes.ts";
+import { KnownHeads } from "./known-heads.ts";
 import { PlainRequestReader, type HeadLimits, type PlainRequest } from "./plain-request.ts";
 import { readRequestLine, type BadHead, type ReadHead } from "./request-line.ts";
 
@@ -44,12 +44,16 @@ export class RequestReader {
   #whole = false;
   #chunks: ChunkReader | null = null;
 
-  /** `filter`: which lines of a plain head are told to the observer; null: all. */
-  constructor(sink: RequestSink, limits: HeadLimits, filter: HeaderFilter | null = null) {
+  /** `known`: heads of all connections. */
+  constructor(
+    sink: RequestSink,
+    limits: HeadLimits,
+    known: KnownHeads<PlainRequest> = new KnownHeads<PlainRequest>(null),
+  ) {
     this.#sink = sink;
     this.#headBytesMax = limits.headBytesMax;
     this.#headLinesMax = limits.headLinesMax;
-    this.#plain = new PlainRequestReader(limits, filter);
+    this.#plain = new PlainRequestReader(limits, known);
   }
 
   /** Part of a head has come. */

@@ -1,8 +1,9 @@
 // The snapshot in a form that answers quickly: which exchanges are copied, and which version is announced.
 
 import { chance } from "../kernel/ids.ts";
-import type { TapLimits } from "./tap.ts";
+import { flat } from "../kernel/ascii.ts";
 import { compileGlob, pathOf } from "../kernel/glob.ts";
+import type { TapLimits } from "./tap.ts";
 
 /** Replaced whole; immutable. */
 export interface RelaySnapshot {
@@ -47,7 +48,22 @@ export interface Rules {
   readonly routes: readonly (Route & { readonly matches: (path: string) => boolean })[] | null;
   /** What is kept of a body that is copied, each way. */
   readonly taps: { readonly request: TapLimits; readonly response: TapLimits };
+  /** What is known of targets that came lately; see `placeOf`. */
+  readonly places: Map<string, Place>;
 }
+
+/** What a target alone says. */
+interface Place {
+  /** Null: it carries no predictions. */
+  readonly route: Route | null;
+  /** In its path. */
+  readonly version: string | null;
+}
+
+/** Targets remembered; once there are more, all are forgotten. */
+const PLACES_MAX = 256;
+/** A longer target is looked at each time. */
+const PLACE_CHARS_MAX = 128;
 
 /** Usage and the end of a stream stand in its last events. */
 const TAIL_BYTES = 8 * 1024;
@@ -63,6 +79,7 @@ export function compileRules(snapshot: RelaySnapshot): Rules {
   return {
     snapshot: { ...snapshot, defaultVersion: announceable(snapshot.defaultVersion) },
     routes,
+    places: new Map(),
     taps: {
       request: { bodyBytesMax, totalBytesMax, tailBytes: 0 },
       response: { bodyBytesMax, totalBytesMax, tailBytes: TAIL_BYTES },
@@ -75,9 +92,25 @@ export const ANY_ROUTE: Route = Object.freeze({ version: null, versionHeader: nu
 
 /** The route a target takes; null: it carries no predictions. */
 export function routeOf(rules: Rules, target: string): Route | null {
-  if (rules.routes === null) return ANY_ROUTE;
+  return placeOf(rules, target).route;
+}
+
+function placeOf(rules: Rules, target: string): Place {
+  const { places } = rules;
+  const known = places.get(target);
+  if (known !== undefined) return known;
+  const place = { route: findRoute(rules, target), version: versionInPath(target) };
+  const key = flat(target);
+  if (target.length > PLACE_CHARS_MAX || key !== target) return place;
+  if (places.size >= PLACES_MAX) places.clear();
+  places.set(key, place);
+  return place;
+}
+
+function findRoute({ routes }: Rules, target: string): Route | null {
+  if (routes === null) return ANY_ROUTE;
   const path = pathOf(target);
-  return rules.routes.find((route) => route.matches(path)) ?? null;
+  return routes.find((route) => route.matches(path)) ?? null;
 }
 
 const NO_COPY: TapLimits = Object.freeze({ bodyBytesMax: null, totalBytesMax: 0, tailBytes: 0 });
@@ -100,7 +133,7 @@ export interface VersionClues {
 export function versionOf(rules: Rules, clues: VersionClues): string | null {
   return (
     announceable(clues.headerVersion) ??
-    (rules.snapshot.versionFromPath ? versionInPath(clues.target) : null) ??
+    (rules.snapshot.versionFromPath ? placeOf(rules, clues.target).version : null) ??
     clues.route?.version ??
     rules.snapshot.defaultVersion
   );
@@ -117,9 +150,6 @@ const VERSIONS = "/versions/";
 const TORCHSERVE = /^\/predictions\/[^/]+\/([^/]+)\/?$/;
 
 function versionInPath(target: string): string | null {
-  // Two cheap looks spare the everyday path everything else.
-  const at = target.indexOf(VERSIONS);
-  if (at < 0 && !target.includes("/predictions/")) return null;
   const path = pathOf(target);
   const start = path.indexOf(VERSIONS);
   if (start < 0) return decodeSegment(TORCHSERVE.exec(path)?.[1] ?? "");

@@ -1,6 +1,6 @@
 // A bounded copy of a body as it passes. The bytes are counted truly whatever is kept.
 
-import { MARKS_MAX, type BodyCopy, type RawHeaders } from "../facts/exchange.ts";
+import { MARKS_MAX, type EndedBody, type RawHeaders } from "../facts/exchange.ts";
 import { UNREAD_PART_BYTES, isReadInParts } from "../facts/read-in-parts.ts";
 import { Slabs } from "./slabs.ts";
 
@@ -49,7 +49,7 @@ export class BodyTap {
   readonly #budget: CopyBudget;
   #limits: TapLimits;
   #slab: Buffer | null = null;
-  /** All of a body, until somebody wants its bytes. */
+  /** All of a body; then there is no slab. */
   #text: string | null = null;
   #kept = 0;
   #marks: number[] | null = null;
@@ -177,13 +177,12 @@ export class BodyTap {
   }
 
   /** The copy, once. Its bytes are views of memory that `recycle` takes back. */
-  seal(): BodyCopy {
+  seal(): EndedBody {
     const total = this.#total;
     if (!this.#copying) return { bytes: NO_BYTES, total, kept: NOT_CAPTURED };
-    if (this.#text !== null) this.#place(this.#kept).write(this.#text, "latin1");
-    this.#text = null;
     this.#release();
     this.#copying = false;
+    if (this.#text !== null) return { bytes: NO_BYTES, total, kept: "whole", text: this.#text };
     const bytes = this.#slab?.subarray(0, this.#kept) ?? NO_BYTES;
     const kept = this.#kept === total ? "whole" : "truncated";
     const marks = this.#marks;

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { bareLines, readRequestFields } from "../../src/proxy/http2/fields.ts";
 import {
   PREFACE,
   TYPE,
@@ -136,4 +137,14 @@ test("a value with spaces around it goes on without them, from the client and fr
   const [fields = [], trailers] = heard;
   assert.deepEqual([valuesOf(fields, "x-client"), valuesOf(fields, "x-empty")], [["a b"], [""]]);
   assert.deepEqual(trailers, ["x-check", "7"]);
+});
+
+test("a value that begins with a space and has very many within costs no more than its length", () => {
+  const value = `a${" ".repeat(200_000)}b`;
+  const startedMs = performance.now();
+  const { lines } = readRequestFields([":method", "GET", "x-spaces", ` ${value}\t`]);
+  assert.deepEqual(valuesOf(lines, "x-spaces"), [value]);
+  assert.deepEqual(bareLines(["x-none", " \t ".repeat(100_000)]), ["x-none", ""]);
+  // Begun again at each space it would be minutes.
+  assert.ok(performance.now() - startedMs < 20_000);
 });

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { headerFilter } from "../../src/facts/header-filter.ts";
 import { plainAnswerLines } from "../../src/proxy/answer-head.ts";
 import { AnswerReader, type AnswerHead } from "../../src/proxy/answer-reader.ts";
+import { KnownHeads } from "../../src/proxy/known-heads.ts";
 import { PlainAnswerReader } from "../../src/proxy/plain-answer.ts";
 import { PlainRequestReader } from "../../src/proxy/plain-request.ts";
 import { ownLinesOf, plainRequestHead, readRequestHead } from "../../src/proxy/request-head.ts";
@@ -126,7 +127,7 @@ test("a plain request head goes on as it would have, had it been read line by li
   let extended = 0;
   fc.assert(
     fc.property(requestHead, fc.string({ maxLength: 8 }), (text, behind) => {
-      const head = new PlainRequestReader(LIMITS, FILTER).read(
+      const head = new PlainRequestReader(LIMITS, new KnownHeads(FILTER)).read(
         Buffer.from(text + behind, "latin1"),
         0,
         text.length + behind.length,
@@ -168,7 +169,7 @@ test("a plain request head goes on as it would have, had it been read line by li
 
 test("no part of a request head is taken for a whole one", () => {
   const text = "POST /v2/models/m/infer HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\nx-request-id: 7\r\n\r\n";
-  const reader = new PlainRequestReader(LIMITS, FILTER);
+  const reader = new PlainRequestReader(LIMITS, new KnownHeads(FILTER));
   for (let bytes = 0; bytes < text.length; bytes++)
     assert.equal(reader.read(Buffer.from(text.slice(0, bytes)), 0, bytes), null);
   // What stands behind the bytes that came is of another connection.
@@ -180,7 +181,7 @@ test("no part of a request head is taken for a whole one", () => {
 test("a request head beyond the limits is not a plain one", () => {
   const lines = "a: b\r\n".repeat(31);
   const of = (text: string): boolean =>
-    new PlainRequestReader(LIMITS, null).read(Buffer.from(text), 0, text.length) !== null;
+    new PlainRequestReader(LIMITS, new KnownHeads(null)).read(Buffer.from(text), 0, text.length) !== null;
   assert.ok(of(`GET / HTTP/1.1\r\nHost: h\r\n${lines}\r\n`));
   assert.ok(!of(`GET / HTTP/1.1\r\nHost: h\r\n${lines}a: b\r\n\r\n`));
   assert.ok(!of(`GET /${"a".repeat(4096)} HTTP/1.1\r\nHost: h\r\n\r\n`));
@@ -194,7 +195,7 @@ function readAnswer(text: string): { heads: AnswerHead[]; reader: AnswerReader; 
     onAnswerHead: (head: AnswerHead) => heads.push(head),
     onBody: () => {},
   };
-  const reader = new AnswerReader(sink, FILTER);
+  const reader = new AnswerReader(sink, new KnownHeads(FILTER));
   reader.expect("POST");
   const defect = reader.read(Buffer.from(`${text}: stale\r\n\r\n`, "latin1"), text.length);
   return { heads, reader, defect };
@@ -246,7 +247,7 @@ test("a plain answer head goes on as it would have, had it been read line by lin
 
 test("what stands behind the bytes that came is not taken for part of an answer's head", () => {
   const text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-  const reader = new PlainAnswerReader(null);
+  const reader = new PlainAnswerReader(new KnownHeads(null));
   for (let bytes = 0; bytes < text.length; bytes++)
     assert.equal(reader.read(Buffer.from(text), 0, bytes), null);
   assert.equal(reader.read(Buffer.from(text), 0, text.length)?.length, 0);

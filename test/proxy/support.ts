@@ -4,7 +4,7 @@ import { createServer as createHttpServer, type RequestListener, type Server as 
 import { connect, createServer as createNetServer, type Server as NetServer, type Socket } from "node:net";
 import { once } from "node:events";
 import type { TestContext } from "node:test";
-import type { EndedExchange, Exchange } from "../../src/facts/exchange.ts";
+import type { BodyCopy, EndedBody, EndedExchange, Exchange } from "../../src/facts/exchange.ts";
 import { systemClock, type Clock } from "../../src/kernel/clock.ts";
 import type { Fields, Log } from "../../src/kernel/log.ts";
 import { createProxy, type Proxy, type ProxyOptions } from "../../src/proxy/proxy.ts";
@@ -16,6 +16,11 @@ export interface Running {
   readonly errors: { fields: Fields; message: string }[];
   /** Waits until `count` exchanges have been delivered. */
   readonly delivered: (count: number) => Promise<readonly Exchange[]>;
+}
+
+/** As the observer gets it. */
+export function crossed({ text, ...copy }: EndedBody): BodyCopy {
+  return text === undefined ? copy : { ...copy, bytes: Buffer.from(text, "latin1") };
 }
 
 /** The limit is for what never comes true: it is wide enough for a machine that hardly runs. */
@@ -111,7 +116,8 @@ export async function startProxy(
   const waiting: EndedExchange[] = [];
   let timer: NodeJS.Timeout | null = null;
   const seal = (ended: EndedExchange): void => {
-    const exchange = ended.seal();
+    const fact = ended.seal();
+    const exchange = { ...fact, request: crossed(fact.request), response: crossed(fact.response) };
     exchanges.push(exchange);
     deliver?.(exchange);
   };
