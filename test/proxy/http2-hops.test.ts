@@ -159,7 +159,8 @@ test("a trailer that HTTP/2 has no place for is left out on the way from HTTP/1.
     });
   });
   const { port, errors } = await startProxy(t, origin.url);
-  const head = "POST / HTTP/1.1\r\nHost: model.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n";
+  const head =
+    "POST / HTTP/1.1\r\nHost: model.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n";
   for (const line of ["HTTP2-Settings: AAMAAABk", "TE: gzip", "Keep-Alive: 5", "Upgrade: h2c"])
     assert.match(await askRaw(t, port, `${head}${line}\r\nX-Sum: 7\r\n\r\n`), /^HTTP\/1\.1 200 [^]*\r\nok$/);
   assert.deepEqual(trailers, Array(4).fill(["x-sum", "7"]));
