@@ -28,6 +28,7 @@ export const ALERT_NAMES = [
   "OutriderTargetCpuThrottled",
   "OutriderObserverDown",
   "OutriderTrafficWorkersRestarting",
+  "OutriderProxyHoldingMuch",
   "OutriderQueueDropping",
   "OutriderStoreWriteErrors",
   "OutriderSeriesBudgetExceeded",

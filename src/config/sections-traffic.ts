@@ -85,7 +85,7 @@ const limits = z
     uploadTimeout: duration({ max: DAY_MS })
       .prefault("5m")
       .describe(
-        "Longest time in which the model may take nothing of a request's body that waits for it, also while it is being connected to; then 504. What the system's buffers take counts as taken. 0s: no limit.",
+        "Longest time in which the model may take nothing of a request's body that waits for it, also while it is being connected to, and also while its answer flows already; then 504, or a reset behind a head. What the system's buffers take counts as taken, and they report room in large steps: a model that reads all the time, but less than some 5 KB a second, may be cut at 5m. 0s: no limit.",
       ),
     idleTimeout: duration({ min: 1, max: DAY_MS })
       .prefault("75s")

@@ -1,8 +1,9 @@
 // Exchanges in, facts recorded: read, count, store, acknowledge. Every exchange is counted; predictions also go to the ledger.
+// A batch is worked off in pieces with pauses, so that the traffic process does not wait for a core while all of it is read (decision 0065).
 
 import type { Exchange } from "../facts/exchange.ts";
 import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
-import type { Clock } from "../kernel/clock.ts";
+import type { Clock, Timer } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import { messageOf } from "../kernel/problem.ts";
 import type { InputDesk, ReadInputs } from "./inputs.ts";
@@ -49,31 +50,85 @@ export interface IntakeNeeds {
 }
 
 export interface Intake {
+  /** Begins at once, and ends within some milliseconds. */
   facts(batch: number, exchanges: readonly Exchange[]): void;
+  /** Everything that was handed in has been read and counted when it returns. */
+  catchUp(): void;
   /** Resolves when everything taken in has been acknowledged. */
   idle(): Promise<void>;
 }
 
 /** One example per model and reason is logged; at most so many of them. */
 const EXAMPLES_MAX = 200;
+/** Exchanges in a piece, at least; more where more waits: this share of it, so that a batch is done before the next one comes. */
+const PIECE_MIN = 8;
+const PIECE_SHARE = 1 / 8;
+const PAUSE_MS = 1;
+/** With more batches than this we are behind: no pauses, and the traffic process sees that we do not read. */
+const BATCHES_MAX = 4;
+
+/** A batch that is being worked off. */
+interface Taking {
+  readonly batch: number;
+  readonly exchanges: readonly Exchange[];
+  readonly records: ExchangeRecord[];
+  taken: number;
+}
 
 class ExchangeIntake implements Intake {
   readonly #needs: IntakeNeeds;
   readonly #told = new Set<string>();
   readonly #pending = new Set<Promise<void>>();
+  /** In order; the first may be half done. */
+  readonly #taking: Taking[] = [];
+  /** Exchanges of these that are still to be read. */
+  #waiting = 0;
+  #pause: Timer | null = null;
 
   constructor(needs: IntakeNeeds) {
     this.#needs = needs;
   }
 
   facts(batch: number, exchanges: readonly Exchange[]): void {
-    const records: ExchangeRecord[] = [];
-    for (const exchange of exchanges) {
-      const read = this.#take(exchange);
-      if (read !== null && read.kind === "predictions") records.push(recordOf(exchange, read));
+    this.#taking.push({ batch, exchanges, records: [], taken: 0 });
+    this.#waiting += exchanges.length;
+    if (this.#taking.length > BATCHES_MAX) this.catchUp();
+    else if (this.#pause === null) this.#piece();
+  }
+
+  catchUp(): void {
+    this.#pause?.cancel();
+    this.#pause = null;
+    this.#work(this.#waiting);
+  }
+
+  #piece(): void {
+    this.#work(Math.max(PIECE_MIN, Math.ceil(this.#waiting * PIECE_SHARE)));
+    if (this.#taking.length === 0) return;
+    this.#pause = this.#needs.clock.after(PAUSE_MS, () => {
+      this.#pause = null;
+      this.#piece();
+    });
+  }
+
+  /** Takes the next `count` exchanges, and ends the batches that are through. */
+  #work(count: number): void {
+    let left = count;
+    for (let first = this.#taking[0]; first !== undefined; first = this.#taking[0]) {
+      const until = Math.min(first.exchanges.length, first.taken + left);
+      const piece = first.exchanges.slice(first.taken, until);
+      first.taken = until;
+      left -= piece.length;
+      this.#waiting -= piece.length;
+      for (const exchange of piece) {
+        const read = this.#take(exchange);
+        if (read !== null && read.kind === "predictions") first.records.push(recordOf(exchange, read));
+      }
+      if (first.taken < first.exchanges.length) return;
+      this.#taking.shift();
+      if (first.records.length === 0) this.#needs.acknowledge(first.batch, 0);
+      else this.#store(first.batch, first.records);
     }
-    if (records.length === 0) this.#needs.acknowledge(batch, 0);
-    else this.#store(batch, records);
   }
 
   #store(batch: number, records: readonly ExchangeRecord[]): void {
@@ -123,6 +178,7 @@ class ExchangeIntake implements Intake {
   }
 
   async idle(): Promise<void> {
+    this.catchUp();
     while (this.#pending.size > 0) await Promise.all(this.#pending);
   }
 }

@@ -353,6 +353,8 @@ class Rooms implements Observer {
   }
 
   metrics(accept: string, acceptEncoding: string): Promise<Rendered> {
+    // Whatever was told before the question is in the answer.
+    this.#intake.catchUp();
     return this.#telemetry.render(accept, acceptEncoding);
   }
 

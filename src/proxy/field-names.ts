@@ -6,7 +6,7 @@ export const FIELD = Object.freeze({
   other: 0,
   host: 1,
   connection: 2,
-  /** Keep-Alive, Proxy-Connection, Upgrade: known to need removal (RFC 9110 §7.6.1). */
+  /** Keep-Alive, Proxy-Connection, Upgrade, HTTP2-Settings: known to need removal (RFC 9110 §7.6.1, RFC 7540 §3.2.1). */
   hop: 3,
   transferEncoding: 4,
   contentLength: 5,
@@ -26,6 +26,7 @@ export const FIELD = Object.freeze({
 const NAMES: ReadonlyMap<string, number> = new Map([
   ["host", FIELD.host],
   ["connection", FIELD.connection],
+  ["http2-settings", FIELD.hop],
   ["keep-alive", FIELD.hop],
   ["proxy-connection", FIELD.hop],
   ["te", FIELD.te],
@@ -87,8 +88,6 @@ export function canBeNamedAway(field: number): boolean {
   return field === FIELD.other || field === FIELD.trailer;
 }
 
-const TOKEN_SEPARATOR = /[\t ]*,[\t ]*/;
-
 /**
  * Adds the tokens of one `Connection` value to `named` (lower case), creating it on the first token that names a field
  * not removed anyway. Null stays null for the everyday `keep-alive`, `close` and `upgrade`.
@@ -97,7 +96,7 @@ export function addConnectionTokens(named: Set<string> | null, value: string): S
   if (value === "keep-alive" || value === "close" || value === "Keep-Alive" || value === "Upgrade")
     return named;
   let found = named;
-  for (const part of value.split(TOKEN_SEPARATOR)) {
+  for (const part of value.split(",")) {
     const token = part.trim().toLowerCase();
     if (token === "" || token === "close" || !canBeNamedAway(fieldOf(token))) continue;
     found ??= new Set();

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { bareLines, readRequestFields } from "../../src/proxy/http2/fields.ts";
 import {
   PREFACE,
   TYPE,
@@ -136,4 +137,34 @@ test("a value with spaces around it goes on without them, from the client and fr
   const [fields = [], trailers] = heard;
   assert.deepEqual([valuesOf(fields, "x-client"), valuesOf(fields, "x-empty")], [["a b"], [""]]);
   assert.deepEqual(trailers, ["x-check", "7"]);
+});
+
+test("a value that begins with a space and has very many within costs no more than its length", () => {
+  const value = `a${" ".repeat(200_000)}b`;
+  const startedMs = performance.now();
+  const { lines } = readRequestFields([":method", "GET", "x-spaces", ` ${value}\t`]);
+  assert.deepEqual(valuesOf(lines, "x-spaces"), [value]);
+  assert.deepEqual(bareLines(["x-none", " \t ".repeat(100_000)]), ["x-none", ""]);
+  // Begun again at each space it would be minutes.
+  assert.ok(performance.now() - startedMs < 20_000);
+});
+
+test("a trailer that HTTP/2 has no place for is left out on the way from HTTP/1.1, and the request is served", async (t) => {
+  const trailers: (readonly string[])[] = [];
+  const origin = await streamOrigin(t, (stream) => {
+    stream.on("trailers", (_fields, _flags, lines: readonly string[]) => trailers.push(lines));
+    stream.resume().on("end", () => {
+      stream.respond({ ":status": 200, "content-length": "2" });
+      stream.end("ok");
+    });
+  });
+  const { port, errors } = await startProxy(t, origin.url);
+  const head =
+    "POST / HTTP/1.1\r\nHost: model.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n";
+  for (const line of ["HTTP2-Settings: AAMAAABk", "TE: gzip", "Keep-Alive: 5", "Upgrade: h2c"])
+    assert.match(await askRaw(t, port, `${head}${line}\r\nX-Sum: 7\r\n\r\n`), /^HTTP\/1\.1 200 [^]*\r\nok$/);
+  assert.deepEqual(trailers, Array(4).fill(["x-sum", "7"]));
+  const asking = "GET / HTTP/1.1\r\nHost: model.example\r\nHTTP2-Settings: AAMAAABk\r\n\r\n";
+  assert.match(await askRaw(t, port, asking), /^HTTP\/1\.1 200 [^]*\r\nok$/);
+  assert.deepEqual(errors, []);
 });

@@ -7,6 +7,7 @@ import {
   ask,
   connectStreams,
   rawStreams,
+  streamOrigin,
   wholeAnswer,
   PREFACE,
   TYPE,
@@ -328,3 +329,20 @@ for (const [count, size] of [
     assert.ok(chunks < count / 4, `${chunks} chunks`);
   });
 }
+
+test("a client whose model breaks off thousands of answers keeps its connection: the resets are not its own", async (t) => {
+  const origin = await streamOrigin(t, (stream) => {
+    stream.respond({ ":status": 200 }, { waitForTrailers: true });
+    stream.write("part");
+    setImmediate(() => stream.close(2));
+  });
+  // Nothing of the burst is given back meanwhile.
+  const running = await startProxy(t, origin.url, { clock: heldClock() });
+  const session = await connectStreams(t, running.port);
+  for (let i = 0; i < 15; i++) {
+    const answers = await Promise.all(Array.from({ length: 100 }, () => ask(session)));
+    assert.deepEqual(new Set(answers.map(({ rstCode }) => rstCode)), new Set([2]));
+  }
+  assert.equal(limitedBy(running, "stream_resets"), 0);
+  assert.equal(session.closed, false);
+});

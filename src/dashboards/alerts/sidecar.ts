@@ -75,6 +75,30 @@ const queueDropping: AlertSpec = {
   },
 };
 
+const holdingMuch: AlertSpec = {
+  name: "OutriderProxyHoldingMuch",
+  severity: "warning",
+  for: "5m",
+  expr: "max by (job, instance) (outrider_proxy_held_bytes) > 128 * 1024 * 1024",
+  summary: "{{ $labels.instance }} holds much of bodies that nobody takes.",
+  description:
+    "{{ $labels.instance }} ({{ $labels.job }}) holds {{ $value | humanize1024 }}B of bodies, because clients or the model do not read: many connections that stall at once.",
+  board: "sidecar",
+  runbook: {
+    means:
+      "One connection makes the sidecar hold at most 1 MiB each way; all together have no bound but `proxy.maxConnections`. 128 MiB is a quarter of the 512 MiB that are a container's start: much more of it may end in an out-of-memory kill, and with it the traffic.",
+    check: [
+      'Who does not read: `outrider_proxy_limited_total{limit=~"send_timeout|upload_timeout|held_body"}`. `send_timeout`: clients; the others: the model.',
+      "Is the model stuck, or are clients slow by design (large answers over thin lines)? `outrider_proxy_connections`.",
+    ],
+    fix: [
+      "A stuck model: restart it; uploads that wait go on or end by themselves.",
+      "Clients that stall: lower `proxy.limits.sendTimeout` and `proxy.maxConnections`, or raise the memory limit of the sidecar.",
+    ],
+    tune: ["proxy.maxConnections", "proxy.limits.sendTimeout", "proxy.limits.uploadTimeout"],
+  },
+};
+
 const storeErrors: AlertSpec = {
   name: "OutriderStoreWriteErrors",
   severity: "critical",
@@ -222,6 +246,7 @@ export function sidecarAlerts(alerting: Alerting): readonly AlertSpec[] {
     observerDown,
     trafficWorkers,
     queueDropping,
+    holdingMuch,
     storeErrors,
     seriesBudget,
     exporterFailing(alerting),

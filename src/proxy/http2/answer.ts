@@ -13,6 +13,13 @@ const FLUSH_MS = 5000;
 const NO_BYTES = Buffer.alloc(0);
 const NO_LINES: RawHeaders = Object.freeze([]);
 
+const brokenOff = new WeakSet<ServerHttp2Stream>();
+
+/** Of a stream that was reset: by us, because its answer failed. */
+export function failedHere(stream: ServerHttp2Stream): boolean {
+  return brokenOff.has(stream);
+}
+
 export interface AnswerNeeds {
   readonly clock: Clock;
   readonly piece: Piece;
@@ -123,17 +130,23 @@ export class StreamAnswer {
     const stream = this.#stream;
     this.flush();
     if (this.#gone) return;
-    const late = this.#needs.clock.after(FLUSH_MS, () => stream.close(code));
+    const late = this.#needs.clock.after(FLUSH_MS, () => this.#reset(code));
     stream.write(NO_BYTES, () => {
       late.cancel();
-      setImmediate(() => stream.close(code));
+      setImmediate(() => this.#reset(code));
     });
   }
 
   /** The same, at once: its connection is about to end, and would reset it with NO_ERROR, which to some clients is an end. */
   breakOffNow(code: number): void {
     this.flush();
-    if (!this.#gone) this.#stream.close(code);
+    this.#reset(code);
+  }
+
+  #reset(code: number): void {
+    if (this.#gone) return;
+    brokenOff.add(this.#stream);
+    this.#stream.close(code);
   }
 }
 

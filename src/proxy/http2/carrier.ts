@@ -92,9 +92,7 @@ export class StreamCarrier implements Carrier {
       call.trailers = bareLines(raw);
     });
     stream.on("end", () => this.#onEnd());
-    stream.on("wantTrailers", () => {
-      if (!stream.closed) stream.sendTrailers(fieldMap(plainLines(this.#sending)));
-    });
+    stream.on("wantTrailers", () => this.#sendTrailers(stream));
     stream.on("error", (error) => {
       this.#error ??= error;
     });
@@ -111,6 +109,16 @@ export class StreamCarrier implements Carrier {
       // They may go on: the next request does not meet them.
       this.#channel.retire();
     } else call.handler.onInformation(status, lines);
+  }
+
+  #sendTrailers(stream: ClientHttp2Stream): void {
+    if (stream.closed || stream.destroyed) return;
+    try {
+      stream.sendTrailers(fieldMap(plainLines(this.#sending)));
+    } catch (thrown) {
+      // A field that HTTP/2 cannot carry.
+      this.#end("bad_request", messageOf(thrown));
+    }
   }
 
   #end(code: OwnError, why: string): void {

@@ -111,11 +111,15 @@ const TAB = 0x09;
  * (RFC 9110 §5.5): over HTTP/1.1 they are left out, too.
  */
 function bare(value: string): string {
-  const first = value.charCodeAt(0);
-  const last = value.charCodeAt(value.length - 1);
-  if (first !== SPACE && first !== TAB && last !== SPACE && last !== TAB) return value;
-  return value.replace(/^[ \t]+|[ \t]+$/g, "");
+  let start = 0;
+  let end = value.length;
+  // By hand: a pattern anchored at the end begins again at each space of a long run within the value.
+  while (start < end && isBlank(value.charCodeAt(start))) start++;
+  while (end > start && isBlank(value.charCodeAt(end - 1))) end--;
+  return value.slice(start, end);
 }
+
+const isBlank = (code: number): boolean => code === SPACE || code === TAB;
 
 /** HTTP/1.1 has one Cookie line; HTTP/2 may have cut it into crumbs (RFC 9113 §8.2.3). */
 export function joinCookies(lines: string[]): string[] {

@@ -13,6 +13,7 @@ import { codeOf } from "../../kernel/problem.ts";
 import type { ConnectionLimits } from "../connection-limits.ts";
 import { sweepMsOf } from "../client-connections.ts";
 import { problemBody, problemHeaders, type Failure } from "../failures.ts";
+import { failedHere } from "./answer.ts";
 import { RESET } from "./codes.ts";
 import { responseFields } from "./fields.ts";
 import type { StreamPlace } from "./exchange.ts";
@@ -194,7 +195,7 @@ export class Sessions {
     connection.idleSinceMs = nowMs;
     if (connection.session.destroyed) return;
     connection.full = false;
-    if (stream.rstCode === RESET.none && !stream.aborted) return;
+    if ((stream.rstCode === RESET.none && !stream.aborted) || failedHere(stream)) return;
     const refilled = ((nowMs - connection.resetsAtMs) / 1000) * RESETS_PER_SECOND;
     connection.resets = Math.max(0, connection.resets - refilled) + 1;
     connection.resetsAtMs = nowMs;

@@ -309,6 +309,13 @@ export const shortCases: readonly AlertCase[] = [
     labels: I,
   },
   {
+    alert: "OutriderProxyHoldingMuch",
+    at: "20m",
+    firing: [one("outrider_proxy_held_bytes", I, "0x5 200000000x90")],
+    quiet: [one("outrider_proxy_held_bytes", I, "0x5 200000000x3 0x10 130000000x80")],
+    labels: I,
+  },
+  {
     alert: "OutriderQueueDropping",
     at: "10m",
     firing: [one("outrider_queue_dropped_total", { ...I, queue: "observer", what: "body" }, "0x5 7x90")],
