@@ -56,7 +56,12 @@ test("the arrival of a body's chunks and its last bytes cross too; shed, they st
 
 test("a short body that is still latin-1 text crosses byte for byte; shed, it stays behind", () => {
   const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
-  const body = { bytes: new Uint8Array(0), text: every.toString("latin1"), total: 256, kept: "whole" } as const;
+  const body = {
+    bytes: new Uint8Array(0),
+    text: every.toString("latin1"),
+    total: 256,
+    kept: "whole",
+  } as const;
   const exchange = { ...exchangeOf({}), request: body, response: body };
   // So small that it has to grow for them.
   const out = new ByteWriter(16);

@@ -46,7 +46,10 @@ test("clients with heads that are alike get their own answers, and are told apar
       connection.send(all.slice(0, cut));
       connection.send(all.slice(cut));
       await eventually(() => sent.every(({ body }) => connection.text().includes(body, from)));
-      for (const answer of connection.text().slice(from).split(/(?=HTTP\/1\.1 200 OK\r\n)/)) {
+      for (const answer of connection
+        .text()
+        .slice(from)
+        .split(/(?=HTTP\/1\.1 200 OK\r\n)/)) {
         const echoed = answer.slice(answer.indexOf("\r\n\r\n") + 4);
         assert.deepEqual(valuesOf(answer, "x-tenant"), [client.tenant]);
         assert.deepEqual(valuesOf(answer, "x-model-version"), [client.version]);
@@ -68,10 +71,13 @@ test("clients with heads that are alike get their own answers, and are told apar
     const client = bodies.get(Buffer.from(request.bytes).toString("latin1"));
     assert.ok(client);
     assert.deepEqual([target, announcedVersion], [client.target, client.version]);
-    assert.deepEqual([requestHeaders, responseHeaders], [
-      ["x-tenant", client.tenant],
-      ["x-tenant", client.tenant],
-    ]);
+    assert.deepEqual(
+      [requestHeaders, responseHeaders],
+      [
+        ["x-tenant", client.tenant],
+        ["x-tenant", client.tenant],
+      ],
+    );
     assert.equal(trace.traceId, TRACE_ID);
   }
 });
