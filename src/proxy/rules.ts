@@ -100,8 +100,10 @@ function placeOf(rules: Rules, target: string): Place {
   const known = places.get(target);
   if (known !== undefined) return known;
   const place = { route: findRoute(rules, target), version: versionInPath(target) };
+  if (target.length > PLACE_CHARS_MAX) return place;
   const key = flat(target);
-  if (target.length > PLACE_CHARS_MAX || key !== target) return place;
+  // Not latin-1: it cannot be kept that way.
+  if (key !== target) return place;
   if (places.size >= PLACES_MAX) places.clear();
   places.set(key, place);
   return place;

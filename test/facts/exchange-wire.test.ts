@@ -54,6 +54,29 @@ test("the arrival of a body's chunks and its last bytes cross too; shed, they st
   assert.deepEqual([shed.kept, shed.marks, shed.tail], ["shed", undefined, undefined]);
 });
 
+test("a short body that is still latin-1 text crosses byte for byte; shed, it stays behind", () => {
+  const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+  const body = {
+    bytes: new Uint8Array(0),
+    text: every.toString("latin1"),
+    total: 256,
+    kept: "whole",
+  } as const;
+  const exchange = { ...exchangeOf({}), request: body, response: body };
+  // So small that it has to grow for them.
+  const out = new ByteWriter(16);
+  encodeExchange(out, exchange, WHOLE);
+  encodeExchange(out, exchange, { ...WHOLE, shedBodies: true });
+  const from = new ByteReader(out.take());
+  for (const kept of ["whole", "shed"] as const) {
+    const { request, response } = decodeExchange(from);
+    for (const copy of [request, response]) {
+      assert.deepEqual([copy.kept, copy.total], [kept, 256]);
+      assert.deepEqual(Buffer.from(copy.bytes), kept === "whole" ? every : Buffer.alloc(0));
+    }
+  }
+});
+
 test("of a document that was copied in part only the beginning crosses; what is read in parts crosses as far as it goes", () => {
   const response = {
     bytes: Buffer.alloc(5000, "a"),

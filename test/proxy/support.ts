@@ -5,6 +5,7 @@ import { connect, createServer as createNetServer, type Server as NetServer, typ
 import { once } from "node:events";
 import type { TestContext } from "node:test";
 import type { BodyCopy, EndedBody, EndedExchange, Exchange } from "../../src/facts/exchange.ts";
+import type { HeaderFilter } from "../../src/facts/header-filter.ts";
 import { systemClock, type Clock } from "../../src/kernel/clock.ts";
 import type { Fields, Log } from "../../src/kernel/log.ts";
 import { createProxy, type Proxy, type ProxyOptions } from "../../src/proxy/proxy.ts";
@@ -93,6 +94,8 @@ export async function startProxy(
     /** Bodies are views of memory that is used again: to be looked at in `deliver`, and not later. */
     lendsBodies?: boolean;
     clock?: Clock;
+    /** Which header lines are told to the observer; all where it is not given, though the sidecar never tells all. */
+    observed?: HeaderFilter;
   } = {},
 ): Promise<Running> {
   const exchanges: Exchange[] = [];
@@ -111,6 +114,7 @@ export async function startProxy(
     deliver,
     lendsBodies = false,
     clock = systemClock,
+    observed = null,
     ...rest
   } = options;
   const waiting: EndedExchange[] = [];
@@ -145,6 +149,7 @@ export async function startProxy(
     {
       clock,
       log,
+      observed,
       deliver: (ended) => {
         if (!lendsBodies) seal(ended);
         else if (waiting.push(ended) === LENT_AT_ONCE) sealAll();
