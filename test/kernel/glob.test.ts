@@ -12,14 +12,18 @@ function byExpression(pattern: string): (path: string) => boolean {
   return (path) => new RegExp(`^${source}$`).test(path);
 }
 
-const letters = (all: string): fc.Arbitrary<string> =>
+const letters = (all: readonly string[]): fc.Arbitrary<string> =>
   fc.array(fc.constantFrom(...all), { maxLength: 12 }).map((list) => list.join(""));
 
 test("a pattern matches what it says, whatever stars it has", () => {
   fc.assert(
-    fc.property(letters("/ab.**"), letters("/ab.x\n"), (pattern, path) => {
-      assert.equal(compileGlob(pattern)(path), byExpression(pattern)(path));
-    }),
+    fc.property(
+      letters(["/", "a", "b", ".", "*", "*"]),
+      letters(["/", "a", "b", ".", "x", "\n"]),
+      (pattern, path) => {
+        assert.equal(compileGlob(pattern)(path), byExpression(pattern)(path));
+      },
+    ),
     { numRuns: 20_000 },
   );
   assert.equal(compileGlob("/v2/**/models/*/infer")("/v2/a/b/models/credit/infer"), true);
