@@ -12,9 +12,32 @@ const KNOWN_MAX = 64;
 const KNOWN_BYTES_MAX = 1024;
 /** One of so many heads that were not known is kept: most of those come once. */
 const KEPT_OF = 8;
-/** Where fewer than a third are known, looking stops for so many heads after about `CREDIT` failures. */
+/** Of a connection of whose heads fewer than a third are known so many are not looked for, after about `CREDIT` failures. */
 const REST_HEADS = 1024;
 const CREDIT = 64;
+
+/** Whether looking for the heads of one connection is worth it. */
+export class Worth {
+  #credit = CREDIT;
+  #resting = 0;
+
+  /** Asked for each head. */
+  look(): boolean {
+    if (this.#resting === 0) return true;
+    this.#resting--;
+    return false;
+  }
+
+  found(): void {
+    this.#credit = Math.min(CREDIT, this.#credit + 2);
+  }
+
+  failed(): void {
+    if (--this.#credit >= 0) return;
+    this.#credit = CREDIT;
+    this.#resting = REST_HEADS;
+  }
+}
 
 export interface KnownHead<Head> extends PlainHead {
   /** The same in memory of its own, with what the observer is told of it. */
@@ -53,8 +76,6 @@ export class KnownHeads<Head extends KnownHead<Head>> {
   #next = 0;
   #last = 0;
   #untilKept = KEPT_OF;
-  #credit = CREDIT;
-  #resting = 0;
   #bytes: Buffer = NO_BYTES;
   #view: DataView = new DataView(NO_BYTES.buffer, 0, 0);
   /** Place of the head that `find` gave. */
@@ -71,26 +92,15 @@ export class KnownHeads<Head extends KnownHead<Head>> {
 
   /** The head at `from` of the `to` bytes that came, if it is the one at `place` (0 at first) or the one kept last; else null. */
   find(bytes: Buffer, span: { readonly from: number; readonly to: number }, place: number): Head | null {
-    if (this.#resting > 0) {
-      this.#resting--;
-      return null;
-    }
     if (bytes !== this.#bytes) {
       this.#bytes = bytes;
       this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     }
-    let head = this.#headAt(place, span.from, span.to);
+    const head = this.#headAt(place, span.from, span.to);
     this.foundAt = place;
-    if (head === null && this.#last !== place) {
-      head = this.#headAt(this.#last, span.from, span.to);
-      this.foundAt = this.#last;
-    }
-    if (head !== null) this.#credit = Math.min(CREDIT, this.#credit + 2);
-    else if (--this.#credit < 0) {
-      this.#credit = CREDIT;
-      this.#resting = REST_HEADS;
-    }
-    return head;
+    if (head !== null || this.#last === place) return head;
+    this.foundAt = this.#last;
+    return this.#headAt(this.#last, span.from, span.to);
   }
 
   #headAt(place: number, from: number, to: number): Head | null {
@@ -119,7 +129,7 @@ export class KnownHeads<Head extends KnownHead<Head>> {
 
   /** `head`, which begins at `from`, was read; its Content-Length stands at `digitsAt`, -1: it has none. Gives its place, where it is kept, else -1. */
   note(head: Head, bytes: Buffer, at: { readonly from: number; readonly digitsAt: number }): number {
-    if (this.#resting > 0 || --this.#untilKept > 0) return -1;
+    if (--this.#untilKept > 0) return -1;
     this.#untilKept = KEPT_OF;
     const { length } = head.text;
     if (length > KNOWN_BYTES_MAX) return -1;

@@ -7,7 +7,7 @@ import { says } from "../kernel/ascii.ts";
 import { readFieldLines } from "./field-lines.ts";
 import { FIELD } from "./field-names.ts";
 import { HeadScan, digits } from "./head-scan.ts";
-import type { KnownHead, KnownHeads } from "./known-heads.ts";
+import { Worth, type KnownHead, type KnownHeads } from "./known-heads.ts";
 
 /** What a plain request and a plain answer have alike. Not a class that both extend: their makers would cost more. */
 export interface PlainHead {
@@ -66,6 +66,7 @@ export abstract class PlainReader<Head extends KnownHead<Head>> {
   readonly #known: KnownHeads<Head>;
   /** Where a head of this connection was known last. */
   #place = 0;
+  readonly #worth = new Worth();
 
   /** `known`: heads of all connections. */
   constructor(known: KnownHeads<Head>) {
@@ -76,13 +77,16 @@ export abstract class PlainReader<Head extends KnownHead<Head>> {
   /** The head that begins at `from` of the `to` bytes that came; null: it is not whole, or not plain. */
   read(bytes: Buffer, from: number, to: number): Head | null {
     const known = this.#known;
-    const same = known.find(bytes, { from, to }, this.#place);
+    const looks = this.#worth.look();
+    const same = looks ? known.find(bytes, { from, to }, this.#place) : null;
     if (same !== null) {
+      this.#worth.found();
       this.#place = known.foundAt;
       return same;
     }
     const head = this.readAnew(bytes, from, to);
-    if (head === null) return null;
+    if (head === null || !looks) return head;
+    this.#worth.failed();
     const place = known.note(head, bytes, { from, digitsAt: this.#digitsAt() });
     if (place >= 0) this.#place = place;
     return head;

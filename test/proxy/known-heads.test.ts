@@ -159,6 +159,19 @@ test("where all lines are told to the observer, or the length is, a head is know
 });
 
 /** What the heads cost that come once: none is kept for long, and looking for them stops. */
+test("a connection whose heads are always new takes recognition from no other", () => {
+  const { reader } = reads.request();
+  const one = reader();
+  const other = reader();
+  const text = "GET / HTTP/1.1\r\nHost: model:80\r\n\r\n";
+  for (let i = 0; i < UNTIL_KNOWN; i++) readAt(one, text, 0);
+  const known = readAt(one, text, 0);
+  for (let i = 0; i < 300; i++) {
+    readAt(other, text.replace("/", `/${i}`), 0);
+    if (i % 10 === 0) assert.equal(readAt(one, text, 0), known);
+  }
+});
+
 test("no more than 64 heads are kept, and no long one", () => {
   const { known, reader } = reads.request();
   const one = reader();
