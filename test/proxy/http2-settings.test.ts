@@ -4,7 +4,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { ServerHttp2Session, ServerHttp2Stream, Settings } from "node:http2";
+import { connect as connectSocket } from "node:net";
 import test, { type TestContext } from "node:test";
+import { Channel } from "../../src/proxy/http2/channel.ts";
 import {
   PREFACE,
   TYPE,
@@ -233,4 +235,33 @@ test("a model that allows no stream at all for a while has calls wait, on few co
   t.after(() => clearInterval(serving));
   assert.ok((await Promise.all(answers)).every(({ status }) => status === 200));
   assert.ok(model.sessions.length <= 3, `${model.sessions.length} connections`);
+});
+
+test("a connection whose stream ids come to their end takes no more calls, and closes once those it has are over", async (t) => {
+  const origin = await streamOrigin(t, () => {});
+  const heard: string[] = [];
+  const owner = {
+    onOpen: () => void heard.push("open"),
+    onRoom: () => {},
+    onDead: () => void heard.push("dead"),
+  };
+  const channel = new Channel(owner, {
+    authority: `http://127.0.0.1:${origin.port}`,
+    openSocket: () => connectSocket(origin.port, "127.0.0.1"),
+    streamWindow: 65_535,
+    begunMax: 3,
+  });
+  t.after(() => channel.destroy());
+  await eventually(() => channel.hasRoom);
+  channel.streamBegun();
+  channel.streamBegun();
+  channel.streamOver(0);
+  assert.equal(channel.hasRoom, true);
+  channel.streamBegun();
+  assert.equal(channel.hasRoom, false);
+  channel.streamOver(0);
+  assert.equal(channel.session.closed, false);
+  channel.streamOver(0);
+  await eventually(() => channel.dead);
+  assert.deepEqual(heard, ["open", "dead"]);
 });

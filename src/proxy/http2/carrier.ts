@@ -74,7 +74,7 @@ export class StreamCarrier implements Carrier {
     keepSessionOf(stream);
     this.#stream = stream;
     this.#reading = new StreamReading(stream);
-    this.#channel.streams++;
+    this.#channel.streamBegun();
     this.#listen(stream, call);
     if (streamed) return;
     if (body !== null) stream.end(body);

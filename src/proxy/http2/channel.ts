@@ -9,6 +9,8 @@ import { endWithSocket } from "./lasting.ts";
 
 /** However many a model allows. */
 const STREAMS_MAX = 1000;
+/** In all: ids of streams end at 2^31 - 1, and are odd (RFC 9113 §5.1.1). Beyond it every call would fail. */
+const BEGUN_MAX = 2 ** 30 - 1000;
 /** Of all streams together: what they hold is bounded one by one. */
 const CONNECTION_WINDOW = 4 * 1024 * 1024;
 
@@ -36,6 +38,8 @@ export interface ChannelTo {
   readonly openSocket: () => Socket;
   /** What an answer may run ahead of its reader: the most that a stalled client makes this connection hold of one stream. */
   readonly streamWindow: number;
+  /** Streams that it carries in all before another connection takes over. Default: nearly as many as there are ids. */
+  readonly begunMax?: number;
 }
 
 export class Channel {
@@ -50,10 +54,13 @@ export class Channel {
   streams = 0;
   idleSinceMs = 0;
   #limit = STREAMS_MAX;
+  #begun = 0;
+  readonly #begunMax: number;
   #error: Error | null = null;
 
   constructor(owner: ChannelOwner, to: ChannelTo) {
     this.#owner = owner;
+    this.#begunMax = to.begunMax ?? BEGUN_MAX;
     const sockets: Socket[] = [];
     const session = connect(to.authority, {
       ...SESSION_OPTIONS,
@@ -104,10 +111,16 @@ export class Channel {
     this.#owner.onDead(this, this.#error);
   }
 
+  streamBegun(): void {
+    this.streams++;
+    if (++this.#begun >= this.#begunMax) this.leaving = true;
+  }
+
   /** A stream of this connection is over. */
   streamOver(nowMs: number): void {
     this.streams--;
     this.idleSinceMs = nowMs;
+    if (this.streams === 0 && this.#begun >= this.#begunMax) this.session.close();
     this.#owner.onRoom(this);
   }
 
