@@ -8,6 +8,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const files = [
   "proxy/fuzz.test.ts",
   "proxy/plain-heads.test.ts",
+  "proxy/known-heads.test.ts",
   "proxy/http2-fuzz.test.ts",
   "observe/fuzz.test.ts",
 ].map((file) => join(root, file));
