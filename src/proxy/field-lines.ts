@@ -36,16 +36,22 @@ export function readFieldLines(text: string, from: number, lines: string[]): str
     let colon = at;
     while (TOKEN[text.charCodeAt(colon)] === 1) colon++;
     if (colon === at || text.charCodeAt(colon) !== COLON) return "a header line that is not `name: value`";
-    let start = colon + 1;
-    let stop = end;
-    while (start < stop && isBlank(text.charCodeAt(start))) start++;
-    while (stop > start && isBlank(text.charCodeAt(stop - 1))) stop--;
-    lines.push(text.slice(at, colon), text.slice(start, stop));
+    lines.push(text.slice(at, colon), bare(text, colon + 1, end));
     at = end + 2;
   }
   return null;
 }
 
-function isBlank(code: number): boolean {
+/** text[from, to) without the spaces and tabs around it: they are no part of a value (RFC 9110 §5.5). */
+export function bare(text: string, from: number, to: number): string {
+  let start = from;
+  let end = to;
+  // By hand: a pattern anchored at the end begins again at each space of a long run within the value.
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+export function isBlank(code: number | undefined): boolean {
   return code === SPACE || code === TAB;
 }

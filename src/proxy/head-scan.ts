@@ -1,7 +1,7 @@
 // Where the lines of a head are, found in one pass over its bytes. Only what is plainly right is found: a caller that is told "no" reads
 // the head strictly (field-lines.ts), and hears there what is wrong with it, if anything is.
 
-import { TOKEN } from "./field-lines.ts";
+import { TOKEN, isBlank } from "./field-lines.ts";
 import { fieldAt } from "./field-names.ts";
 
 /** A head with more lines is read the other way. */
@@ -74,10 +74,6 @@ export class HeadScan {
     this.fields[count] = fieldAt(bytes, from, nameEnd);
     return at + 2;
   }
-}
-
-function isBlank(byte: number | undefined): boolean {
-  return byte === SPACE || byte === TAB;
 }
 
 /** The number that 1 to 15 digits say, else -1. */

@@ -127,10 +127,15 @@ export class KnownHeads<Head extends KnownHead<Head>> {
     return head.resized(text[0] + said + text[1], kept[0] + said + kept[1], length);
   }
 
+  /** Asked for each head that was not known: is it one of those that are kept? */
+  due(): boolean {
+    if (--this.#untilKept > 0) return false;
+    this.#untilKept = KEPT_OF;
+    return true;
+  }
+
   /** `head`, which begins at `from`, was read; its Content-Length stands at `digitsAt`, -1: it has none. Gives its place, where it is kept, else -1. */
   note(head: Head, bytes: Buffer, at: { readonly from: number; readonly digitsAt: number }): number {
-    if (--this.#untilKept > 0) return -1;
-    this.#untilKept = KEPT_OF;
     const { length } = head.text;
     if (length > KNOWN_BYTES_MAX) return -1;
     const { from, digitsAt } = at;

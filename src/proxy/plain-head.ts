@@ -87,6 +87,7 @@ export abstract class PlainReader<Head extends KnownHead<Head>> {
     const head = this.readAnew(bytes, from, to);
     if (head === null || !looks) return head;
     this.#worth.failed();
+    if (!known.due()) return head;
     const place = known.note(head, bytes, { from, digitsAt: this.#digitsAt() });
     if (place >= 0) this.#place = place;
     return head;

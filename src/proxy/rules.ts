@@ -92,21 +92,28 @@ export const ANY_ROUTE: Route = Object.freeze({ version: null, versionHeader: nu
 
 /** The route a target takes; null: it carries no predictions. */
 export function routeOf(rules: Rules, target: string): Route | null {
-  return placeOf(rules, target).route;
+  const place = placeOf(rules, target);
+  return place === null ? findRoute(rules, target) : place.route;
 }
 
-function placeOf(rules: Rules, target: string): Place {
+/** Null: it is not one that is remembered. */
+function placeOf(rules: Rules, target: string): Place | null {
   const { places } = rules;
   const known = places.get(target);
   if (known !== undefined) return known;
-  const place = { route: findRoute(rules, target), version: versionInPath(target) };
-  if (target.length > PLACE_CHARS_MAX) return place;
+  if (target.length > PLACE_CHARS_MAX) return null;
   const key = flat(target);
   // Not latin-1: it cannot be kept that way.
-  if (key !== target) return place;
+  if (key !== target) return null;
+  const place = { route: findRoute(rules, key), version: versionInPath(key) };
   if (places.size >= PLACES_MAX) places.clear();
   places.set(key, place);
   return place;
+}
+
+function pathVersionOf(rules: Rules, target: string): string | null {
+  const place = placeOf(rules, target);
+  return place === null ? versionInPath(target) : place.version;
 }
 
 function findRoute({ routes }: Rules, target: string): Route | null {
@@ -135,7 +142,7 @@ export interface VersionClues {
 export function versionOf(rules: Rules, clues: VersionClues): string | null {
   return (
     announceable(clues.headerVersion) ??
-    (rules.snapshot.versionFromPath ? placeOf(rules, clues.target).version : null) ??
+    (rules.snapshot.versionFromPath ? pathVersionOf(rules, clues.target) : null) ??
     clues.route?.version ??
     rules.snapshot.defaultVersion
   );

@@ -1,6 +1,7 @@
 // Header lists of HTTP/2 (RFC 9113 §8.2, §8.3) from the flat lines of HTTP/1.1, and back.
 
 import type { RawHeaders } from "../../facts/exchange.ts";
+import { bare } from "../field-lines.ts";
 import { upstreamTarget } from "../request-head.ts";
 
 /** What stands before the fields of a request. */
@@ -58,7 +59,7 @@ export function readRequestFields(raw: RawHeaders): ReadRequest {
   const hosts = new Set<string>();
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? "";
-    const value = bare(raw[i + 1] ?? "");
+    const value = bareValue(raw[i + 1] ?? "");
     if (name === ":method" || name === ":scheme" || name === ":authority" || name === ":path")
       pseudo[name] = value;
     else if (name === "host") hosts.add(value);
@@ -93,33 +94,23 @@ export function readResponseFields(raw: RawHeaders): { readonly status: number; 
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? "";
     if (name === ":status") status = Number(raw[i + 1]);
-    else if (!name.startsWith(":")) lines.push(name, bare(raw[i + 1] ?? ""));
+    else if (!name.startsWith(":")) lines.push(name, bareValue(raw[i + 1] ?? ""));
   }
   return { status, lines };
 }
 
-/** Flat lines, their values as `bare` makes them. */
+/** Flat lines, their values as `bareValue` makes them. */
 export function bareLines(raw: RawHeaders): RawHeaders {
-  return raw.map((text, i) => (i % 2 === 0 ? text : bare(text)));
+  return raw.map((text, i) => (i % 2 === 0 ? text : bareValue(text)));
 }
-
-const SPACE = 0x20;
-const TAB = 0x09;
 
 /**
- * Without spaces and tabs around it. No value has them in HTTP/2 (RFC 9113 §8.2.1), some clients send them, and they are no part of it
- * (RFC 9110 §5.5): over HTTP/1.1 they are left out, too.
+ * Without spaces and tabs around it. No value has them in HTTP/2 (RFC 9113 §8.2.1), some clients send them, and over HTTP/1.1 they are left
+ * out, too.
  */
-function bare(value: string): string {
-  let start = 0;
-  let end = value.length;
-  // By hand: a pattern anchored at the end begins again at each space of a long run within the value.
-  while (start < end && isBlank(value.charCodeAt(start))) start++;
-  while (end > start && isBlank(value.charCodeAt(end - 1))) end--;
-  return value.slice(start, end);
+function bareValue(value: string): string {
+  return bare(value, 0, value.length);
 }
-
-const isBlank = (code: number): boolean => code === SPACE || code === TAB;
 
 /** HTTP/1.1 has one Cookie line; HTTP/2 may have cut it into crumbs (RFC 9113 §8.2.3). */
 export function joinCookies(lines: string[]): string[] {

@@ -6,6 +6,7 @@
 
 import type { Socket } from "node:net";
 import type { Clock } from "../../kernel/clock.ts";
+import { ofHandle } from "./socket-handle.ts";
 
 const SMALL_BYTES = 256;
 /** At some 2 µs each, and as many as a read brings beyond it. */
@@ -55,7 +56,6 @@ export class FrameShare {
 
   #of(what: string): unknown {
     if (this.#socket.destroyed) return null;
-    const handle: unknown = Reflect.get(this.#socket, "_handle");
-    return typeof handle === "object" && handle !== null ? Reflect.get(handle, what) : null;
+    return ofHandle(this.#socket, what);
   }
 }

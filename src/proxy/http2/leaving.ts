@@ -10,6 +10,7 @@ import { writeSync } from "node:fs";
 import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Clock } from "../../kernel/clock.ts";
+import { ofHandle } from "./socket-handle.ts";
 
 /** GOAWAY, NO_ERROR, up to stream 2^31 - 1: of every stream. */
 const NOTICE = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
@@ -73,10 +74,9 @@ export class Leaving {
 
 /** False: it could not be handed to the system at once, and nothing of it was. */
 function writeNow(socket: Socket, bytes: Buffer): boolean {
-  const handle: unknown = Reflect.get(socket, "_handle");
-  if ("encrypted" in socket || typeof handle !== "object" || handle === null) return false;
-  const fd: unknown = Reflect.get(handle, "fd");
-  if (Reflect.get(handle, "writeQueueSize") !== 0 || typeof fd !== "number" || fd < 0) return false;
+  const fd = ofHandle(socket, "fd");
+  if ("encrypted" in socket || ofHandle(socket, "writeQueueSize") !== 0) return false;
+  if (typeof fd !== "number" || fd < 0) return false;
   try {
     const written = writeSync(fd, bytes);
     // Half a frame: nothing else can be said on this connection.
