@@ -8,13 +8,13 @@ import {
   TYPE,
   connectStreams,
   frame,
-  literals,
-  number32,
   rawStreams,
+  requestHead,
   setting,
   streamOrigin,
   valuesOf,
   wholeAnswer,
+  windowUpdate,
   type Frame,
   type RawStreams,
 } from "./http2-support.ts";
@@ -64,13 +64,7 @@ async function rig(t: TestContext, options: { clock?: Clock } = {}): Promise<Rig
 }
 
 function asking(path: string, stream: number, flags = END_STREAM): Buffer {
-  const payload = literals([
-    [":method", "POST"],
-    [":scheme", "http"],
-    [":path", path],
-    [":authority", "model"],
-  ]);
-  return frame(TYPE.headers, END_HEADERS | flags, { stream, payload });
+  return requestHead(stream, { path, flags: END_HEADERS | flags });
 }
 
 async function opened(t: TestContext, port: number, window = LARGEST): Promise<RawStreams> {
@@ -79,7 +73,7 @@ async function opened(t: TestContext, port: number, window = LARGEST): Promise<R
     Buffer.concat([
       PREFACE,
       frame(TYPE.settings, 0, { stream: 0, payload: setting(4, window) }),
-      frame(TYPE.window, 0, { stream: 0, payload: number32(2 ** 30) }),
+      windowUpdate(0, 2 ** 30),
       frame(TYPE.settings, ACK, { stream: 0 }),
     ]),
   );

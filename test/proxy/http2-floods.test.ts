@@ -11,7 +11,9 @@ import {
   literals,
   number32,
   rawStreams,
+  requestHead,
   setting,
+  windowUpdate,
   type Frame,
   type RawStreams,
 } from "./http2-support.ts";
@@ -25,19 +27,8 @@ const UNKNOWN = 0xfa;
 const MIB = 1024 * 1024;
 
 const request = (stream: number, flags = END_HEADERS, more: readonly [string, string][] = []): Buffer =>
-  frame(TYPE.headers, flags, {
-    stream,
-    payload: literals([
-      [":method", "POST"],
-      [":scheme", "http"],
-      [":path", "/"],
-      [":authority", "m"],
-      ...more,
-    ]),
-  });
+  requestHead(stream, { flags, more });
 const own = (i: number): number => 1 + 2 * i;
-const window = (stream: number, bytes: number): Buffer =>
-  frame(TYPE.window, 0, { stream, payload: number32(bytes) });
 const cancel = (stream: number): Buffer => frame(TYPE.rst, 0, { stream, payload: number32(8) });
 /** On one stream that stays open. */
 const onOne =
@@ -72,11 +63,11 @@ const FLOODS: Readonly<Record<string, Flood>> = {
     counted: "resets",
   },
   "streams that a window of nothing spoils": {
-    next: spoilt((stream) => window(stream, 0)),
+    next: spoilt((stream) => windowUpdate(stream, 0)),
     counted: "error",
   },
   "streams that an overflowing window spoils": {
-    next: spoilt((stream) => window(stream, 2 ** 31 - 1)),
+    next: spoilt((stream) => windowUpdate(stream, 2 ** 31 - 1)),
     counted: "error",
   },
   "streams that a body beyond its length spoils": {
@@ -128,8 +119,8 @@ const FLOODS: Readonly<Record<string, Flood>> = {
     next: (i) => frame(PRIORITY, 0, { stream: own(i), payload: Buffer.from([0, 0, 0, 0, i & 255]) }),
     counted: "error",
   },
-  "WINDOW_UPDATE frames of one byte": { next: () => window(0, 1), counted: null },
-  "WINDOW_UPDATE frames of a stream's": { next: onOne(() => window(1, 1)), counted: null },
+  "WINDOW_UPDATE frames of one byte": { next: () => windowUpdate(0, 1), counted: null },
+  "WINDOW_UPDATE frames of a stream's": { next: onOne(() => windowUpdate(1, 1)), counted: null },
   "resets of one stream that is over": { next: onOne(() => cancel(1)), counted: "error" },
   "frames of a kind nobody knows": {
     next: () => frame(UNKNOWN, 0, { stream: 0, payload: Buffer.alloc(20) }),

@@ -7,10 +7,11 @@ import {
   PREFACE,
   TYPE,
   frame,
-  literals,
-  rawStreams,
-  setting,
   number32,
+  rawStreams,
+  requestHead,
+  setting,
+  windowUpdate,
   type RawStreams,
 } from "./http2-support.ts";
 import { eventually, httpOrigin, startProxy, type Running } from "./support.ts";
@@ -41,7 +42,7 @@ async function rig(
     Buffer.concat([
       PREFACE,
       frame(TYPE.settings, 0, { stream: 0, payload: setting(INITIAL_WINDOW, window) }),
-      frame(TYPE.window, 0, { stream: 0, payload: number32(2 ** 30) }),
+      windowUpdate(0, 2 ** 30),
     ]),
   );
   return { ...running, client };
@@ -52,13 +53,7 @@ function asking(
   path: string,
   { stream = 1, whole = true }: { stream?: number; whole?: boolean } = {},
 ): Buffer {
-  const payload = literals([
-    [":method", "POST"],
-    [":scheme", "http"],
-    [":path", path],
-    [":authority", "model"],
-  ]);
-  return frame(TYPE.headers, END_HEADERS | (whole ? END_STREAM : 0), { stream, payload });
+  return requestHead(stream, { path, flags: END_HEADERS | (whole ? END_STREAM : 0) });
 }
 
 const reset = (code: number, stream = 1): Buffer => frame(TYPE.rst, 0, { stream, payload: number32(code) });

@@ -13,12 +13,12 @@ import {
   ask,
   connectStreams,
   frame,
-  literals,
-  number32,
   rawStreams,
+  requestHead,
   setting,
   streamOrigin,
   wholeAnswer,
+  windowUpdate,
   type RawStreams,
   type StreamOrigin,
 } from "./http2-support.ts";
@@ -32,18 +32,7 @@ const BODY = patternOf(7, 300_000);
 
 const settings = (...payload: Buffer[]): Buffer =>
   frame(TYPE.settings, 0, { stream: 0, payload: Buffer.concat(payload) });
-const window = (stream: number, bytes: number): Buffer =>
-  frame(TYPE.window, 0, { stream, payload: number32(bytes) });
-
-function asking(stream: number): Buffer {
-  const payload = literals([
-    [":method", "GET"],
-    [":scheme", "http"],
-    [":path", "/"],
-    [":authority", "model"],
-  ]);
-  return frame(TYPE.headers, 5, { stream, payload });
-}
+const asking = (stream: number): Buffer => requestHead(stream, { method: "GET", flags: 5 });
 
 /** A model that answers `BODY`, and a client that writes its frames by hand. */
 async function rig(t: TestContext): Promise<{ running: Running; client: RawStreams }> {
@@ -53,7 +42,7 @@ async function rig(t: TestContext): Promise<{ running: Running; client: RawStrea
   });
   const running = await startProxy(t, origin.url);
   const client = await rawStreams(t, running.port);
-  client.socket.write(Buffer.concat([PREFACE, settings(), window(0, 2 ** 30)]));
+  client.socket.write(Buffer.concat([PREFACE, settings(), windowUpdate(0, 2 ** 30)]));
   return { running, client };
 }
 
@@ -75,12 +64,12 @@ test("a client that takes windows below zero gets nothing until they are above i
   // 65,535 below zero.
   client.socket.write(settings(setting(SETTING.window, 0)));
   await eventually(() => acknowledged(client) === 2);
-  client.socket.write(Buffer.concat([window(1, 65_535), asking(3)]));
+  client.socket.write(Buffer.concat([windowUpdate(1, 65_535), asking(3)]));
   const pinged = frame(TYPE.ping, 0, { stream: 0, payload: Buffer.alloc(8, 1) });
   client.socket.write(pinged);
   await eventually(() => client.frames.some(({ type, flags }) => type === TYPE.ping && flags === 1));
   assert.deepEqual([dataOf(client, 1).length, dataOf(client, 3).length], [65_535, 0]);
-  client.socket.write(window(1, 10));
+  client.socket.write(windowUpdate(1, 10));
   await eventually(() => dataOf(client, 1).length === 65_545);
   client.socket.write(settings(setting(SETTING.window, 2 ** 20)));
   await eventually(() => ended(client, 1) && ended(client, 3));
@@ -107,7 +96,7 @@ test("frames keep to the size that a client says last, up and down", async (t) =
 const WRONG: Readonly<Record<string, readonly [says: Buffer, code: number]>> = {
   "windows that a larger first size makes overflow": [
     // What is left of the answer takes less of them than is added.
-    Buffer.concat([window(1, LARGEST), settings(setting(SETTING.window, 65_535 + BODY.length))]),
+    Buffer.concat([windowUpdate(1, LARGEST), settings(setting(SETTING.window, 65_535 + BODY.length))]),
     CODE.flow,
   ],
   "a first window above 2^31 - 1": [settings(setting(SETTING.window, 2 ** 31)), CODE.flow],

@@ -178,6 +178,30 @@ export function literals(fields: readonly (readonly [string, string])[]): Buffer
   return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), text(name), text(value)]));
 }
 
+/** The head of a request, by hand. `flags` of its HEADERS frame (RFC 9113 §6.2): 1 END_STREAM, 4 END_HEADERS. */
+export function requestHead(
+  stream: number,
+  given: {
+    readonly method?: string;
+    readonly path?: string;
+    readonly flags?: number;
+    readonly more?: readonly (readonly [string, string])[];
+  } = {},
+): Buffer {
+  const { method = "POST", path = "/", flags = 4, more = [] } = given;
+  const payload = literals([
+    [":method", method],
+    [":scheme", "http"],
+    [":path", path],
+    [":authority", "model"],
+    ...more,
+  ]);
+  return frame(TYPE.headers, flags, { stream, payload });
+}
+
+export const windowUpdate = (stream: number, bytes: number): Buffer =>
+  frame(TYPE.window, 0, { stream, payload: number32(bytes) });
+
 export interface RawStreams {
   readonly socket: Socket;
   readonly frames: Frame[];

@@ -10,12 +10,12 @@ import {
   ask,
   connectStreams,
   frame,
-  literals,
-  number32,
   rawStreams,
+  requestHead,
   setting,
   streamOrigin,
   wholeAnswer,
+  windowUpdate,
 } from "./http2-support.ts";
 import { systemClock, type Clock } from "../../src/kernel/clock.ts";
 import { LIMITS, eventually, pause, startProxy } from "./support.ts";
@@ -136,19 +136,13 @@ test("a client that sends crumbs and reads nothing is looked at rarely, and its 
   const { port, proxy } = await startProxy(t, origin.url, { clock });
   const client = await rawStreams(t, port);
   client.socket.pause();
-  const payload = literals([
-    [":method", "POST"],
-    [":scheme", "http"],
-    [":path", "/"],
-    [":authority", "m"],
-  ]);
   client.socket.write(
     Buffer.concat([
       PREFACE,
       frame(TYPE.settings, 0, { stream: 0, payload: setting(4, 2 ** 31 - 1) }),
-      frame(TYPE.window, 0, { stream: 0, payload: number32(2 ** 30) }),
+      windowUpdate(0, 2 ** 30),
       frame(TYPE.settings, 1, { stream: 0 }),
-      frame(TYPE.headers, 4, { stream: 1, payload }),
+      requestHead(1),
     ]),
   );
   // What waits for the client fills the system's buffers, and then ours.
