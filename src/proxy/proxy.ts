@@ -128,6 +128,7 @@ class HttpProxy implements Proxy, Road {
       observed: needs.observed ?? null,
       idleMs: options.limits.tunnelIdleMs,
       onIdle: () => void this.#connections.limited.tunnel_idle_timeout++,
+      count: (what) => void this.#connections.limited[what]++,
     };
     const clock = ReadingClock.of(needs.clock);
     this.clock = clock;

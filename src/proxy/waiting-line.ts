@@ -22,6 +22,10 @@ export class WaitingLine {
     return this.#calls.length;
   }
 
+  get first(): Call | null {
+    return this.#calls[0] ?? null;
+  }
+
   join(call: Call): void {
     this.#calls.push(call);
     this.serveSoon();

@@ -162,7 +162,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   }
 
   get held(): number {
-    return this.heldBytes + this.heldAnswerBytes;
+    return this.heldBytes + (this.call?.keptBytes ?? 0) + this.heldAnswerBytes;
   }
 
   released(): void {
@@ -241,6 +241,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
         body,
         acceptsTrailers: head.acceptsTrailers,
         ahead: this.#uploads,
+        keeper: this.#uploads,
       },
       this,
     );
@@ -358,7 +359,8 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     this.#collected.take();
     // A stream that is not read to its end does not close.
     this.reading.goOn();
-    this.#answerOwn(failureAnswer(failure, { id: this.draft.id, grpc: this.#opened.grpc }));
+    if (failure.unprocessed === true) this.#answer.breakOffNow(RESET.refused);
+    else this.#answerOwn(failureAnswer(failure, { id: this.draft.id, grpc: this.#opened.grpc }));
   }
 
   #answerOwn({ status, lines, body }: OwnAnswer): void {
