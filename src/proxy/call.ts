@@ -36,7 +36,8 @@ export class Call implements UpstreamCall {
   #over = false;
   /** An idle connection has failed it already: it takes a new one. */
   needsFresh = false;
-  /** Over HTTP/2: since when it waits for a stream. */
+  /** Over HTTP/2: which of its pool's calls it is, and since when it waits for a stream. */
+  order = 0;
   waitsSinceMs = 0;
   /** Of the answer. */
   trailers: RawHeaders = NO_LINES;

@@ -45,6 +45,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   readonly #dialling = new Map<Channel, Timer | null>();
   readonly #line: WaitingLine;
   #closed = false;
+  #begun = 0;
   #sweeper: Timer | null = null;
   /** Of the call that waits longest for a stream. */
   #patience: Timer | null = null;
@@ -69,13 +70,10 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
 
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
     const call = new RepeatableCall(this, request, handler);
-    this.#join(call);
-    return call;
-  }
-
-  #join(call: Call): void {
+    call.order = this.#begun++;
     call.waitsSinceMs = this.clock.monotonicMs();
     this.#line.join(call);
+    return call;
   }
 
   #serve(): void {
@@ -93,9 +91,10 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
 
   /** A call waits for a stream as long as it would for a connection. While the first one is dialled, that has its own limit. */
   #limitWait(): void {
-    const { first } = this.#line;
-    if (first === null || this.#patience !== null || this.#connectTimeoutMs <= 0 || !this.#connected) return;
-    const ms = first.waitsSinceMs + this.#connectTimeoutMs - this.clock.monotonicMs();
+    const needless = this.#line.length === 0 || this.#connectTimeoutMs <= 0 || !this.#connected;
+    if (needless || this.#patience !== null) return;
+    const sinceMs = this.#line.calls.reduce((min, one) => Math.min(min, one.waitsSinceMs), Infinity);
+    const ms = sinceMs + this.#connectTimeoutMs - this.clock.monotonicMs();
     this.#patience = afterReading(this.clock, Math.max(1, ms), () => {
       this.#patience = null;
       if (this.#connected) this.#failOverdue();
@@ -110,16 +109,13 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
 
   #failOverdue(): void {
     const joinedBy = this.clock.monotonicMs() - this.#connectTimeoutMs;
-    for (
-      let { first } = this.#line;
-      first !== null && first.waitsSinceMs <= joinedBy;
-      { first } = this.#line
-    ) {
-      this.#line.takeFirst();
-      if (first.over) continue;
-      this.#count("stream_wait");
-      first.close();
-      first.handler.onFailure(noStream(this.#name));
+    for (const call of this.#line.takeAll()) {
+      if (call.waitsSinceMs > joinedBy) this.#line.putBack(call);
+      else if (!call.over) {
+        this.#count("stream_wait");
+        call.close();
+        call.handler.onFailure(noStream(this.#name));
+      }
     }
   }
 
@@ -202,7 +198,9 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     if (pauseMs !== null) {
       this.#count("resent");
       const again = (): void => {
-        if (!call.over) this.#join(call);
+        if (call.over) return;
+        call.waitsSinceMs = this.clock.monotonicMs();
+        this.#line.rejoin(call);
       };
       if (pauseMs === 0) again();
       else this.clock.after(pauseMs, again);
