@@ -102,6 +102,8 @@ export interface ObserverState {
   readonly models: readonly VersionModel[];
   /** Versions known from outside the traffic (polled, registry): model -> version. */
   readonly external: Readonly<Record<string, string>>;
+  /** Models whose version somebody is asked for who has not answered since the observer's start. */
+  readonly awaited: readonly string[];
   /** The API's address when it is open. */
   readonly api: { readonly host: string; readonly port: number } | null;
 }
