@@ -69,7 +69,7 @@ export class Batches {
     return this.#sent.length > 0;
   }
 
-  /** Takes one fact, sheds its bodies, or drops it, by how full the queue is. */
+  /** Takes one fact, sheds its bodies, or drops it, by how full the queue is. Throws when it cannot be encoded: it is dropped then, alone. */
   add(exchange: EndedFact): void {
     this.#loss.seen += 1;
     const bodies = heldOf(exchange.request) + heldOf(exchange.response);
@@ -80,9 +80,23 @@ export class Batches {
     }
     const shed = bodies > 0 && queued + bodies > this.#queueBytesMax / 2;
     if (shed) drop(this.#loss, { queue: "observer", what: "body" }, 1);
-    if (this.#filling === 0) this.#begin();
-    encodeExchange(this.#writer, exchange, shed ? this.#bare : this.#whole);
+    const began = this.#writer.length;
+    try {
+      if (this.#filling === 0) this.#begin();
+      encodeExchange(this.#writer, exchange, shed ? this.#bare : this.#whole);
+    } catch (thrown) {
+      // What was written of it would be read as the beginning of the next one.
+      this.#writer.rewind(began);
+      drop(this.#loss, { queue: "observer", what: "fact" }, 1);
+      throw thrown;
+    }
     this.#filling += 1;
+  }
+
+  /** An exchange of which no fact could be made: seen, and lost. */
+  miss(): void {
+    this.#loss.seen += 1;
+    drop(this.#loss, { queue: "observer", what: "fact" }, 1);
   }
 
   /** The frame's head and the batch's head; lengths are patched when it is sealed. */
