@@ -136,7 +136,7 @@ export const trafficFamilies: readonly Descriptor[] = [
     otel: { name: "outrider.proxy.limited", unit: "{connection}" },
     type: "counter",
     labels: ["limit"],
-    help: "Client connections, or streams of HTTP/2, ended by a limit of `proxy.limits`: head_size, head_timeout, body_timeout, send_timeout, upload_timeout (the model took nothing of a body), idle_timeout, request_timeout, or early_answer (the rest of an upload that was answered early: 64 MiB, 30 s), or tunnel_idle_timeout; over HTTP/2 also flood, stream_resets or max_streams (a stream refused). held_body ends nothing: the client's uploads were told to wait, because the model does not take them. worn_out: after some 8000 such waits it was told to go to a new connection.",
+    help: "Client connections, or streams of HTTP/2, ended by a limit of `proxy.limits`: head_size, head_timeout, body_timeout, send_timeout, upload_timeout (the model took nothing of a body), idle_timeout, request_timeout, or early_answer (the rest of an upload that was answered early: 64 MiB, 30 s), or tunnel_idle_timeout; over HTTP/2 also flood, stream_resets or max_streams (a stream refused). held_body ends nothing: the client's uploads were told to wait, because the model does not take them. worn_out: after some 8000 such waits it was told to go to a new connection. Of a model of HTTP/2: resent (a request that it had not processed, and said so, was sent again), not_processed (it was not, and the client was told), stream_wait (no stream was free within `proxy.connectTimeout`).",
   },
   {
     name: "outrider_proxy_cache_misses_total",
@@ -157,7 +157,7 @@ export const trafficFamilies: readonly Descriptor[] = [
     otel: { name: "outrider.proxy.held", unit: "By" },
     type: "updowncounter",
     labels: [],
-    help: "Bytes of bodies, both ways, that were read and not handed on yet, because a client or the model does not take them. At most about 1 MiB for each connection and direction.",
+    help: "Bytes of bodies, both ways, that were read and not handed on yet, because a client or the model does not take them, or kept until a model of HTTP/2 answers, to be sent again if it has not processed them. At most about 1 MiB for each connection and direction.",
   },
   {
     name: "outrider_proxy_workers",

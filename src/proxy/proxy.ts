@@ -134,6 +134,7 @@ class HttpProxy implements Proxy, Road {
       recall: this.#recalls.answer_head,
       idleMs: options.limits.tunnelIdleMs,
       onIdle: () => void this.#connections.limited.tunnel_idle_timeout++,
+      count: (what) => void this.#connections.limited[what]++,
     };
     const clock = ReadingClock.of(needs.clock);
     this.clock = clock;

@@ -16,7 +16,12 @@ export interface UpstreamOptions extends DialOptions {
   readonly observed?: HeaderFilter | null;
   /** Counts how what is remembered of answers' heads helps. */
   readonly recall?: Recall;
+  /** Over HTTP/2, by the value of `limit` in `outrider_proxy_limited_total`. */
+  readonly count?: (what: UpstreamCount) => void;
 }
+
+/** What the way to a model of HTTP/2 counts. */
+export type UpstreamCount = "resent" | "not_processed" | "stream_wait";
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -35,11 +40,20 @@ export interface UpstreamRequest {
   readonly acceptsTrailers?: boolean;
   /** Of a streamed body; default: as much as its connection likes. */
   readonly ahead?: Ahead;
+  /** Over HTTP/2: says whether a streamed body may be kept until it is answered. Default: any that is short. */
+  readonly keeper?: Keeper;
 }
 
 /** Bytes that may wait to leave while more is taken: looked at with every chunk. */
 export interface Ahead {
   readonly aheadBytes: number;
+}
+
+/** Bounds what many calls together keep to be sent again. */
+export interface Keeper {
+  /** True: so many bytes more may be kept; `release` them then. */
+  keep(bytes: number): boolean;
+  release(bytes: number): void;
 }
 
 /** Up to this, bytes leave as text (latin-1 keeps every byte): a string is written without a buffer of ours that has to stay. */
@@ -72,6 +86,8 @@ export interface UpstreamCall {
   readonly unsentBytes: number;
   /** Of the answer: read, and not passed to the handler yet. */
   readonly unreadBytes: number;
+  /** Of the request's body: kept until the answer begins, so that it can be sent again. */
+  readonly keptBytes: number;
   /** False: wait for `onDrain` before the next chunk. */
   write(chunk: Buffer): boolean;
   end(trailers: RawHeaders): void;
