@@ -120,7 +120,7 @@ export class ClientConnections implements ConnectionOwner {
   onDefect(connection: ClientConnection, defect: BadHead): void {
     this.defects++;
     if (defect.status === 414 || defect.status === 431) this.limited.head_size++;
-    connection.sayLast(problemMessage(failureOf(defect), null, defect.status));
+    connection.sayLast(problemMessage({ ...failureOf(defect), status: defect.status }, null));
   }
 
   onSpoiled(request: RelayRequest, defect: BadHead): void {
@@ -131,7 +131,7 @@ export class ClientConnections implements ConnectionOwner {
   onLate(connection: ClientConnection, late: Late, request: RelayRequest | null): void {
     this.limited[LIMITS[late]]++;
     if (late === "idle" || late === "rest") connection.close();
-    else if (late === "head") connection.sayLast(problemMessage(SLOW_HEAD, null, 408));
+    else if (late === "head") connection.sayLast(problemMessage(SLOW_HEAD, null));
     else if (late === "body" && request !== null) this.#needs.onSpoiled(request, TIME_IS_UP.body);
     else if ((late === "upload" || late === "total") && request !== null)
       this.#needs.onOverdue(request, TIME_IS_UP[late]);
@@ -181,8 +181,10 @@ export const LIMITS = Object.freeze({
 
 const SLOW_HEAD: Failure = Object.freeze({
   code: "bad_request",
+  status: 408,
   detail: "The request's head did not arrive in time. Send it faster, or raise `proxy.limits.headTimeout`.",
 });
+
 function failureOf(defect: BadHead): Failure {
   return {
     code: "bad_request",
