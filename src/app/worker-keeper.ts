@@ -43,13 +43,14 @@ export interface WorkerOwner {
 
 type Counters = Pick<
   RelayFigures,
-  "refusedConnections" | "clientErrors" | "limited" | "cacheMisses" | "cacheEvictions"
+  "refusedConnections" | "clientErrors" | "limited" | "uncapturedBodies" | "cacheMisses" | "cacheEvictions"
 >;
 
 const NOTHING: Counters = Object.freeze({
   refusedConnections: 0,
   clientErrors: 0,
   limited: {},
+  uncapturedBodies: 0,
   cacheMisses: {},
   cacheEvictions: {},
 });
@@ -69,6 +70,7 @@ function addCounters(one: Counters, other: Counters): Counters {
     refusedConnections: one.refusedConnections + other.refusedConnections,
     clientErrors: one.clientErrors + other.clientErrors,
     limited: addCounts(one.limited, other.limited),
+    uncapturedBodies: one.uncapturedBodies + other.uncapturedBodies,
     cacheMisses: addCounts(one.cacheMisses, other.cacheMisses),
     cacheEvictions: addCounts(one.cacheEvictions, other.cacheEvictions),
   };

@@ -230,6 +230,7 @@ class TrafficWorkers implements Traffic, WorkerOwner {
       clientErrors: sum((one) => one.clientErrors),
       heldBytes: sum((one) => one.heldBytes),
       limited: counts((one) => one.limited),
+      uncapturedBodies: sum((one) => one.uncapturedBodies),
       cacheMisses: counts((one) => one.cacheMisses),
       cacheEvictions: counts((one) => one.cacheEvictions),
       loopDelayMs: Math.max(0, ...all.map((one) => one.loopDelayMs)),

@@ -32,6 +32,7 @@ export function parseStats(value: unknown): TrafficStats {
     recorded: parseNumber(fields["recorded"]),
     dropped: parseCounts(fields["dropped"], "dropped"),
     limited: parseCounts(fields["limited"], "limited"),
+    uncapturedBodies: parseNumber(fields["uncapturedBodies"]),
     cacheMisses: parseCounts(fields["cacheMisses"], "cacheMisses"),
     cacheEvictions: parseCounts(fields["cacheEvictions"], "cacheEvictions"),
     queuedFacts: parseNumber(fields["queuedFacts"]),

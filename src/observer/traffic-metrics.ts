@@ -21,6 +21,9 @@ export function recordTrafficStats(recorder: Recorder, stats: TrafficStats, sche
       .counter("outrider_queue_dropped_total")
       .set({ queue, what }, stats.dropped[`${queue}/${what}`] ?? 0);
   }
+  recorder
+    .counter("outrider_queue_dropped_total")
+    .set({ queue: "relay", what: "body" }, stats.uncapturedBodies);
   recorder.gauge("outrider_queue_length").set({ queue: "observer" }, stats.queuedFacts);
   recorder.gauge("outrider_proxy_connections").set({}, stats.openConnections);
   recorder.counter("outrider_proxy_connections_refused_total").set({}, stats.refusedConnections);
