@@ -106,6 +106,11 @@ export class CounterInstrument implements CounterFamily {
     return this.#table;
   }
 
+  /** Before prom-client is read. */
+  settle(): void {
+    for (const child of this.#table.children()) child.settle();
+  }
+
   #child(labels: Labels): CounterChild {
     const child = this.#table.find(labels, "observation");
     invariant(child, "a counter keeps what is beyond the caps");
@@ -126,6 +131,7 @@ export class CounterInstrument implements CounterFamily {
   }
 }
 
+/** What is counted is added up here, and told to prom-client, which finds the series anew each time, when it is read. */
 class CounterChild implements Child, CounterSeries {
   live = true;
   readonly id: string;
@@ -134,6 +140,8 @@ class CounterChild implements Child, CounterSeries {
   readonly #bound: { inc(value?: number): void };
   readonly #invalid: () => void;
   #total = 0;
+  #begun = false;
+  #untold = 0;
 
   constructor(counter: Counter, place: Place, invalid: () => void) {
     this.#counter = counter;
@@ -144,8 +152,15 @@ class CounterChild implements Child, CounterSeries {
   }
 
   inc(by = 1): void {
-    if (by >= 0 && by < Infinity) this.#bound.inc(by);
-    else this.#invalid();
+    if (!(by >= 0 && by < Infinity)) return this.#invalid();
+    if (this.#begun) this.#untold += by;
+    else this.#bound.inc(by);
+    this.#begun = true;
+  }
+
+  settle(): void {
+    if (this.#untold > 0) this.#bound.inc(this.#untold);
+    this.#untold = 0;
   }
 
   set(total: number): void {

@@ -196,6 +196,7 @@ class PromRecorder implements Recorder {
       const family = await readHistogram(descriptor, metric, { relabel, beside });
       return { ...family, series: [...family.series, ...found.owned()] };
     }
+    if (found instanceof CounterInstrument) found.settle();
     if (metric instanceof Counter || metric instanceof Gauge) return readNumbers(descriptor, metric, relabel);
     return null;
   }
