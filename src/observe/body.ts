@@ -143,7 +143,6 @@ export function readRequest(body: BodyCopy, head: BodyHead, wanted: Wanted): unk
   const length = jsonHead(head);
   const json = length === null ? text : text.subarray(0, length);
   if (!OPENERS.has(json[0] ?? 0)) return undefined;
-  const asked =
-    wanted === "all" || (json.length <= wanted.bytesMax && json.includes(wanted.bytes));
+  const asked = wanted === "all" || (json.length <= wanted.bytesMax && json.includes(wanted.bytes));
   return asked ? parseJson(json) : undefined;
 }

@@ -57,6 +57,20 @@ export interface Extractor {
   overflows(): { readonly routes: number; readonly slices: number };
 }
 
+const REQUEST_HEADERS: readonly string[] = [
+  "content-encoding",
+  "inference-header-content-length",
+  "x-request-id",
+  "x-prediction-id",
+];
+const RESPONSE_HEADERS: readonly string[] = [
+  "content-type",
+  "content-encoding",
+  "inference-header-content-length",
+  "x-model-version",
+  "x-litellm-model-id",
+  ...ID_HEADERS,
+];
 const BODY_BYTES_MAX = 64 * 1024;
 /** A request's body is parsed for its id only when it has one and is at most so long. */
 const REQUEST_ID = Object.freeze({ bytes: Buffer.from('"id"'), bytesMax: 16 * 1024 });
@@ -134,28 +148,8 @@ class ExchangeReader implements Extractor {
     this.#idHeader = options.idHeader?.toLowerCase() ?? null;
     const configured = headersOf(options.rules);
     const ids = this.#idHeader === null ? [] : [this.#idHeader];
-    this.#requestHeaders = new HeaderPicker(
-      new Set([
-        "content-encoding",
-        "inference-header-content-length",
-        "x-request-id",
-        "x-prediction-id",
-        ...ids,
-        ...configured.request,
-      ]),
-    );
-    this.#responseHeaders = new HeaderPicker(
-      new Set([
-        "content-type",
-        "content-encoding",
-        "inference-header-content-length",
-        "x-model-version",
-        "x-litellm-model-id",
-        ...ID_HEADERS,
-        ...ids,
-        ...configured.response,
-      ]),
-    );
+    this.#requestHeaders = new HeaderPicker([...REQUEST_HEADERS, ...ids, ...configured.request]);
+    this.#responseHeaders = new HeaderPicker([...RESPONSE_HEADERS, ...ids, ...configured.response]);
   }
 
   read(exchange: Exchange): Reading {

@@ -21,8 +21,9 @@ export class HeaderPicker {
   #headers: RawHeaders = [];
   #heads: Heads = new Map();
 
-  constructor(wanted: ReadonlySet<string>) {
-    this.#wanted = wanted;
+  /** Names in lower case. */
+  constructor(wanted: Iterable<string>) {
+    this.#wanted = new Set(wanted);
   }
 
   pick(headers: RawHeaders): Heads {

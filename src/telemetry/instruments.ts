@@ -153,7 +153,8 @@ class CounterChild implements Child, CounterSeries {
 
   inc(by = 1): void {
     if (!(by >= 0 && by < Infinity)) return this.#invalid();
-    if (this.#begun) this.#untold += by;
+    // A series that was given up would come back without its labels.
+    if (this.#begun || !this.live) this.#untold += by;
     else this.#bound.inc(by);
     this.#begun = true;
   }
@@ -341,7 +342,7 @@ class HistogramChild implements Child, HistogramSeriesHandle {
   }
 
   zero(): void {
-    if (!this.#begun) this.#histogram.zero(this.#place);
+    if (!this.#begun && this.live) this.#histogram.zero(this.#place);
     this.#begun = true;
   }
 
@@ -351,7 +352,7 @@ class HistogramChild implements Child, HistogramSeriesHandle {
     const bounds = this.#bounds;
     let bucket = 0;
     while (bucket < bounds.length && value > (bounds[bucket] ?? Infinity)) bucket++;
-    if (exemplar !== undefined && this.#exemplarDue(bucket)) {
+    if (exemplar !== undefined && this.live && this.#exemplarDue(bucket)) {
       this.#histogram.observe({ labels: this.#place, value, exemplarLabels: { ...exemplar } });
       return;
     }
