@@ -6,6 +6,7 @@ import { configuredHeaders, relaySnapshot } from "./app/relay-snapshot.ts";
 import { createSupervisor, type Supervisor } from "./app/supervisor.ts";
 import { createTelemetryListener, type TelemetryListener } from "./app/telemetry-listener.ts";
 import { createTraffic, type Traffic } from "./app/traffic.ts";
+import { asksForVersions, VersionWait } from "./app/version-wait.ts";
 import type { Config } from "./config/config.ts";
 import type { ObserverState, PartState } from "./facts/road.ts";
 import type { Clock } from "./kernel/clock.ts";
@@ -49,6 +50,8 @@ class Application implements App {
   readonly #supervisor: Supervisor;
   readonly #telemetry: TelemetryListener;
   readonly #watches: CertificateWatch[] = [];
+  /** Null: every version is configured, or stands in the traffic. */
+  readonly #versions: VersionWait | null;
   #state: ObserverState | null = null;
   #draining = false;
   #listening = false;
@@ -59,6 +62,7 @@ class Application implements App {
     this.#needs = needs;
     const { clock, log } = needs;
     this.#undo = new UndoStack(clock, log);
+    this.#versions = asksForVersions(config) ? new VersionWait(needs) : null;
     this.#supervisor = this.#createSupervisor();
     const supervisor = this.#supervisor;
     this.#traffic = createTraffic(config, {
@@ -75,7 +79,7 @@ class Application implements App {
       log,
       askMetrics: (accept, encoding, ms) => this.#supervisor.askMetrics(accept, encoding, ms),
       stats: () => this.#supervisor.stats(),
-      ready: () => this.#listening && !this.#draining && this.#traffic.accepts !== false,
+      unready: () => this.#unready(),
       state: () => this.#state,
       parts: () => this.#parts(),
       outriderVersion: version,
@@ -103,13 +107,24 @@ class Application implements App {
     };
   }
 
-  #onState(state: ObserverState): void {
+  #onState(told: ObserverState): void {
     const before = this.#state?.external;
+    // One that was started again knows of no version yet: what the one before it knew stays until then.
+    const state = { ...told, external: { ...before, ...told.external } };
     this.#state = state;
     if (JSON.stringify(before) !== JSON.stringify(state.external)) {
       this.#traffic.setSnapshot(relaySnapshot(this.#config, state));
     }
+    this.#versions?.told(state.awaited);
     this.#onFirstState?.();
+  }
+
+  /** Why no traffic should come; null: it may. */
+  #unready(): string | null {
+    if (this.#draining) return "draining";
+    if (!this.#listening || this.#traffic.accepts === false) return "nobody takes connections";
+    if (this.#versions !== null && !this.#versions.over) return this.#versions.state().why;
+    return null;
   }
 
   #parts(): Record<string, PartState> {
@@ -126,6 +141,7 @@ class Application implements App {
     return {
       ...(downSince === null ? this.#state?.parts : {}),
       observer,
+      ...(this.#versions === null ? {} : { served_versions: this.#versions.state() }),
       ...(workers === undefined ? {} : { workers }),
     };
   }
@@ -149,6 +165,8 @@ class Application implements App {
     await this.#traffic.start();
     this.#watchCertificates();
     this.#listening = true;
+    this.#versions?.start();
+    this.#undo.push("version wait", () => this.#versions?.stop());
     await this.#supervisor.start();
   }
 

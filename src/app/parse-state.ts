@@ -17,7 +17,8 @@ export function parseObserverState(value: unknown): ObserverState {
     !isRecord(value) ||
     !isRecord(value["parts"]) ||
     !Array.isArray(value["models"]) ||
-    !isRecord(value["external"])
+    !isRecord(value["external"]) ||
+    !Array.isArray(value["awaited"])
   ) {
     throw new TypeError("not an observer state");
   }

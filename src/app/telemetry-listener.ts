@@ -17,7 +17,8 @@ export interface TelemetryNeeds {
   readonly log: Log;
   readonly askMetrics: (accept: string, acceptEncoding: string, timeoutMs: number) => Promise<Answer | null>;
   readonly stats: () => TrafficStats;
-  readonly ready: () => boolean;
+  /** Why no traffic should come; null: it may. */
+  readonly unready: () => string | null;
   readonly state: () => ObserverState | null;
   readonly parts: () => Readonly<Record<string, unknown>>;
   readonly outriderVersion: string;
@@ -90,11 +91,10 @@ class Listener implements TelemetryListener {
   }
 
   #ready(response: ServerResponse): void {
-    const ready = this.#needs.ready();
-    this.#json(response, ready ? 200 : 503, {
-      status: ready ? "ready" : "not-ready",
-      parts: this.#needs.parts(),
-    });
+    const why = this.#needs.unready();
+    const parts = this.#needs.parts();
+    if (why === null) this.#json(response, 200, { status: "ready", parts });
+    else this.#json(response, 503, { status: "not-ready", why, parts });
   }
 
   async #metrics(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -60,7 +60,7 @@ export const selfFamilies: readonly Descriptor[] = [
     otel: { name: "outrider.queue.dropped", unit: "{item}" },
     type: "counter",
     labels: ["queue", "what"],
-    help: "What a full queue could not take, or a dead observer took with it.",
+    help: "What a full queue could not take, could not be encoded, or a dead observer took with it.",
   },
   {
     name: "outrider_store_size_bytes",

@@ -136,7 +136,9 @@ export const proxy = z
       .describe("Host header sent to the model server: the client's own (preserve) or the upstream's."),
     connectTimeout: duration({ min: 1, max: HOUR_MS })
       .prefault("5s")
-      .describe("Longest wait for a connection to the model server."),
+      .describe(
+        "Longest wait for a connection to the model server, and over HTTP/2 for a free stream on one; then 504.",
+      ),
     responseTimeout: duration({ max: DAY_MS })
       .prefault("0s")
       .describe("Longest wait for the head of an answer; 0s: no limit, the client's own decides."),

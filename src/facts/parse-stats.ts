@@ -32,6 +32,8 @@ export function parseStats(value: unknown): TrafficStats {
     recorded: parseNumber(fields["recorded"]),
     dropped: parseCounts(fields["dropped"], "dropped"),
     limited: parseCounts(fields["limited"], "limited"),
+    cacheMisses: parseCounts(fields["cacheMisses"], "cacheMisses"),
+    cacheEvictions: parseCounts(fields["cacheEvictions"], "cacheEvictions"),
     queuedFacts: parseNumber(fields["queuedFacts"]),
     queuedBytes: parseNumber(fields["queuedBytes"]),
     activeRequests: parseNumber(fields["activeRequests"]),

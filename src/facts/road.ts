@@ -58,6 +58,9 @@ export interface TrafficStats {
   readonly heldBytes: number;
   /** Connections and requests ended by a limit, by the value of `limit`. */
   readonly limited: Readonly<Record<string, number>>;
+  /** Of what the relay remembers of earlier messages, by the value of `cache`: not found, and forgotten to make room. */
+  readonly cacheMisses: Readonly<Record<string, number>>;
+  readonly cacheEvictions: Readonly<Record<string, number>>;
   readonly observerRestarts: number;
   readonly loopDelayMs: number;
   /** Processes that accept connections, and how often one of them was started again. */
@@ -102,6 +105,8 @@ export interface ObserverState {
   readonly models: readonly VersionModel[];
   /** Versions known from outside the traffic (polled, registry): model -> version. */
   readonly external: Readonly<Record<string, string>>;
+  /** Models whose version somebody is asked for who has not answered since the observer's start. */
+  readonly awaited: readonly string[];
   /** The API's address when it is open. */
   readonly api: { readonly host: string; readonly port: number } | null;
 }

@@ -125,6 +125,11 @@ export class ByteWriter {
     this.#length = at + 4 + written;
   }
 
+  /** Forgets what was written behind `length`, one that the writer had. */
+  rewind(length: number): void {
+    this.#length = length;
+  }
+
   /** The bytes written so far (a view), and starts afresh in another buffer. */
   take(): Buffer {
     const taken = this.#buffer.subarray(0, this.#length);

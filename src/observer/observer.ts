@@ -25,7 +25,7 @@ import { extractorOptions, ledgerOptions, modelBookOptions, polledModels } from 
 import { createLearner, type Learner } from "./learner.ts";
 import { createMeasuring, type Measuring } from "./measuring.ts";
 import type { ParsedOpening } from "./parse-road.ts";
-import { createVersionPoller } from "./poll.ts";
+import { createVersionPoller, type VersionPoller } from "./poll.ts";
 import type { Rendered, Road } from "./road.ts";
 import { createServed } from "./served.ts";
 import { createSilenceFor } from "./silence.ts";
@@ -70,6 +70,7 @@ class Rooms implements Observer {
   readonly #states;
   readonly #external = new Map<string, string>();
   readonly #versions: ObserverVersions;
+  readonly #poller: VersionPoller;
   readonly #extractor: Extractor;
   readonly #silence: ReturnType<typeof createSilenceFor>;
   readonly #intake: Intake;
@@ -99,6 +100,8 @@ class Rooms implements Observer {
     this.#measure = this.#measuring.measure;
     this.#learner = this.#createLearner();
     this.#versions = this.#createVersions();
+    const onVersion = this.#onVersion.bind(this);
+    this.#poller = createVersionPoller(polledModels(this.#config), { clock, log, onVersion });
     this.#telemetry = createObserverTelemetry(this.#config, {
       clock,
       log,
@@ -177,10 +180,7 @@ class Rooms implements Observer {
       log,
       config: this.#config,
       recorder: () => this.#telemetry.recorder,
-      onExternal: (model, of) => {
-        this.#external.set(model, of);
-        this.#tell();
-      },
+      onExternal: (model, of) => this.#onVersion(model, of),
       measure: this.#measure,
       compare: (query) => this.#measuring.comparing.compare(query),
       served: this.#served,
@@ -188,6 +188,12 @@ class Rooms implements Observer {
       onChange: () => this.#tell(),
       onDistributions: (model) => this.#measuring.drift.rebuild(model),
     });
+  }
+
+  /** Known from outside the traffic. */
+  #onVersion(model: string, version: string): void {
+    this.#external.set(model, version);
+    this.#tell();
   }
 
   #createIntake(): Intake {
@@ -312,18 +318,10 @@ class Rooms implements Observer {
     await this.#keeper.start();
     this.#undo.push("silence", (ms) => this.#silence.stop(ms));
     await this.#silence.start();
-    const poller = createVersionPoller(polledModels(this.#config), {
-      clock,
-      log,
-      onVersion: (model, of) => {
-        this.#external.set(model, of);
-        this.#tell();
-      },
-    });
     for (const part of [
       ...createWatch(this.#config, { clock, log, recorder, states: this.#states, shown: this.#status }),
       this.#status,
-      poller,
+      this.#poller,
       this.#versions.registries,
     ]) {
       this.#undo.push("watch", (ms) => part.stop(ms));
@@ -374,6 +372,7 @@ class Rooms implements Observer {
       parts: { ...this.#states.all(), otlp },
       models: this.#versions.models(),
       external: Object.fromEntries(this.#external),
+      awaited: [...this.#poller.awaited(), ...this.#versions.awaited()],
       api: this.#api.address,
     };
   }

@@ -59,38 +59,55 @@ function fetchText({ url, socketPath, tls }: PolledModel): Promise<string> {
   });
 }
 
-class VersionPoller implements Part {
+/** What has never answered is asked soon again, with pauses that double up to the regular one. */
+const SOONEST_MS = 1000;
+
+export interface VersionPoller extends Part {
+  /** Models that have not answered yet. */
+  awaited(): string[];
+}
+
+class Poller implements VersionPoller {
   readonly #models: readonly PolledModel[];
   readonly #needs: PollNeeds;
-  readonly #timers: Timer[] = [];
+  readonly #timers = new Map<string, Timer>();
   readonly #failing = new Set<string>();
-  readonly #busy = new Set<string>();
+  readonly #awaited: Set<string>;
+  #stopped = false;
 
   constructor(models: readonly PolledModel[], needs: PollNeeds) {
     this.#models = models;
     this.#needs = needs;
+    this.#awaited = new Set(models.map(({ model }) => model));
+  }
+
+  awaited(): string[] {
+    return [...this.#awaited];
   }
 
   start(): Promise<void> {
-    for (const model of this.#models) {
-      this.#poll(model);
-      this.#timers.push(this.#needs.clock.every(model.everyMs, () => this.#poll(model)));
-    }
+    for (const model of this.#models) this.#poll(model, SOONEST_MS);
     return Promise.resolve();
   }
 
   stop(): Promise<void> {
-    for (const timer of this.#timers.splice(0)) timer.cancel();
+    this.#stopped = true;
+    for (const timer of this.#timers.values()) timer.cancel();
     return Promise.resolve();
   }
 
-  #poll(model: PolledModel): void {
-    if (this.#busy.has(model.model)) return;
-    this.#busy.add(model.model);
-    fetchText(model)
+  #poll(model: PolledModel, pauseMs: number): void {
+    void fetchText(model)
       .then((text) => this.#take(model, text))
       .catch((thrown: unknown) => this.#failed(model, messageOf(thrown)))
-      .finally(() => this.#busy.delete(model.model));
+      .then(() => {
+        if (this.#stopped) return;
+        const next = this.#awaited.has(model.model) ? Math.min(model.everyMs, pauseMs) : model.everyMs;
+        this.#timers.set(
+          model.model,
+          this.#needs.clock.after(next, () => this.#poll(model, pauseMs * 2)),
+        );
+      });
   }
 
   #take(model: PolledModel, text: string): void {
@@ -98,6 +115,7 @@ class VersionPoller implements Part {
     const value = path === null ? undefined : readPath(JSON.parse(text), path);
     if (typeof value !== "string" && typeof value !== "number") throw new Error(`nothing at ${model.at}`);
     this.#failing.delete(model.model);
+    this.#awaited.delete(model.model);
     this.#needs.onVersion(model.model, String(value).slice(0, 128));
   }
 
@@ -112,6 +130,6 @@ class VersionPoller implements Part {
   }
 }
 
-export function createVersionPoller(models: readonly PolledModel[], needs: PollNeeds): Part {
-  return new VersionPoller(models, needs);
+export function createVersionPoller(models: readonly PolledModel[], needs: PollNeeds): VersionPoller {
+  return new Poller(models, needs);
 }

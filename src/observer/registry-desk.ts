@@ -43,6 +43,8 @@ export interface RegistryDesk {
   registered(asked: Registering, decision: VersionDecision): VersionDecision;
   /** The version ledger is open: what the registries said before is noted now. */
   opened(): void;
+  /** Configured models whose version a registry is asked for that has not answered. */
+  awaited(): string[];
   views(model: string): Promise<readonly RegistryView[]>;
   collect(recorder: Recorder): void;
 }
@@ -67,6 +69,8 @@ class Desk implements RegistryDesk {
   readonly #needs: RegistryDeskNeeds;
   /** Models whose version block names another source than a registry. */
   readonly #otherSource: ReadonlySet<string>;
+  /** Configured ones that a registry may tell the version of. */
+  readonly #asked: readonly string[];
   readonly #pending = new Map<string, Pending>();
   /** What the decider said last, by model. */
   readonly #said = new Map<string, { readonly found: RegistryVersion | null; readonly source: string }>();
@@ -99,6 +103,11 @@ class Desk implements RegistryDesk {
       qualityOf: (model) => this.#notesOf(model),
     });
     for (const { name } of config.models) this.registries.model(name);
+    this.#asked = config.models.map(({ name }) => name).filter((name) => !this.#otherSource.has(name));
+  }
+
+  awaited(): string[] {
+    return this.#asked.filter((model) => this.registries.decider(model)?.answeredAt === null);
   }
 
   #tellState(): void {
@@ -117,6 +126,11 @@ class Desk implements RegistryDesk {
   opened(): void {
     this.#open = true;
     for (const [model, { found, source }] of this.#said) this.#declared(model, found, source);
+    // Until a registry answers, what it said before the start holds.
+    for (const model of this.awaited()) {
+      const noted = this.#needs.ledger.production(model);
+      if (noted !== null) this.#needs.onExternal(model, noted.version);
+    }
   }
 
   /** The registry's word holds: noted with who asked for it, when that was us. */

@@ -27,6 +27,10 @@ export function recordTrafficStats(recorder: Recorder, stats: TrafficStats, sche
   recorder.counter("outrider_proxy_client_errors_total").set({}, stats.clientErrors);
   for (const [limit, count] of Object.entries(stats.limited))
     recorder.counter("outrider_proxy_limited_total").set({ limit }, count);
+  for (const [cache, count] of Object.entries(stats.cacheMisses))
+    recorder.counter("outrider_proxy_cache_misses_total").set({ cache }, count);
+  for (const [cache, count] of Object.entries(stats.cacheEvictions))
+    recorder.counter("outrider_proxy_cache_evictions_total").set({ cache }, count);
   recorder.gauge("outrider_proxy_held_bytes").set({}, stats.heldBytes);
   recorder.gauge("outrider_proxy_workers").set({}, stats.workers);
   recorder.counter("outrider_proxy_worker_restarts_total").set({}, stats.workerRestarts);

@@ -42,6 +42,8 @@ export interface ObserverVersions {
   collect(recorder: Recorder): void;
   /** Opens the journal; a failure is told as the state of the part `versions`, and asked for again by `open`. */
   open(): void;
+  /** Configured models whose version a registry is asked for that has not answered. */
+  awaited(): string[];
   /** A version appeared in traffic. */
   seen(model: string, version: string): void;
   record(model: string, version: string): VersionRecord | null;
@@ -172,6 +174,10 @@ class Desk implements ObserverVersions {
       states.set("versions", "degraded", messageOf(thrown));
       log.error({ error: messageOf(thrown) }, "the version ledger could not be opened");
     }
+  }
+
+  awaited(): string[] {
+    return this.#registryDesk.awaited();
   }
 
   seen(model: string, version: string): void {

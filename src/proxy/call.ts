@@ -31,10 +31,14 @@ export class Call implements UpstreamCall {
   #connection: Carrier | null = null;
   #early: Buffer[] | null = null;
   #earlyBytes = 0;
-  #earlyEnd: RawHeaders | null = null;
+  /** A streamed body is whole. */
+  #ended: RawHeaders | null = null;
   #over = false;
   /** An idle connection has failed it already: it takes a new one. */
   needsFresh = false;
+  /** Over HTTP/2: which of its pool's calls it is, and since when it waits for a stream. */
+  order = 0;
+  waitsSinceMs = 0;
   /** Of the answer. */
   trailers: RawHeaders = NO_LINES;
 
@@ -63,10 +67,25 @@ export class Call implements UpstreamCall {
     this.#early = null;
   }
 
-  /** Leaves the connection that failed it. */
-  detach(): void {
-    this.#connection = null;
+  get keptBytes(): number {
+    return 0;
   }
+
+  /** Leaves the connection that failed it. `body`: what a streamed one begins with on the next. */
+  detach(body: Buffer | null = null): void {
+    this.#connection = null;
+    if (body === null || body.length === 0) return;
+    this.#early = [body];
+    this.#earlyBytes = body.length;
+  }
+
+  /** Milliseconds after which it may be sent again; null: never. */
+  takeBack(_refused: boolean): number | null {
+    return null;
+  }
+
+  /** The answer's head is here: it will not be sent again. */
+  answered(): void {}
 
   begin(connection: Carrier): void {
     this.#connection = connection;
@@ -80,7 +99,7 @@ export class Call implements UpstreamCall {
       for (const chunk of early) room = connection.write(this, chunk);
       if (room) this.handler.onDrain();
     }
-    if (this.#earlyEnd !== null && !this.#over) connection.finish(this, this.#earlyEnd);
+    if (this.#ended !== null && !this.#over) connection.finish(this, this.#ended);
   }
 
   write(chunk: Buffer): boolean {
@@ -93,8 +112,8 @@ export class Call implements UpstreamCall {
 
   end(trailers: RawHeaders): void {
     if (this.#over) return;
-    if (this.#connection === null) this.#earlyEnd = trailers;
-    else this.#connection.finish(this, trailers);
+    this.#ended = trailers;
+    this.#connection?.finish(this, trailers);
   }
 
   pause(): void {

@@ -11,6 +11,7 @@ import type { RelayRequest } from "./client-request.ts";
 import { TIME_IS_UP, problemMessage, type Failure } from "./failures.ts";
 import { KnownHeads } from "./known-heads.ts";
 import type { PlainRequest } from "./plain-request.ts";
+import type { Recall } from "./recall.ts";
 import type { BadHead } from "./request-line.ts";
 import { Roll } from "./road.ts";
 
@@ -19,6 +20,8 @@ export interface ConnectionsNeeds {
   readonly limits: ConnectionLimits;
   /** Which header lines are told to the observer; null: all. */
   readonly observed: HeaderFilter | null;
+  /** Counts how what is remembered of requests' heads helps. */
+  readonly recall: Recall;
   readonly onRequest: (request: RelayRequest, response: RelayResponse) => void;
   /** The rest of a request that is being relayed is no HTTP. */
   readonly onSpoiled: (request: RelayRequest, failure: Failure) => void;
@@ -53,6 +56,10 @@ export class ClientConnections implements ConnectionOwner {
     held_body: 0,
     /** Nor this: it was told to go to a new connection, after thousands of such waits. */
     worn_out: 0,
+    /** Of a model of HTTP/2: requests that it had not processed, sent again, or not; calls that it allowed no stream. */
+    resent: 0,
+    not_processed: 0,
+    stream_wait: 0,
   };
   /** Messages that were no HTTP. */
   defects = 0;
@@ -67,7 +74,7 @@ export class ClientConnections implements ConnectionOwner {
     this.#needs = needs;
     this.reads = new ClientReads(ReadingClock.of(needs.clock));
     this.limits = needs.limits;
-    this.knownHeads = new KnownHeads(needs.observed);
+    this.knownHeads = new KnownHeads(needs.observed, needs.recall);
     this.keepAliveLines = keepAliveLines(needs.limits.idleMs);
   }
 

@@ -12,6 +12,8 @@ export interface Failure {
   readonly resetCode?: number | null;
   /** Where the code's own does not say it. */
   readonly status?: number;
+  /** The model has not processed the request, and says so: a client of HTTP/2 is told the same, and can send it again. */
+  readonly unprocessed?: boolean;
 }
 
 interface Consequence {
@@ -93,6 +95,24 @@ export function describeFailure(code: OwnError, upstreamName: string, thrown: un
   const cause =
     thrown === null ? "" : ` (${low === null ? "" : `${low}: `}${messageOf(thrown).slice(0, 300)})`;
   return { code, detail: `The upstream ${upstreamName} ${SENTENCES[code]}${cause}` };
+}
+
+/** A model of HTTP/2 has not processed the request (RFC 9113 §8.7), and it is not sent again. */
+export function notProcessed(upstreamName: string, cause: Error): Failure {
+  return {
+    code: "connection_reset",
+    detail: `The upstream ${upstreamName} has not processed the request. Send it again. (${cause.message.slice(0, 300)})`,
+    status: 503,
+    unprocessed: true,
+  };
+}
+
+/** A model of HTTP/2 is connected to, and lets no call begin. */
+export function noStream(upstreamName: string): Failure {
+  return {
+    code: "connect_timeout",
+    detail: `The upstream ${upstreamName} allowed no further stream in time: as many requests as its SETTINGS_MAX_CONCURRENT_STREAMS says are under way. Raise that, or \`proxy.connectTimeout\`, which is the limit.`,
+  };
 }
 
 /** The problem document of an own error. */

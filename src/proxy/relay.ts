@@ -187,7 +187,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   }
 
   get held(): number {
-    const call = this.call === null ? 0 : this.call.unsentBytes + this.call.unreadBytes;
+    const call = this.call === null ? 0 : this.call.unsentBytes + this.call.keptBytes + this.call.unreadBytes;
     const answer = this.#response.unsentBytes + (this.#firstChunk?.length ?? 0);
     return this.#collected.bytes + this.request.socket.readableLength + call + answer;
   }

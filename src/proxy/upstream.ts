@@ -6,6 +6,7 @@ import type { DialOptions } from "./dial.ts";
 import type { AnswerHead } from "./answer-reader.ts";
 import type { Failure } from "./failures.ts";
 import type { Framing } from "./request-head.ts";
+import type { Recall } from "./recall.ts";
 
 export interface UpstreamOptions extends DialOptions {
   readonly connectTimeoutMs: number;
@@ -13,7 +14,14 @@ export interface UpstreamOptions extends DialOptions {
   readonly responseTimeoutMs: number;
   /** Which header lines of a plain head are told to the observer. Default null: all. */
   readonly observed?: HeaderFilter | null;
+  /** Counts how what is remembered of answers' heads helps. */
+  readonly recall?: Recall;
+  /** Over HTTP/2, by the value of `limit` in `outrider_proxy_limited_total`. */
+  readonly count?: (what: UpstreamCount) => void;
 }
+
+/** What the way to a model of HTTP/2 counts. */
+export type UpstreamCount = "resent" | "not_processed" | "stream_wait";
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -32,11 +40,20 @@ export interface UpstreamRequest {
   readonly acceptsTrailers?: boolean;
   /** Of a streamed body; default: as much as its connection likes. */
   readonly ahead?: Ahead;
+  /** Over HTTP/2: says whether a streamed body may be kept until it is answered. Default: any that is short. */
+  readonly keeper?: Keeper;
 }
 
 /** Bytes that may wait to leave while more is taken: looked at with every chunk. */
 export interface Ahead {
   readonly aheadBytes: number;
+}
+
+/** Bounds what many calls together keep to be sent again. */
+export interface Keeper {
+  /** True: so many bytes more may be kept; `release` them then. */
+  keep(bytes: number): boolean;
+  release(bytes: number): void;
 }
 
 /** Up to this, bytes leave as text (latin-1 keeps every byte): a string is written without a buffer of ours that has to stay. */
@@ -69,6 +86,8 @@ export interface UpstreamCall {
   readonly unsentBytes: number;
   /** Of the answer: read, and not passed to the handler yet. */
   readonly unreadBytes: number;
+  /** Of the request's body: kept until the answer begins, so that it can be sent again. */
+  readonly keptBytes: number;
   /** False: wait for `onDrain` before the next chunk. */
   write(chunk: Buffer): boolean;
   end(trailers: RawHeaders): void;

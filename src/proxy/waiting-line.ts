@@ -22,6 +22,18 @@ export class WaitingLine {
     return this.#calls.length;
   }
 
+  /** Those that wait. */
+  get calls(): readonly Call[] {
+    return this.#calls;
+  }
+
+  /** In front of those that came later (`order`): else one that is sent again could be overtaken for good. */
+  rejoin(call: Call): void {
+    const later = this.#calls.findIndex(({ order }) => order > call.order);
+    this.#calls.splice(later < 0 ? this.#calls.length : later, 0, call);
+    this.serveSoon();
+  }
+
   join(call: Call): void {
     this.#calls.push(call);
     this.serveSoon();

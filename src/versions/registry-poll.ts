@@ -78,6 +78,7 @@ export class RegistryPoll<T> {
       });
   }
 
+  /** What has never answered is asked soon again: predictions have no version until then. */
   #pauseAfter(reply: Reply<T>): number {
     const { everyMs } = this.#options;
     // "none" is an answer: nothing is declared.
@@ -85,7 +86,8 @@ export class RegistryPoll<T> {
       this.#failures = 0;
       return everyMs;
     }
-    const pause = everyMs * 2 ** Math.min(this.#failures++, 10);
-    return Math.max(everyMs, reply.retryAfterMs ?? 0, Math.min(LONGEST_PAUSE_MS, pause));
+    const leastMs = this.#answeredAt === null ? Math.min(everyMs, SOONEST_MS) : everyMs;
+    const pause = leastMs * 2 ** Math.min(this.#failures++, 10);
+    return Math.max(leastMs, reply.retryAfterMs ?? 0, Math.min(LONGEST_PAUSE_MS, pause));
   }
 }

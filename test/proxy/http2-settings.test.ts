@@ -22,13 +22,17 @@ import {
   type RawStreams,
   type StreamOrigin,
 } from "./http2-support.ts";
-import { eventually, patternOf, startProxy, type Running } from "./support.ts";
+import { movedClock, type HandClock } from "../support/hand-clock.ts";
+import { eventually, patternOf, pause, startProxy, type Running } from "./support.ts";
 
 const SETTING = Object.freeze({ table: 1, push: 2, streams: 3, window: 4, frame: 5 });
 const CODE = Object.freeze({ protocol: 1, flow: 3 });
 const LARGEST = 2 ** 31 - 1;
 const END = 1;
 const BODY = patternOf(7, 300_000);
+const CONNECT_MS = 5000;
+/** That a model of HTTP/2 gets at most. */
+const CONNECTIONS = 64;
 
 const settings = (...payload: Buffer[]): Buffer =>
   frame(TYPE.settings, 0, { stream: 0, payload: Buffer.concat(payload) });
@@ -224,6 +228,53 @@ test("a model that allows no stream at all for a while has calls wait, on few co
   t.after(() => clearInterval(serving));
   assert.ok((await Promise.all(answers)).every(({ status }) => status === 200));
   assert.ok(model.sessions.length <= 3, `${model.sessions.length} connections`);
+});
+
+/** Those that wait for a stream: still there just before the limit of a connection, gone with it. */
+async function outwait(clock: HandClock, { proxy }: Running, underway: number): Promise<void> {
+  await eventually(() => proxy.stats().activeRequests === underway);
+  clock.advance(CONNECT_MS - 1);
+  await pause(20);
+  assert.equal(proxy.stats().activeRequests, underway);
+  clock.advance(1);
+}
+
+test("calls to a model that goes on allowing no stream wait as long as for a connection, and are told why", async (t) => {
+  const clock = movedClock();
+  const model = await waitingModel(t, { maxConcurrentStreams: 0 });
+  const running = await startProxy(t, model.url, { clock, connectTimeoutMs: CONNECT_MS });
+  const session = await connectStreams(t, running.port);
+  const grpc = { "content-type": "application/grpc", te: "trailers" };
+  // One pool of connections: the first stream's way is not that of others.
+  const answering = ask(session, { body: "x" });
+  const calling = ask(await connectStreams(t, running.port), { headers: grpc, body: "x" });
+  await eventually(() => model.sessions.length > 0);
+  await eventually(() => model.sessions.every(({ pendingSettingsAck }) => !pendingSettingsAck));
+  await outwait(clock, running, 2);
+  const [answer, call] = await Promise.all([answering, calling]);
+  assert.deepEqual([answer.status, call.headers["grpc-status"]], [504, "14"]);
+  assert.match(answer.body.toString(), /allowed no further stream in time.*connect_timeout/s);
+  assert.equal(running.proxy.stats().limited["stream_wait"], 2);
+  assert.deepEqual(new Set((await running.delivered(2)).map(({ outcome }) => outcome)), new Set(["timeout"]));
+});
+
+test("calls that find all streams of all connections taken wait as long, and those that are under way go on", async (t) => {
+  const clock = movedClock();
+  const model = await waitingModel(t, { maxConcurrentStreams: 1 });
+  const running = await startProxy(t, model.url, { clock, connectTimeoutMs: CONNECT_MS });
+  const call = async (): Promise<number> => {
+    const answer = await fetch(`http://127.0.0.1:${running.port}/`, { method: "POST", body: "x" });
+    await answer.arrayBuffer();
+    return answer.status;
+  };
+  const first = Array.from({ length: CONNECTIONS }, call);
+  await eventually(() => model.waiting.length === CONNECTIONS);
+  const more = [call(), call()];
+  await outwait(clock, running, CONNECTIONS + 2);
+  assert.deepEqual(await Promise.all(more), [504, 504]);
+  assert.equal(running.proxy.stats().limited["stream_wait"], 2);
+  model.waiting.splice(0).forEach(serve);
+  assert.deepEqual(new Set(await Promise.all(first)), new Set([200]));
 });
 
 test("a connection whose stream ids come to their end takes no more calls, and closes once those it has are over", async (t) => {

@@ -23,8 +23,8 @@ const NO_LINES: RawHeaders = Object.freeze([]);
 export interface Broken {
   readonly code: OwnError;
   readonly cause: Error;
-  /** The model has not processed the request and says so (RFC 9113 §8.7). */
-  readonly unprocessed: boolean;
+  /** The model has not processed the request and says so (RFC 9113 §8.7): its connection went away, or it refused the stream. */
+  readonly unprocessed: "left" | "refused" | null;
   /** The code of the model's reset, or null. */
   readonly resetCode: number | null;
 }
@@ -131,6 +131,7 @@ export class StreamCarrier implements Carrier {
     this.#timer?.cancel();
     if (call === null || call.over) return;
     this.#headSeen = true;
+    call.answered();
     const { status, lines } = readResponseFields(raw);
     const length = call.request.method === "HEAD" || status === 304 ? null : lengthIn(lines);
     this.#promised = length;
@@ -186,7 +187,8 @@ export class StreamCarrier implements Carrier {
           ? own.why
           : `the stream ended with ${nameOfCode(code)}${leaving ? ", the connection is going away" : ""}${low === null ? "" : `; ${messageOf(low)}`}`,
       ),
-      unprocessed: !this.#headSeen && own === null && (unsent || beyond || refused),
+      unprocessed:
+        this.#headSeen || own !== null ? null : unsent || beyond ? "left" : refused ? "refused" : null,
       resetCode: code === RESET.none ? null : code,
     };
   }

@@ -90,7 +90,8 @@ export class Channel {
   }
 
   get hasRoom(): boolean {
-    return this.open && !this.leaving && !this.dead && !this.session.closed && this.streams < this.#limit;
+    const { closed, destroyed } = this.session;
+    return this.open && !this.leaving && !closed && !destroyed && this.streams < this.#limit;
   }
 
   /** It allows no stream at all for now: others to the same model would not, either. */

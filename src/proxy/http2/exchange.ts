@@ -5,37 +5,30 @@
 //   Every state goes to `over` when the client resets the stream, the upstream fails, or the drain deadline cuts.
 
 import type { ServerHttp2Stream } from "node:http2";
-import { CollectedBody } from "../collected.ts";
 import type { RawHeaders } from "../../facts/exchange.ts";
 import type { ConnectionLimits } from "../connection-limits.ts";
 import { Ends } from "../ends.ts";
-import { EXPECT, Expectation } from "../expectation.ts";
+import { EXPECT } from "../expectation.ts";
 import { TIME_IS_UP, describeFailure, type Failure } from "../failures.ts";
 import { peerOf } from "../messages.ts";
 import { openIncoming, type Opened } from "../opening.ts";
 import { lastHopAnswer } from "../last-hop.ts";
 import { spendForward, upstreamTarget } from "../request-head.ts";
 import { answerLines } from "../answer-head.ts";
-import { plainLines } from "../response-head.ts";
 import type { Road } from "../road.ts";
 import type { AnswerHead } from "../answer-reader.ts";
-import type { Upstream, UpstreamHandler } from "../upstream.ts";
+import type { Upstream, UpstreamCall, UpstreamHandler } from "../upstream.ts";
 import { StreamAnswer } from "./answer.ts";
 import { failureAnswer, readStreamHead, type OwnAnswer } from "./own-answer.ts";
 import { wentWhole } from "./passed.ts";
-import { endOnceReset, StreamReading } from "./reading.ts";
-import type { Upload, Uploads } from "./uploads.ts";
+import { RequestBody, type BodyOwner } from "./request-body.ts";
+import type { Uploads } from "./uploads.ts";
 import { RESET } from "./codes.ts";
 import type { Piece } from "./pieces.ts";
-import { StreamTimes, type LateStream } from "./times.ts";
-import { bareLines, joinCookies, readRequestFields, refusalOf, type ReadRequest } from "./fields.ts";
+import type { LateStream } from "./times.ts";
+import { joinCookies, readRequestFields, refusalOf, type ReadRequest } from "./fields.ts";
 
 const NO_LINES: RawHeaders = Object.freeze([]);
-
-/** Of each of a connection's streams. */
-const COLLECT_BYTES_MAX = 64 * 1024;
-/** A frame with less of a body waits for the others of its turn: written one by one, thousands of one read would take a second. */
-const SMALL_BYTES = 1024;
 
 /** What its connection gives a stream. */
 export interface StreamPlace {
@@ -43,22 +36,15 @@ export interface StreamPlace {
   readonly uploads: Uploads;
 }
 
-export class StreamExchange extends Ends implements UpstreamHandler, Upload {
+export class StreamExchange extends Ends implements UpstreamHandler, BodyOwner {
   readonly #stream: ServerHttp2Stream;
   readonly #request: ReadRequest;
   readonly #opened: Opened;
   readonly #upstream: Upstream;
-  readonly #collected = new CollectedBody(COLLECT_BYTES_MAX);
-  #requestEnded = false;
-  #requestTrailers: RawHeaders = NO_LINES;
   readonly #answer: StreamAnswer;
   #answered = false;
-  readonly reading: StreamReading;
+  readonly #body: RequestBody;
   readonly #uploads: Uploads;
-  /** Of a whole body, until it is answered. */
-  #keptBytes = 0;
-  readonly #times: StreamTimes;
-  #expectation: Expectation | null = null;
 
   constructor(road: Road, stream: ServerHttp2Stream, what: { fields: RawHeaders; place: StreamPlace }) {
     const request = readRequestFields(what.fields);
@@ -80,11 +66,10 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       piece,
       onTaken: () => this.call?.resume(),
     });
-    this.reading = new StreamReading(stream);
+    this.#body = new RequestBody(stream, this, { road, draft: opened.draft, uploads });
     this.#uploads = uploads;
     this.#request = request;
     this.#opened = opened;
-    this.#times = new StreamTimes(road.clock.monotonicMs());
   }
 
   get socket(): unknown {
@@ -109,16 +94,8 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   #listen(): void {
     const stream = this.#stream;
     stream.on("error", ignore);
-    stream.on("trailers", (_fields, _flags, raw: RawHeaders) => {
-      this.#requestTrailers = plainLines(bareLines(raw)).flat();
-    });
-    stream.on("data", (chunk: Buffer) => {
-      this.#onRequestData(chunk);
-      this.reading.taken();
-    });
-    stream.on("end", () => this.#onRequestEnd());
+    this.#body.listen();
     stream.on("wantTrailers", () => this.#safely(() => this.#answer.onWantTrailers()));
-    endOnceReset(stream);
     stream.once("close", () => this.#onClosed());
   }
 
@@ -134,15 +111,9 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     if (refusal !== null) this.fail({ code: "bad_request", detail: refusal });
     else if (!spendForward(this.#request.method, head.lines)) this.#answerAsLast();
     else if (head.framing === "none") {
-      this.#requestEnded = true;
-      this.draft.requestWasHead();
-      this.#send(null);
-    } else {
-      if (head.expectsContinue)
-        this.#expectation = new Expectation(this.road.clock, () => this.#answer.inform(100, NO_LINES));
-      this.#uploads.add(this);
-      this.road.afterTurn.streamUnlessWhole(this);
-    }
+      this.#body.isNone();
+      this.ask(null);
+    } else this.#body.begin(head.expectsContinue ? () => this.#answer.inform(100, NO_LINES) : null);
   }
 
   /** `Max-Forwards` is used up: we are whom the request was for. */
@@ -152,86 +123,28 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
     this.#answerOwn({ ...lastHopAnswer(this.#request.method, this.draft.id), body: "" });
   }
 
-  get heldBytes(): number {
-    return this.#collected.bytes + (this.call?.unsentBytes ?? 0) + this.#stream.readableLength;
-  }
-
-  /** The same of its answer, that the client does not take. */
-  get heldAnswerBytes(): number {
-    return this.#answer.unsentBytes + (this.call?.unreadBytes ?? 0);
-  }
-
   get held(): number {
-    return this.heldBytes + this.heldAnswerBytes;
+    const call = this.call === null ? 0 : this.call.keptBytes + this.call.unreadBytes;
+    return this.#body.heldBytes + call + this.#answer.unsentBytes;
   }
 
-  released(): void {
-    this.#times.moved(this.road.clock.monotonicMs());
+  get over(): boolean {
+    return this.state === "over";
   }
 
-  #onRequestData(chunk: Buffer): void {
-    try {
-      if (this.state === "over") return;
-      this.draft.requestBytes(chunk);
-      this.#expectation?.close();
-      this.#times.bodyCame(chunk.length, this.road.clock.monotonicMs());
-      const gathering = this.state === "collecting" || this.#collected.bytes > 0;
-      if (!gathering && chunk.length >= SMALL_BYTES) this.#pass(chunk);
-      else if (this.#collected.add(chunk)) this.stream();
-      else if (!gathering) this.road.afterTurn.streamUnlessWhole(this);
-      this.#uploads.came(chunk.length);
-    } catch (thrown) {
-      this.bug(thrown);
-    }
+  get asked(): UpstreamCall | null {
+    return this.call;
   }
 
-  #onRequestEnd(): void {
-    try {
-      const stream = this.#stream;
-      // A reset ends the reading too.
-      const reset = stream.aborted || !this.reading.whole;
-      if (this.state === "over" || this.#requestEnded || reset) return;
-      this.#requestEnded = true;
-      this.draft.requestEnded();
-      this.#expectation?.close();
-      // Trailers need a streamed body, and what is not kept cannot be sent twice.
-      const { bytes } = this.#collected;
-      const plain = this.state === "collecting" && this.#requestTrailers.length === 0;
-      if (plain && this.#uploads.keep(bytes)) this.#keptBytes = bytes;
-      else this.stream();
-      if (this.state !== "collecting") {
-        this.call?.end(this.#requestTrailers);
-        return;
-      }
-      this.#send(this.#collected.whole());
-    } catch (thrown) {
-      this.bug(thrown);
-    }
+  failed(thrown: unknown): void {
+    this.bug(thrown);
   }
 
-  /** The turn is over and the body is not whole: it is forwarded as it comes, small frames of one turn together. */
-  stream(): void {
-    if (this.state === "over") return;
-    try {
-      const gathered = this.#collected.whole();
-      this.#collected.take();
-      if (this.state === "collecting") this.#send("streamed");
-      if (gathered.length > 0) this.#pass(gathered);
-    } catch (thrown) {
-      this.bug(thrown);
-    }
-  }
-
-  #pass(chunk: Buffer): void {
-    if (this.call?.write(chunk) === false) this.reading.stop();
-  }
-
-  #send(body: Buffer | null | "streamed"): void {
+  ask(body: Buffer | null | "streamed"): void {
     this.state = "asked";
-    this.#collected.take();
     const { way, head } = this.#opened;
     const { method, target } = this.#request;
-    if (this.#expectation?.open === true) head.lines.push(...EXPECT);
+    if (this.#body.expects) head.lines.push(...EXPECT);
     this.call = this.#upstream.send(
       {
         method,
@@ -241,51 +154,36 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
         body,
         acceptsTrailers: head.acceptsTrailers,
         ahead: this.#uploads,
+        keeper: this.#uploads,
       },
       this,
     );
   }
 
   onBegun(): void {
-    this.#expectation?.wait();
+    this.#body.awaitContinue();
   }
 
   onDrain(): void {
-    this.#times.taken(this.road.clock.monotonicMs());
-    this.reading.goOn();
-    this.#uploads.went();
+    this.#body.goOn();
   }
 
   /** Ends what has run out of time by `limits`, and says what it was. */
   check(nowMs: number, limits: ConnectionLimits): LateStream | null {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return null;
-    const underway = this.state !== "over";
-    const late = this.#times.late(
-      {
-        nowMs,
-        unsentBytes: stream.writableLength,
-        waitingBytes: this.call?.unsentBytes ?? 0,
-        awaitsBody: underway && this.#awaitsBody && !stream.headersSent,
-        underway,
-      },
-      limits,
-    );
+    const late = this.#body.late(nowMs, !this.over, limits);
     if (late === "send") {
       stream.close(RESET.cancel);
-      this.reading.goOn();
+      this.#body.reading.goOn();
     } else if (late !== null) this.giveUp(TIME_IS_UP[late]);
     return late;
-  }
-
-  get #awaitsBody(): boolean {
-    return !this.#requestEnded && !this.reading.stopped && this.#uploads.free;
   }
 
   onInformation(status: number, headers: RawHeaders): void {
     if (this.state !== "asked") return;
     try {
-      if (status === 100) this.#expectation?.meet();
+      if (status === 100) this.#body.meetExpectation();
       else this.#answer.inform(status, headers);
     } catch (thrown) {
       this.road.complaints.say("an interim answer of the upstream could not be passed on", thrown);
@@ -295,7 +193,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   onHead(came: AnswerHead): void {
     if (this.state !== "asked") return;
     try {
-      this.#expectation?.close();
+      this.#body.endExpectation();
       const { status } = came;
       const { way, route } = this.#opened;
       this.draft.headArrived();
@@ -338,7 +236,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
       this.#answered = true;
       this.draft.responseTrailers = trailers;
       this.#answer.end(trailers);
-      if (!this.#requestEnded) this.#answer.closeOnceSent();
+      if (!this.#body.ended) this.#answer.closeOnceSent();
     });
   }
 
@@ -348,27 +246,28 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
   }
 
   protected override breakOff(failure: Failure): void {
-    this.reading.goOn();
+    this.#body.reading.goOn();
     const code = failure.resetCode ?? RESET.internal;
     if (failure.code === "draining") this.#answer.breakOffNow(code);
     else this.#answer.breakOff(code);
   }
 
   protected override answerFailure(failure: Failure): void {
-    this.#collected.take();
+    this.#body.drop();
     // A stream that is not read to its end does not close.
-    this.reading.goOn();
-    this.#answerOwn(failureAnswer(failure, { id: this.draft.id, grpc: this.#opened.grpc }));
+    this.#body.reading.goOn();
+    if (failure.unprocessed === true) this.#answer.breakOffNow(RESET.refused);
+    else this.#answerOwn(failureAnswer(failure, { id: this.draft.id, grpc: this.#opened.grpc }));
   }
 
   #answerOwn({ status, lines, body }: OwnAnswer): void {
-    this.#expectation?.close();
+    this.#body.endExpectation();
     this.draft.status = status;
     this.draft.responseHead = { observed: lines };
     this.#answer.head(status, lines);
     if (body !== "" && this.#request.method !== "HEAD") this.#answer.write(Buffer.from(body));
     this.#answer.end(NO_LINES);
-    if (!this.#requestEnded) this.#answer.closeOnceSent();
+    if (!this.#body.ended) this.#answer.closeOnceSent();
   }
 
   protected override get headSent(): boolean {
@@ -377,18 +276,16 @@ export class StreamExchange extends Ends implements UpstreamHandler, Upload {
 
   protected override drop(): void {
     this.#stream.close(RESET.internal);
-    this.reading.goOn();
+    this.#body.reading.goOn();
   }
 
   protected override release(): void {
-    this.#expectation?.close();
+    this.#body.endExpectation();
   }
 
   #onClosed(): void {
     this.#safely(() => {
-      this.#uploads.remove(this);
-      this.#uploads.release(this.#keptBytes);
-      this.#keptBytes = 0;
+      this.#body.closed();
       // Whatever a reset says that came behind all of it: the client has been sent the answer.
       this.clientOver(this.#answered && wentWhole(this.#stream));
     });

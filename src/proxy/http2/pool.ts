@@ -2,18 +2,20 @@
 
 import { afterReading, type Clock, type Timer } from "../../kernel/clock.ts";
 import { codeOf } from "../../kernel/problem.ts";
-import { Call, type CallOwner } from "../call.ts";
+import type { Call, CallOwner } from "../call.ts";
 import { createStreamDial, parseUpstreamUrl } from "../dial.ts";
-import { describeFailure, ownErrorOfCode } from "../failures.ts";
+import { describeFailure, noStream, notProcessed, ownErrorOfCode } from "../failures.ts";
 import type {
   Upstream,
   UpstreamCall,
+  UpstreamCount,
   UpstreamHandler,
   UpstreamOptions,
   UpstreamRequest,
 } from "../upstream.ts";
 import { StreamCarrier, type Broken, type CarrierOwner } from "./carrier.ts";
 import { Channel, type ChannelOwner } from "./channel.ts";
+import { RepeatableCall } from "./repeatable-call.ts";
 import { WaitingLine } from "../waiting-line.ts";
 
 export function createStreamUpstream(options: UpstreamOptions, clock: Clock): Upstream {
@@ -36,13 +38,17 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   readonly authority: string;
   readonly #connectTimeoutMs: number;
   readonly #name: string;
+  readonly #count: (what: UpstreamCount) => void;
   readonly #openSocket: ReturnType<typeof createStreamDial>;
   readonly #streamWindow: number;
   readonly #channels = new Set<Channel>();
   readonly #dialling = new Map<Channel, Timer | null>();
   readonly #line: WaitingLine;
   #closed = false;
+  #begun = 0;
   #sweeper: Timer | null = null;
+  /** Of the call that waits longest for a stream. */
+  #patience: Timer | null = null;
 
   constructor(options: UpstreamOptions, clock: Clock) {
     const { origin, name } = parseUpstreamUrl(options.url);
@@ -52,6 +58,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     this.scheme = protocol === "https:" ? "https" : "http";
     this.authority = host;
     this.#name = name;
+    this.#count = options.count ?? (() => {});
     this.#line = new WaitingLine(name, {
       later: (work) => process.nextTick(work),
       serve: () => this.#serve(),
@@ -62,7 +69,9 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   }
 
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
-    const call = new Call(this, request, handler);
+    const call = new RepeatableCall(this, request, handler);
+    call.order = this.#begun++;
+    call.waitsSinceMs = this.clock.monotonicMs();
     this.#line.join(call);
     return call;
   }
@@ -77,6 +86,37 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
       channel = channel?.hasRoom === true ? channel : this.#roomiest();
     }
     if (this.#line.length > 0 && this.#dialling.size === 0 && this.#mayOpen()) this.#open();
+    this.#limitWait();
+  }
+
+  /** A call waits for a stream as long as it would for a connection. While the first one is dialled, that has its own limit. */
+  #limitWait(): void {
+    const needless = this.#line.length === 0 || this.#connectTimeoutMs <= 0 || !this.#connected;
+    if (needless || this.#patience !== null) return;
+    const sinceMs = this.#line.calls.reduce((min, one) => Math.min(min, one.waitsSinceMs), Infinity);
+    const ms = sinceMs + this.#connectTimeoutMs - this.clock.monotonicMs();
+    this.#patience = afterReading(this.clock, Math.max(1, ms), () => {
+      this.#patience = null;
+      if (this.#connected) this.#failOverdue();
+      this.#limitWait();
+    });
+  }
+
+  get #connected(): boolean {
+    for (const one of this.#channels) if (one.open) return true;
+    return false;
+  }
+
+  #failOverdue(): void {
+    const joinedBy = this.clock.monotonicMs() - this.#connectTimeoutMs;
+    for (const call of this.#line.takeAll()) {
+      if (call.waitsSinceMs > joinedBy) this.#line.putBack(call);
+      else if (!call.over) {
+        this.#count("stream_wait");
+        call.close();
+        call.handler.onFailure(noStream(this.#name));
+      }
+    }
   }
 
   #mayOpen(): boolean {
@@ -153,18 +193,26 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   }
 
   onBroken(call: Call, broken: Broken): void {
-    // Once, and only with the whole request at hand.
-    if (broken.unprocessed && !call.needsFresh && call.request.body !== "streamed" && !this.#closed) {
-      call.detach();
-      call.needsFresh = true;
-      this.#line.join(call);
+    const { code, cause, unprocessed, resetCode } = broken;
+    const pauseMs = unprocessed === null || this.#closed ? null : call.takeBack(unprocessed === "refused");
+    if (pauseMs !== null) {
+      this.#count("resent");
+      const again = (): void => {
+        if (call.over) return;
+        call.waitsSinceMs = this.clock.monotonicMs();
+        this.#line.rejoin(call);
+      };
+      if (pauseMs === 0) again();
+      else this.clock.after(pauseMs, again);
       return;
     }
     call.close();
-    call.handler.onFailure({
-      ...describeFailure(broken.code, this.#name, broken.cause),
-      resetCode: broken.resetCode,
-    });
+    if (unprocessed === null)
+      call.handler.onFailure({ ...describeFailure(code, this.#name, cause), resetCode });
+    else {
+      this.#count("not_processed");
+      call.handler.onFailure(notProcessed(this.#name, cause));
+    }
   }
 
   onAbandoned(call: Call): void {
@@ -185,6 +233,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     this.#closed = true;
     this.#sweeper?.cancel();
     this.#sweeper = null;
+    this.#patience?.cancel();
     for (const timer of this.#dialling.values()) timer?.cancel();
     this.#dialling.clear();
     for (const channel of this.#channels) channel.destroy();

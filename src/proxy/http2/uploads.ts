@@ -9,6 +9,7 @@
 
 import type { ServerHttp2Session } from "node:http2";
 import type { Clock, Timer } from "../../kernel/clock.ts";
+import type { Ahead, Keeper } from "../upstream.ts";
 import type { FrameShare } from "./frame-share.ts";
 import type { StreamReading } from "./reading.ts";
 import { WIDE, WINDOW, nextStep, type WindowStep } from "./windows.ts";
@@ -28,7 +29,7 @@ const CALM_LOOKS = 50;
 /** Looks between which nothing came and nothing went, until they are rarer. */
 const QUIET_LOOKS = 50;
 const QUIET_LOOK_MS = 500;
-/** Of whole bodies kept until they are answered, so that a refused request can be sent again. */
+/** Of bodies kept until they are answered, so that a refused request can be sent again. */
 const KEPT_MAX = 128 * KIB;
 /** node:http2 offers windows again as they are used, not as they are granted: only a larger one than before is told to the client at once. */
 const GROWTH = 8;
@@ -57,7 +58,7 @@ export interface UploadsNeeds {
   readonly onWornOut: () => void;
 }
 
-export class Uploads {
+export class Uploads implements Ahead, Keeper {
   readonly #needs: UploadsNeeds;
   /** With how often each had been stopped at the last look. */
   readonly #all = new Map<Upload, number>();
@@ -101,7 +102,6 @@ export class Uploads {
     this.#all.delete(one);
   }
 
-  /** True: a whole body of `bytes` may be kept until it is answered; `release` it then. */
   keep(bytes: number): boolean {
     if (this.#kept + bytes > KEPT_MAX) return false;
     this.#kept += bytes;

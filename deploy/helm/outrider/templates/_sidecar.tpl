@@ -53,8 +53,9 @@ What goes into a pod. From a chart of your own that depends on this one (workloa
     - { name: labels, containerPort: 7072 }
     {{- end }}
   # Neither a dead model server nor a broken observer makes these fail: they have probes and alerts of their own.
+  # Alive is enough to start the model server: /readyz may wait for what that says of its version.
   startupProbe:
-    httpGet: { path: /readyz, port: metrics }
+    httpGet: { path: /livez, port: metrics }
     periodSeconds: 1
     timeoutSeconds: 2
     failureThreshold: 60
