@@ -29,6 +29,8 @@ export const leftOut: Readonly<Record<string, string>> = {
   outrider_regression_label_offset:
     "a constant of the configuration; the alert OutriderLabelOffsetMismatch watches it",
   outrider_proxy_workers: "`proxy.threads`, but for the moments that the panel of restarts shows",
+  outrider_proxy_cache_misses_total: "it explains CPU of the relay, which is shown",
+  outrider_proxy_cache_evictions_total: "it explains CPU of the relay, which is shown",
   process_virtual_memory_bytes: NODE,
   process_heap_bytes: NODE,
   nodejs_eventloop_lag_seconds: "its percentiles are shown",

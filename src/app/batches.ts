@@ -69,13 +69,25 @@ export class Batches {
     return this.#sent.length > 0;
   }
 
-  /** Takes one fact, sheds its bodies, or drops it, by how full the queue is. */
+  /** Takes one fact, sheds its bodies, or drops it, by how full the queue is. Throws when it cannot be encoded: it is dropped then, alone. */
   add(exchange: EndedFact): void {
     this.#loss.seen += 1;
+    const began = this.#writer.length;
+    try {
+      this.#add(exchange);
+    } catch (thrown) {
+      // What was written of it would be read as the beginning of the next one.
+      this.#writer.rewind(began);
+      this.#dropFact();
+      throw thrown;
+    }
+  }
+
+  #add(exchange: EndedFact): void {
     const bodies = heldOf(exchange.request) + heldOf(exchange.response);
     const queued = this.queuedBytes + this.heldBehindBytes;
     if (queued + FACT_BYTES_ESTIMATE > this.#queueBytesMax) {
-      drop(this.#loss, { queue: "observer", what: "fact" }, 1);
+      this.#dropFact();
       return;
     }
     const shed = bodies > 0 && queued + bodies > this.#queueBytesMax / 2;
@@ -83,6 +95,16 @@ export class Batches {
     if (this.#filling === 0) this.#begin();
     encodeExchange(this.#writer, exchange, shed ? this.#bare : this.#whole);
     this.#filling += 1;
+  }
+
+  #dropFact(): void {
+    drop(this.#loss, { queue: "observer", what: "fact" }, 1);
+  }
+
+  /** An exchange of which no fact could be made: seen, and lost. */
+  miss(): void {
+    this.#loss.seen += 1;
+    this.#dropFact();
   }
 
   /** The frame's head and the batch's head; lengths are patched when it is sealed. */

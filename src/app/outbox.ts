@@ -1,6 +1,6 @@
 // Facts gathered for a moment before they leave: a batch goes when it is full, or shortly after its first fact.
 
-import type { EndedExchange } from "../facts/exchange.ts";
+import type { EndedExchange, EndedFact } from "../facts/exchange.ts";
 import type { Clock, Timer } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 import { Complaints } from "../proxy/road.ts";
@@ -61,10 +61,13 @@ export class Outbox {
     this.#ended = [];
     this.#endedBytes = 0;
     for (const ended of all) {
+      let fact: EndedFact | null = null;
       try {
-        this.#batches.add(ended.seal());
+        fact = ended.seal();
+        this.#batches.add(fact);
         ended.recycle();
       } catch (thrown) {
+        if (fact === null) this.#batches.miss();
         this.#complaints.say("an exchange could not be told to the observer", thrown);
       }
     }

@@ -42,7 +42,7 @@ function families(stats: TrafficStats): readonly OwnFamily[] {
     {
       name: "outrider_queue_dropped_total",
       type: "counter",
-      help: "What a full queue could not take, or a dead observer took with it.",
+      help: "What a full queue could not take, could not be encoded, or a dead observer took with it.",
       samples: dropped,
     },
     {

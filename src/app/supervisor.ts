@@ -52,6 +52,9 @@ export interface RelayFigures {
   readonly clientErrors: number;
   readonly heldBytes: number;
   readonly limited: Readonly<Record<string, number>>;
+  readonly uncapturedBodies: number;
+  readonly cacheMisses: Readonly<Record<string, number>>;
+  readonly cacheEvictions: Readonly<Record<string, number>>;
   /** Of traffic workers, where there are any; else our own is measured. */
   readonly loopDelayMs?: number;
   readonly workers?: number;

@@ -41,9 +41,19 @@ export interface WorkerOwner {
   addLosses(dropped: Readonly<Record<string, number>>): void;
 }
 
-type Counters = Pick<RelayFigures, "refusedConnections" | "clientErrors" | "limited">;
+type Counters = Pick<
+  RelayFigures,
+  "refusedConnections" | "clientErrors" | "limited" | "uncapturedBodies" | "cacheMisses" | "cacheEvictions"
+>;
 
-const NOTHING: Counters = Object.freeze({ refusedConnections: 0, clientErrors: 0, limited: {} });
+const NOTHING: Counters = Object.freeze({
+  refusedConnections: 0,
+  clientErrors: 0,
+  limited: {},
+  uncapturedBodies: 0,
+  cacheMisses: {},
+  cacheEvictions: {},
+});
 
 export function addCounts(
   one: Readonly<Record<string, number>>,
@@ -60,6 +70,9 @@ function addCounters(one: Counters, other: Counters): Counters {
     refusedConnections: one.refusedConnections + other.refusedConnections,
     clientErrors: one.clientErrors + other.clientErrors,
     limited: addCounts(one.limited, other.limited),
+    uncapturedBodies: one.uncapturedBodies + other.uncapturedBodies,
+    cacheMisses: addCounts(one.cacheMisses, other.cacheMisses),
+    cacheEvictions: addCounts(one.cacheEvictions, other.cacheEvictions),
   };
 }
 

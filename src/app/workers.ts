@@ -221,13 +221,18 @@ class TrafficWorkers implements Traffic, WorkerOwner {
     const all = this.#workers.map((worker) => worker.figures());
     const sum = (of: (one: Required<RelayFigures>) => number): number =>
       all.reduce((total, one) => total + of(one), 0);
+    const counts = (of: (one: RelayFigures) => Readonly<Record<string, number>>): Record<string, number> =>
+      all.reduce((total: Record<string, number>, one) => addCounts(total, of(one)), {});
     return {
       activeRequests: sum((one) => one.activeRequests),
       openConnections: sum((one) => one.openConnections),
       refusedConnections: sum((one) => one.refusedConnections),
       clientErrors: sum((one) => one.clientErrors),
       heldBytes: sum((one) => one.heldBytes),
-      limited: all.reduce((total: Record<string, number>, one) => addCounts(total, one.limited), {}),
+      limited: counts((one) => one.limited),
+      uncapturedBodies: sum((one) => one.uncapturedBodies),
+      cacheMisses: counts((one) => one.cacheMisses),
+      cacheEvictions: counts((one) => one.cacheEvictions),
       loopDelayMs: Math.max(0, ...all.map((one) => one.loopDelayMs)),
       workers: this.#up,
       workerRestarts: sum((one) => one.workerRestarts),

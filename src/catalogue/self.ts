@@ -60,7 +60,7 @@ export const selfFamilies: readonly Descriptor[] = [
     otel: { name: "outrider.queue.dropped", unit: "{item}" },
     type: "counter",
     labels: ["queue", "what"],
-    help: "What a full queue could not take, or a dead observer took with it.",
+    help: "What a full queue could not take, could not be encoded, or a dead observer took with it: facts, or only the copies of bodies. `queue`: observer, store, worker, or relay (bodies not copied, because the copies in flight held 16 MiB).",
   },
   {
     name: "outrider_store_size_bytes",

@@ -139,6 +139,20 @@ export const trafficFamilies: readonly Descriptor[] = [
     help: "Client connections, or streams of HTTP/2, ended by a limit of `proxy.limits`: head_size, head_timeout, body_timeout, send_timeout, upload_timeout (the model took nothing of a body), idle_timeout, request_timeout, or early_answer (the rest of an upload that was answered early: 64 MiB, 30 s), or tunnel_idle_timeout; over HTTP/2 also flood, stream_resets or max_streams (a stream refused). held_body ends nothing: the client's uploads were told to wait, because the model does not take them. worn_out: after some 8000 such waits it was told to go to a new connection. Of a model of HTTP/2: resent (a request that it had not processed, and said so, was sent again), not_processed (it was not, and the client was told), stream_wait (no stream was free within `proxy.connectTimeout`).",
   },
   {
+    name: "outrider_proxy_cache_misses_total",
+    otel: { name: "outrider.proxy.cache.misses", unit: "{lookup}" },
+    type: "counter",
+    labels: ["cache"],
+    help: "What was read in full because nothing like it was remembered: request_head and answer_head (of HTTP/1.1: 64, of at most 1 KiB; those of a connection whose heads are mostly new are not looked for), target (256, of at most 128 characters). It costs CPU, nothing else.",
+  },
+  {
+    name: "outrider_proxy_cache_evictions_total",
+    otel: { name: "outrider.proxy.cache.evictions", unit: "{entry}" },
+    type: "counter",
+    labels: ["cache"],
+    help: "Remembered heads and targets that were forgotten to make room for others: one head at a time, the oldest; targets all at once.",
+  },
+  {
     name: "outrider_proxy_held_bytes",
     otel: { name: "outrider.proxy.held", unit: "By" },
     type: "updowncounter",

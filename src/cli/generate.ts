@@ -23,7 +23,7 @@ function configurationPage(): string {
   return [
     "# Configuration",
     "",
-    "Generated from the schema by `npm run generate`. Precedence: flag, environment, file, default. Durations are `500ms`, `30s`, `24h`, `7d`; sizes `64KiB`, `8GiB`. Lists and maps in the environment are JSON. Any key can be given as `--set key=value`. Unknown keys are errors.",
+    "Generated from the schema by `npm run generate`. Precedence: flag, environment, file, default. Durations are `500ms`, `30s`, `24h`, `7d`; sizes `64KiB`, `8GiB`. Lists and maps in the environment are JSON. Any key can be given as `--set key=value`. Unknown keys are errors. What happens at each limit of the relay, and what counts it: [limits](limits.md).",
     "",
     "| key | default | environment | meaning |",
     "|---|---|---|---|",

@@ -38,7 +38,7 @@ export function commandsPage(program: Command): string {
   return [
     "# Commands",
     "",
-    "Generated from their definitions by `npm run generate`. Exit codes: 0 ok, 1 refused or failed, 2 usage. From a clone, `outrider` is `npx node src/main.ts`.",
+    "Generated from their definitions by `npm run generate`. Exit codes: 0 ok, 1 refused or failed, 2 usage. From a clone, `outrider` is `npx node src/main.ts`, but for what goes on running: `npm start -- …` is `outrider run`, `npm run demo` is `outrider demo` (npx keeps signals to itself).",
     "",
     ...leavesOf(program).flatMap(commandSection),
   ].join("\n");

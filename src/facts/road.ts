@@ -58,6 +58,11 @@ export interface TrafficStats {
   readonly heldBytes: number;
   /** Connections and requests ended by a limit, by the value of `limit`. */
   readonly limited: Readonly<Record<string, number>>;
+  /** Bodies that were not copied, because the copies in flight held what they may together. */
+  readonly uncapturedBodies: number;
+  /** Of what the relay remembers of earlier messages, by the value of `cache`: not found, and forgotten to make room. */
+  readonly cacheMisses: Readonly<Record<string, number>>;
+  readonly cacheEvictions: Readonly<Record<string, number>>;
   readonly observerRestarts: number;
   readonly loopDelayMs: number;
   /** Processes that accept connections, and how often one of them was started again. */

@@ -125,6 +125,11 @@ export class ByteWriter {
     this.#length = at + 4 + written;
   }
 
+  /** Forgets what was written behind `length`, one that the writer had. */
+  rewind(length: number): void {
+    this.#length = length;
+  }
+
   /** The bytes written so far (a view), and starts afresh in another buffer. */
   take(): Buffer {
     const taken = this.#buffer.subarray(0, this.#length);
@@ -150,12 +155,17 @@ function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
   return new DataView(buffer, byteOffset, byteLength);
 }
 
+const NO_BYTES = Buffer.alloc(0);
+
 export class ByteReader {
   readonly #buffer: Buffer;
+  /** The same memory, as in the writer. */
+  readonly #numbers: DataView;
   #at = 0;
 
   constructor(buffer: Buffer) {
     this.#buffer = buffer;
+    this.#numbers = viewOf(buffer);
   }
 
   get done(): boolean {
@@ -170,20 +180,21 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.#buffer.readUInt8(this.#advance(1));
+    return this.#numbers.getUint8(this.#advance(1));
   }
 
   u32(): number {
-    return this.#buffer.readUInt32LE(this.#advance(4));
+    return this.#numbers.getUint32(this.#advance(4), true);
   }
 
   f64(): number {
-    return this.#buffer.readDoubleLE(this.#advance(8));
+    return this.#numbers.getFloat64(this.#advance(8), true);
   }
 
   /** A view into the frame, not a copy. */
   bytes(): Buffer {
     const length = this.u32();
+    if (length === 0) return NO_BYTES;
     const at = this.#advance(length);
     return this.#buffer.subarray(at, at + length);
   }
@@ -198,12 +209,12 @@ export class ByteReader {
     }
     const lengthsAt = this.#advance(4 * count);
     let total = 0;
-    for (let i = 0; i < count; i++) total += this.#buffer.readUInt32LE(lengthsAt + 4 * i);
+    for (let i = 0; i < count; i++) total += this.#numbers.getUint32(lengthsAt + 4 * i, true);
     const at = this.#advance(total);
     const all = this.#buffer.toString("latin1", at, at + total);
     let from = 0;
     for (let i = 0; i < count; i++) {
-      const to = from + this.#buffer.readUInt32LE(lengthsAt + 4 * i);
+      const to = from + this.#numbers.getUint32(lengthsAt + 4 * i, true);
       texts.push(all.slice(from, to));
       from = to;
     }

@@ -4,8 +4,8 @@ import type { ExchangeRecord, Prediction } from "../facts/prediction.ts";
 import { ROWS_PER_EXCHANGE_MAX, encodeAliases, parseLabel, predictionId } from "./codec.ts";
 import type { WaitingRevision } from "./codec.ts";
 import { NAME_LENGTH_MAX, canonical, holding, keepInvalid, labelRow, spread } from "./join.ts";
-import { Finder, hitsAt, hitsOf, posFrom, readRow, targetAt } from "./lookup.ts";
-import type { Hit, Target } from "./lookup.ts";
+import { Finder, hitsAt, posFrom, readRow, targetAt } from "./lookup.ts";
+import type { Hit, Sighting, Target } from "./lookup.ts";
 import { SHARED_ALIAS_MAX, VOID } from "./row-book.ts";
 import { SERIES_MAX, Series } from "./series-book.ts";
 import { chainOf, placesOf, removePlace } from "./wait.ts";
@@ -94,11 +94,12 @@ export function applyExchange(work: Work, exchange: ExchangeRecord, tally: Tally
     tally.invalid += exchange.predictions.length;
     return;
   }
-  if (work.memory.rows.crowded(work.memory.hash(layout.id), work.sql, SAME_NAME_MAX)) {
+  const sighting = new Finder(work).find(layout.id);
+  if (sighting.whole.length >= SAME_NAME_MAX) {
     tally.invalid += exchange.predictions.length;
     return;
   }
-  const namesakes = namesakesOf(work, layout, exchange.model);
+  const namesakes = namesakesOf(work, { layout, sighting }, exchange.model);
   for (const namesake of namesakes) {
     if (versionOf(work, namesake.hit) === exchange.version) compare(work, { layout, namesake }, tally);
   }
@@ -118,10 +119,11 @@ interface Namesake {
 }
 
 /** `a:1` may be the only row of an exchange `a:1` and the second of an exchange `a`: it is one id either way. */
-function namesakesOf(work: Work, layout: Layout, model: string): Namesake[] {
+function namesakesOf(work: Work, seen: { layout: Layout; sighting: Sighting }, model: string): Namesake[] {
+  const { layout, sighting: own } = seen;
   const ours = (hit: Hit): boolean => hit.via === "id" && hit.model === model;
   const namesakes: Namesake[] = [];
-  for (const hit of hitsOf(work, layout.id).filter(ours)) {
+  for (const hit of hitsAt(work, own).filter(ours)) {
     if (hit.pos === null) namesakes.push({ hit, own: null, at: null });
     else if (layout.n === 1 && hit.head.n > 1) namesakes.push({ hit, own: 0, at: hit.pos });
   }
@@ -224,7 +226,10 @@ function append(work: Work, arrival: Arrival): Map<number, Target> {
   return targets;
 }
 
-function aliasesOf(exchange: ExchangeRecord): string[] {
+const NO_ALIASES: readonly string[] = Object.freeze([]);
+
+function aliasesOf(exchange: ExchangeRecord): readonly string[] {
+  if (exchange.aliases.length === 0) return NO_ALIASES;
   const kept = new Set<string>();
   for (const alias of exchange.aliases) {
     const name = alias.toWellFormed();

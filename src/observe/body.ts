@@ -132,17 +132,17 @@ export function readBody(body: BodyCopy, head: BodyHead): Answer | FailureReason
 
 const OPENERS: ReadonlySet<number> = new Set([0x7b, 0x5b, 0x20, 0x09, 0x0a, 0x0d, 0xef, 0xff, 0xfe]);
 
-/** "all"; or only JSON of at most `bytesMax` bytes in which `text` stands: mostly nothing in a request is asked for. */
-export type Wanted = "all" | { readonly text: string; readonly bytesMax: number };
+/** "all"; or only JSON of at most `bytesMax` bytes in which `bytes` stand: mostly nothing in a request is asked for. */
+export type Wanted = "all" | { readonly bytes: Buffer; readonly bytesMax: number };
 
 /** The request's JSON, or its JSON head before binary tensors; undefined when it is none, not whole or not wanted. */
 export function readRequest(body: BodyCopy, head: BodyHead, wanted: Wanted): unknown {
   if (body.bytes.length === 0 || (body.kept !== "whole" && !hasWholeHead(body, head))) return undefined;
   const text = decoded(asBuffer(body.bytes), head);
   if (typeof text === "string") return undefined;
-  const json = text.subarray(0, jsonHead(head) ?? text.length);
+  const length = jsonHead(head);
+  const json = length === null ? text : text.subarray(0, length);
   if (!OPENERS.has(json[0] ?? 0)) return undefined;
-  const asked =
-    wanted === "all" || (json.length <= wanted.bytesMax && json.includes(wanted.text, 0, "latin1"));
+  const asked = wanted === "all" || (json.length <= wanted.bytesMax && json.includes(wanted.bytes));
   return asked ? parseJson(json) : undefined;
 }

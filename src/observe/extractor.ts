@@ -11,7 +11,7 @@ import type { BodyHead } from "./body.ts";
 import { DEFAULT_READ, compileRule, headersOf } from "./compile.ts";
 import type { CompiledRule } from "./compile.ts";
 import { fitFor } from "./fit.ts";
-import { mediaType, pickHeaders } from "./heads.ts";
+import { HeaderPicker, mediaType } from "./heads.ts";
 import type { Heads } from "./heads.ts";
 import { generationOf, requestModelOf } from "./generation.ts";
 import { captureInputs } from "./inputs.ts";
@@ -57,9 +57,23 @@ export interface Extractor {
   overflows(): { readonly routes: number; readonly slices: number };
 }
 
+const REQUEST_HEADERS: readonly string[] = [
+  "content-encoding",
+  "inference-header-content-length",
+  "x-request-id",
+  "x-prediction-id",
+];
+const RESPONSE_HEADERS: readonly string[] = [
+  "content-type",
+  "content-encoding",
+  "inference-header-content-length",
+  "x-model-version",
+  "x-litellm-model-id",
+  ...ID_HEADERS,
+];
 const BODY_BYTES_MAX = 64 * 1024;
-/** A request's body is parsed for its id only when it is at most so long. */
-const REQUEST_ID_BYTES_MAX = 16 * 1024;
+/** A request's body is parsed for its id only when it has one and is at most so long. */
+const REQUEST_ID = Object.freeze({ bytes: Buffer.from('"id"'), bytesMax: 16 * 1024 });
 const METHODS: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH", "QUERY", "GET"]);
 const STREAMS: ReadonlySet<string> = new Set([
   "text/event-stream",
@@ -119,8 +133,8 @@ class ExchangeReader implements Extractor {
   readonly #needs: ExtractorNeeds;
   readonly #rules: readonly CompiledRule[];
   readonly #idHeader: string | null;
-  readonly #requestHeaders: ReadonlySet<string>;
-  readonly #responseHeaders: ReadonlySet<string>;
+  readonly #requestHeaders: HeaderPicker;
+  readonly #responseHeaders: HeaderPicker;
   readonly #paths = new Paths();
   readonly #redaction: Redaction;
   readonly #bodyBytesMax: number;
@@ -134,24 +148,8 @@ class ExchangeReader implements Extractor {
     this.#idHeader = options.idHeader?.toLowerCase() ?? null;
     const configured = headersOf(options.rules);
     const ids = this.#idHeader === null ? [] : [this.#idHeader];
-    this.#requestHeaders = new Set([
-      "content-encoding",
-      "inference-header-content-length",
-      "x-request-id",
-      "x-prediction-id",
-      ...ids,
-      ...configured.request,
-    ]);
-    this.#responseHeaders = new Set([
-      "content-type",
-      "content-encoding",
-      "inference-header-content-length",
-      "x-model-version",
-      "x-litellm-model-id",
-      ...ID_HEADERS,
-      ...ids,
-      ...configured.response,
-    ]);
+    this.#requestHeaders = new HeaderPicker([...REQUEST_HEADERS, ...ids, ...configured.request]);
+    this.#responseHeaders = new HeaderPicker([...RESPONSE_HEADERS, ...ids, ...configured.response]);
   }
 
   read(exchange: Exchange): Reading {
@@ -182,7 +180,7 @@ class ExchangeReader implements Extractor {
   #read(exchange: Exchange): Reading {
     const path = pathOf(exchange.target);
     const facts = this.#paths.read(path);
-    const responseHeads = pickHeaders(exchange.responseHeaders, this.#responseHeaders);
+    const responseHeads = this.#responseHeaders.pick(exchange.responseHeaders);
     const type = mediaType(responseHeads.get("content-type"));
     const head = bodyHead(responseHeads, this.#bodyBytesMax);
     const sight: Sight = {
@@ -283,12 +281,12 @@ class ExchangeReader implements Extractor {
       announced: exchange.announcedVersion,
       external: () => this.#needs.externalVersion(model),
     });
-    const requestHeads = pickHeaders(exchange.requestHeaders, this.#requestHeaders);
+    const requestHeads = this.#requestHeaders.pick(exchange.requestHeaders);
     const needed =
       this.#options.inputs === "read" ||
       found.rule?.needsRequestBody === true ||
       isFreeText(found.answer?.json, DEFAULT_READ);
-    const wanted = needed ? "all" : { text: '"id"', bytesMax: REQUEST_ID_BYTES_MAX };
+    const wanted = needed ? "all" : REQUEST_ID;
     const read = readRequest(exchange.request, bodyHead(requestHeads, this.#bodyBytesMax), wanted);
     const requestBody = this.#redaction.clean(read);
     return { version, requestHeads, requestBody };

@@ -15,6 +15,31 @@ export function pickHeaders(headers: RawHeaders, wanted: ReadonlySet<string>): H
   return found;
 }
 
+/** Picks as `pickHeaders` does. What was picked last is remembered: exchanges of one kind come in runs. */
+export class HeaderPicker {
+  readonly #wanted: ReadonlySet<string>;
+  #headers: RawHeaders = [];
+  #heads: Heads = new Map();
+
+  /** Names in lower case. */
+  constructor(wanted: Iterable<string>) {
+    this.#wanted = new Set(wanted);
+  }
+
+  pick(headers: RawHeaders): Heads {
+    if (areEqual(headers, this.#headers)) return this.#heads;
+    this.#headers = headers;
+    this.#heads = pickHeaders(headers, this.#wanted);
+    return this.#heads;
+  }
+}
+
+function areEqual(a: RawHeaders, b: RawHeaders): boolean {
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
+}
+
 /** The media type in lower case, without parameters; "" when there is none. */
 export function mediaType(contentType: string | undefined): string {
   const text = contentType ?? "";

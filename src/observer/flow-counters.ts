@@ -94,7 +94,7 @@ class Counters implements FlowCounters {
     const { model, version, ts } = change.prediction;
     if (change.kind === "predicted") this.#handles(model, version).predictions.inc();
     else if (change.kind === "truth" && change.before === null && change.after !== null) {
-      this.#handles(model, version).delay.tally(Math.max(0, change.after.firstReceivedAt - ts) / 1000);
+      this.#handles(model, version).delay.observe(Math.max(0, change.after.firstReceivedAt - ts) / 1000);
     }
   }
 }

@@ -21,12 +21,19 @@ export function recordTrafficStats(recorder: Recorder, stats: TrafficStats, sche
       .counter("outrider_queue_dropped_total")
       .set({ queue, what }, stats.dropped[`${queue}/${what}`] ?? 0);
   }
+  recorder
+    .counter("outrider_queue_dropped_total")
+    .set({ queue: "relay", what: "body" }, stats.uncapturedBodies);
   recorder.gauge("outrider_queue_length").set({ queue: "observer" }, stats.queuedFacts);
   recorder.gauge("outrider_proxy_connections").set({}, stats.openConnections);
   recorder.counter("outrider_proxy_connections_refused_total").set({}, stats.refusedConnections);
   recorder.counter("outrider_proxy_client_errors_total").set({}, stats.clientErrors);
   for (const [limit, count] of Object.entries(stats.limited))
     recorder.counter("outrider_proxy_limited_total").set({ limit }, count);
+  for (const [cache, count] of Object.entries(stats.cacheMisses))
+    recorder.counter("outrider_proxy_cache_misses_total").set({ cache }, count);
+  for (const [cache, count] of Object.entries(stats.cacheEvictions))
+    recorder.counter("outrider_proxy_cache_evictions_total").set({ cache }, count);
   recorder.gauge("outrider_proxy_held_bytes").set({}, stats.heldBytes);
   recorder.gauge("outrider_proxy_workers").set({}, stats.workers);
   recorder.counter("outrider_proxy_worker_restarts_total").set({}, stats.workerRestarts);

@@ -11,6 +11,7 @@ import type { RelayRequest } from "./client-request.ts";
 import { TIME_IS_UP, problemMessage, type Failure } from "./failures.ts";
 import { KnownHeads } from "./known-heads.ts";
 import type { PlainRequest } from "./plain-request.ts";
+import type { Recall } from "./recall.ts";
 import type { BadHead } from "./request-line.ts";
 import { Roll } from "./road.ts";
 
@@ -19,6 +20,8 @@ export interface ConnectionsNeeds {
   readonly limits: ConnectionLimits;
   /** Which header lines are told to the observer; null: all. */
   readonly observed: HeaderFilter | null;
+  /** Counts how what is remembered of requests' heads helps. */
+  readonly recall: Recall;
   readonly onRequest: (request: RelayRequest, response: RelayResponse) => void;
   /** The rest of a request that is being relayed is no HTTP. */
   readonly onSpoiled: (request: RelayRequest, failure: Failure) => void;
@@ -71,7 +74,7 @@ export class ClientConnections implements ConnectionOwner {
     this.#needs = needs;
     this.reads = new ClientReads(ReadingClock.of(needs.clock));
     this.limits = needs.limits;
-    this.knownHeads = new KnownHeads(needs.observed);
+    this.knownHeads = new KnownHeads(needs.observed, needs.recall);
     this.keepAliveLines = keepAliveLines(needs.limits.idleMs);
   }
 
@@ -117,7 +120,7 @@ export class ClientConnections implements ConnectionOwner {
   onDefect(connection: ClientConnection, defect: BadHead): void {
     this.defects++;
     if (defect.status === 414 || defect.status === 431) this.limited.head_size++;
-    connection.sayLast(problemMessage(failureOf(defect), null, defect.status));
+    connection.sayLast(problemMessage({ ...failureOf(defect), status: defect.status }, null));
   }
 
   onSpoiled(request: RelayRequest, defect: BadHead): void {
@@ -128,7 +131,7 @@ export class ClientConnections implements ConnectionOwner {
   onLate(connection: ClientConnection, late: Late, request: RelayRequest | null): void {
     this.limited[LIMITS[late]]++;
     if (late === "idle" || late === "rest") connection.close();
-    else if (late === "head") connection.sayLast(problemMessage(SLOW_HEAD, null, 408));
+    else if (late === "head") connection.sayLast(problemMessage(SLOW_HEAD, null));
     else if (late === "body" && request !== null) this.#needs.onSpoiled(request, TIME_IS_UP.body);
     else if ((late === "upload" || late === "total") && request !== null)
       this.#needs.onOverdue(request, TIME_IS_UP[late]);
@@ -178,8 +181,10 @@ export const LIMITS = Object.freeze({
 
 const SLOW_HEAD: Failure = Object.freeze({
   code: "bad_request",
+  status: 408,
   detail: "The request's head did not arrive in time. Send it faster, or raise `proxy.limits.headTimeout`.",
 });
+
 function failureOf(defect: BadHead): Failure {
   return {
     code: "bad_request",

@@ -115,19 +115,20 @@ export function noStream(upstreamName: string): Failure {
   };
 }
 
-/** The problem document of an own error. */
-export function problemBody(failure: Failure, status = statusOf(failure.code)): string {
-  return `${JSON.stringify({
-    type: "about:blank",
-    title: STATUS_CODES[status] ?? "Error",
-    status,
-    detail: failure.detail,
-    code: failure.code,
-  })}\n`;
+/** An answer of our own; `lines` name the length of its body. */
+export interface OwnAnswer {
+  readonly status: number;
+  readonly lines: string[];
+  readonly body: string;
 }
 
-/** Header lines of an own error's answer; `body` is what `problemBody` made. */
-export function problemHeaders(failure: Failure, id: string | null, body: string): string[] {
+/** The problem document that tells a client of a failure. `id`: of the prediction, where there is one. */
+export function problemAnswer(
+  { code, detail, status = statusOf(code) }: Failure,
+  id: string | null,
+): OwnAnswer {
+  const title = STATUS_CODES[status] ?? "Error";
+  const body = `${JSON.stringify({ type: "about:blank", title, status, detail, code })}\n`;
   const lines = [
     "Content-Type",
     "application/problem+json",
@@ -136,16 +137,15 @@ export function problemHeaders(failure: Failure, id: string | null, body: string
     "Cache-Control",
     "no-store",
     "x-outrider-error",
-    failure.code,
+    code,
   ];
   if (id !== null) lines.push("x-prediction-id", id);
-  return lines;
+  return { status, lines, body };
 }
 
-/** A whole HTTP/1.1 answer for a bare socket, which is closed after it. */
-export function problemMessage(failure: Failure, id: string | null, status = statusOf(failure.code)): string {
-  const body = problemBody(failure, status);
-  const lines = problemHeaders(failure, id, body);
+/** It as a whole HTTP/1.1 message for a bare socket, which is closed after it. */
+export function problemMessage(failure: Failure, id: string | null): string {
+  const { status, lines, body } = problemAnswer(failure, id);
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}\r\n`;
   for (let i = 0; i < lines.length; i += 2) head += `${lines[i]}: ${lines[i + 1]}\r\n`;
   return `${head}Connection: close\r\n\r\n${body}`;

@@ -5,6 +5,7 @@ import type { HeaderFilter } from "../facts/header-filter.ts";
 import { flat } from "../kernel/ascii.ts";
 import { digits } from "./head-scan.ts";
 import type { PlainHead } from "./plain-head.ts";
+import { newRecall, type Recall } from "./recall.ts";
 
 /** Heads known, of all connections; a new one takes the place of the oldest. */
 const KNOWN_MAX = 64;
@@ -71,6 +72,7 @@ export class KnownHeads<Head extends KnownHead<Head>> {
   /** Which lines are told to the observer; null: all. */
   readonly filter: HeaderFilter | null;
   readonly #lengthIsTold: boolean;
+  readonly #recall: Recall;
   readonly #known: Known<Head>[] = [];
   /** Where the next one is kept, and the last one was. */
   #next = 0;
@@ -81,8 +83,9 @@ export class KnownHeads<Head extends KnownHead<Head>> {
   /** Place of the head that `find` gave. */
   foundAt = 0;
 
-  constructor(filter: HeaderFilter | null) {
+  constructor(filter: HeaderFilter | null, recall: Recall = newRecall()) {
     this.filter = filter;
+    this.#recall = recall;
     this.#lengthIsTold = filter === null || filter.keeps("content-length");
   }
 
@@ -129,6 +132,7 @@ export class KnownHeads<Head extends KnownHead<Head>> {
 
   /** Asked for each head that was not known: is it one of those that are kept? */
   due(): boolean {
+    this.#recall.misses++;
     if (--this.#untilKept > 0) return false;
     this.#untilKept = KEPT_OF;
     return true;
@@ -141,6 +145,7 @@ export class KnownHeads<Head extends KnownHead<Head>> {
     const { from, digitsAt } = at;
     const found = this.#lengthIsTold || digitsAt < 0 ? null : digitsOf(head, digitsAt - from);
     const place = this.#next;
+    if (place < this.#known.length) this.#recall.evictions++;
     this.#known[place] = knownOf(head.lasting(), bytes.subarray(from, from + length), found);
     this.#last = place;
     this.#next = (place + 1) % KNOWN_MAX;

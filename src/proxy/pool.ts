@@ -58,7 +58,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.clock = ReadingClock.of(clock);
     this.responseTimeoutMs = options.responseTimeoutMs;
-    this.knownHeads = new KnownHeads(options.observed ?? null);
+    this.knownHeads = new KnownHeads(options.observed ?? null, options.recall);
     this.#dial = createDial(options, this.clock);
   }
 

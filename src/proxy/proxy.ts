@@ -19,6 +19,7 @@ import { Sessions, type StreamLimits } from "./http2/sessions.ts";
 import { createUpstream } from "./pool.ts";
 import { Relay } from "./relay.ts";
 import { AfterTurn, Complaints, Roll, type Road, type Underway, type Way } from "./road.ts";
+import { countsOf, newRecall, type Recalls } from "./recall.ts";
 import { OPENING_SNAPSHOT, compileRules, type RelaySnapshot, type Rules } from "./rules.ts";
 import { CopyBudget } from "./tap.ts";
 import { isTunnelRequest } from "./tunnel-request.ts";
@@ -58,6 +59,9 @@ export interface ProxyStats {
   readonly heldBytes: number;
   /** Ended by a limit, by which one. */
   readonly limited: Readonly<Record<string, number>>;
+  /** Of what is remembered of earlier messages: `request_head`, `answer_head`, `target`. */
+  readonly cacheMisses: Readonly<Record<string, number>>;
+  readonly cacheEvictions: Readonly<Record<string, number>>;
   /** Bodies that were not copied because all copies together held `capture.totalBytesMax`. */
   readonly uncapturedBodies: number;
   /** Requests whose head was read. Each is delivered once, when it ends. */
@@ -111,7 +115,8 @@ class HttpProxy implements Proxy, Road {
   readonly afterTurn = new AfterTurn();
   readonly complaints: Complaints;
   readonly clock: Clock;
-  rules: Rules = compileRules(OPENING_SNAPSHOT);
+  readonly #recalls: Recalls = { request_head: newRecall(), answer_head: newRecall(), target: newRecall() };
+  rules: Rules = compileRules(OPENING_SNAPSHOT, this.#recalls.target);
   draining = false;
   readonly #acceptor: Acceptor;
   readonly #connections: ClientConnections;
@@ -130,6 +135,7 @@ class HttpProxy implements Proxy, Road {
       connectTimeoutMs: options.connectTimeoutMs,
       responseTimeoutMs: options.responseTimeoutMs,
       observed: needs.observed ?? null,
+      recall: this.#recalls.answer_head,
       idleMs: options.limits.tunnelIdleMs,
       onIdle: () => void this.#connections.limited.tunnel_idle_timeout++,
       count: (what) => void this.#connections.limited[what]++,
@@ -150,6 +156,7 @@ class HttpProxy implements Proxy, Road {
       clock,
       limits: options.limits,
       observed: needs.observed ?? null,
+      recall: this.#recalls.request_head,
       onRequest: (request, response) => this.#onRequest(request, response),
       onSpoiled: (request, failure) => this.#relayOf(request)?.connectionSpoiled(failure),
       onOverdue: (request, failure) => this.#relayOf(request)?.giveUp(failure),
@@ -185,7 +192,7 @@ class HttpProxy implements Proxy, Road {
   }
 
   setSnapshot(snapshot: RelaySnapshot): void {
-    this.rules = compileRules(snapshot);
+    this.rules = compileRules(snapshot, this.#recalls.target);
   }
 
   setCertificate(certificate: Certificate): void {
@@ -205,6 +212,8 @@ class HttpProxy implements Proxy, Road {
       clientErrors: this.#clientErrors + this.#connections.defects + this.#connections.limited.head_timeout,
       heldBytes: this.#heldBytes(),
       limited: { ...this.#connections.limited },
+      cacheMisses: countsOf(this.#recalls, "misses"),
+      cacheEvictions: countsOf(this.#recalls, "evictions"),
       uncapturedBodies: this.budget.refused,
       seen: this.#seen,
     });

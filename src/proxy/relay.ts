@@ -11,7 +11,7 @@ import { answerLines, plainAnswerLines, type AnswerClues } from "./answer-head.t
 import type { AnswerHead } from "./answer-reader.ts";
 import { Ends } from "./ends.ts";
 import { EXPECT, Expectation } from "./expectation.ts";
-import { describeFailure, problemBody, problemHeaders, statusOf, type Failure } from "./failures.ts";
+import { describeFailure, problemAnswer, type Failure } from "./failures.ts";
 import type { RelayRequest } from "./client-request.ts";
 import type { RelayResponse } from "./client-answer.ts";
 import { lastHopAnswer } from "./last-hop.ts";
@@ -348,10 +348,8 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   protected override answerFailure(failure: Failure): void {
     this.#collected.take();
     this.#endExpectation();
-    const status = failure.status ?? statusOf(failure.code);
+    const { status, lines, body } = problemAnswer(failure, this.draft.id);
     this.draft.status = status;
-    const body = problemBody(failure, status);
-    const lines = problemHeaders(failure, this.draft.id, body);
     if (this.#lastOnConnection || this.road.draining) lines.push("Connection", "close");
     this.#response.writeHead(status, STATUS_CODES[status] ?? "Error", lines);
     this.#response.end(Buffer.from(body));

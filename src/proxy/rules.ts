@@ -3,6 +3,7 @@
 import { chance } from "../kernel/ids.ts";
 import { flat } from "../kernel/ascii.ts";
 import { compileGlob, pathOf } from "../kernel/glob.ts";
+import { newRecall, type Recall } from "./recall.ts";
 import type { TapLimits } from "./tap.ts";
 
 /** Replaced whole; immutable. */
@@ -50,6 +51,7 @@ export interface Rules {
   readonly taps: { readonly request: TapLimits; readonly response: TapLimits };
   /** What is known of targets that came lately; see `placeOf`. */
   readonly places: Map<string, Place>;
+  readonly recall: Recall;
 }
 
 /** What a target alone says. */
@@ -68,7 +70,8 @@ const PLACE_CHARS_MAX = 128;
 /** Usage and the end of a stream stand in its last events. */
 const TAIL_BYTES = 8 * 1024;
 
-export function compileRules(snapshot: RelaySnapshot): Rules {
+/** `recall` counts how what is remembered of targets helps, also of the rules before these. */
+export function compileRules(snapshot: RelaySnapshot, recall: Recall = newRecall()): Rules {
   const routes =
     snapshot.routes?.map((route) => ({
       matches: compileGlob(route.pattern),
@@ -80,6 +83,7 @@ export function compileRules(snapshot: RelaySnapshot): Rules {
     snapshot: { ...snapshot, defaultVersion: announceable(snapshot.defaultVersion) },
     routes,
     places: new Map(),
+    recall,
     taps: {
       request: { bodyBytesMax, totalBytesMax, tailBytes: 0 },
       response: { bodyBytesMax, totalBytesMax, tailBytes: TAIL_BYTES },
@@ -98,15 +102,19 @@ export function routeOf(rules: Rules, target: string): Route | null {
 
 /** Null: it is not one that is remembered. */
 function placeOf(rules: Rules, target: string): Place | null {
-  const { places } = rules;
+  const { places, recall } = rules;
   const known = places.get(target);
   if (known !== undefined) return known;
+  recall.misses++;
   if (target.length > PLACE_CHARS_MAX) return null;
   const key = flat(target);
   // Not latin-1: it cannot be kept that way.
   if (key !== target) return null;
   const place = { route: findRoute(rules, key), version: versionInPath(key) };
-  if (places.size >= PLACES_MAX) places.clear();
+  if (places.size >= PLACES_MAX) {
+    recall.evictions += places.size;
+    places.clear();
+  }
   places.set(key, place);
   return place;
 }

@@ -6,6 +6,7 @@ import type { DialOptions } from "./dial.ts";
 import type { AnswerHead } from "./answer-reader.ts";
 import type { Failure } from "./failures.ts";
 import type { Framing } from "./request-head.ts";
+import type { Recall } from "./recall.ts";
 
 export interface UpstreamOptions extends DialOptions {
   readonly connectTimeoutMs: number;
@@ -13,6 +14,8 @@ export interface UpstreamOptions extends DialOptions {
   readonly responseTimeoutMs: number;
   /** Which header lines of a plain head are told to the observer. Default null: all. */
   readonly observed?: HeaderFilter | null;
+  /** Counts how what is remembered of answers' heads helps. */
+  readonly recall?: Recall;
   /** Over HTTP/2, by the value of `limit` in `outrider_proxy_limited_total`. */
   readonly count?: (what: UpstreamCount) => void;
 }

@@ -38,11 +38,17 @@ function parseExemplar(entry: object): Exemplar | null {
   return { labels, value: Number(value), timestamp: Number(timestamp) };
 }
 
+export interface HistogramReading {
+  readonly relabel: Relabel;
+  /** What is counted of the series elsewhere. Default: nothing. */
+  readonly beside?: (raw: RawLabels) => { readonly counts: Float64Array; readonly sum: number } | null;
+}
+
 /** prom-client lists, for each series, its cumulated buckets (+Inf last), the sum and the count. */
 export async function readHistogram(
   descriptor: Descriptor,
   metric: Histogram,
-  relabel: Relabel,
+  { relabel, beside }: HistogramReading,
 ): Promise<HistogramFamily> {
   const bounds = descriptor.buckets ?? [];
   const buckets = bounds.length + 1;
@@ -51,15 +57,20 @@ export async function readHistogram(
   for (let at = 0; at + buckets + 1 < values.length; at += buckets + 2) {
     const counts: number[] = [];
     const exemplars: (Exemplar | null)[] = [];
+    const held = values[at + buckets];
+    const raw = held?.labels ?? {};
+    const more = beside?.(raw) ?? null;
     let below = 0;
+    let count = 0;
     for (const entry of values.slice(at, at + buckets)) {
-      counts.push(entry.value - below);
+      const own = entry.value - below + (more?.counts[counts.length] ?? 0);
+      count += own;
+      counts.push(own);
       exemplars.push(parseExemplar(entry));
       below = entry.value;
     }
-    const sum = values[at + buckets];
-    const labels = relabel(sum?.labels ?? {});
-    series.push({ labels, counts, exemplars, sum: sum?.value ?? 0, count: below });
+    const sum = (held?.value ?? 0) + (more?.sum ?? 0);
+    series.push({ labels: relabel(raw), counts, exemplars, sum, count });
   }
   return { kind: "histogram", descriptor, bounds, series };
 }

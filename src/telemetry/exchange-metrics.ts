@@ -82,7 +82,24 @@ interface Kind {
   seenAtMs: number;
 }
 
+/** What tells one kind of exchange from another. */
+type Traits = Pick<Exchange, "method" | "status" | "outcome" | "ownError" | "abortedBy"> & Reading & Media;
+
+function traitsOf(exchange: Exchange, reading: Reading, media: Media): Traits {
+  const { method, status, outcome, ownError, abortedBy } = exchange;
+  const { model, version, route } = reading;
+  const { grpc, streaming, grpcStatus } = media;
+  return { method, status, outcome, ownError, abortedBy, model, version, route, grpc, streaming, grpcStatus };
+}
+
+/** The kind met last: exchanges come in runs of a kind, and comparing is cheaper than making a key. */
+interface LastKind {
+  readonly kind: Kind;
+  readonly traits: Traits;
+}
+
 class ExchangeCounter implements ExchangeMetrics {
+  #last: LastKind | null = null;
   readonly #recorder: Recorder;
   readonly #options: ExchangeMetricsOptions;
   readonly #kinds = new Map<string, Kind>();
@@ -142,6 +159,15 @@ class ExchangeCounter implements ExchangeMetrics {
   }
 
   #kindOf(exchange: Exchange, reading: Reading, media: Media): Kind {
+    const last = this.#last;
+    if (last !== null && isOf(last.traits, { exchange, reading, media }) && isFresh(last.kind, exchange))
+      return last.kind;
+    const kind = this.#lookUp(exchange, reading, media);
+    this.#last = { kind, traits: traitsOf(exchange, reading, media) };
+    return kind;
+  }
+
+  #lookUp(exchange: Exchange, reading: Reading, media: Media): Kind {
     const { model, version, route } = reading;
     const status = exchange.status === null ? "" : String(exchange.status);
     const cause = exchange.ownError ?? exchange.abortedBy ?? "";
@@ -155,7 +181,7 @@ class ExchangeCounter implements ExchangeMetrics {
       known.reading.model === model &&
       known.reading.version === version &&
       known.reading.route === route;
-    if (fits && exchange.startedAtMs - known.seenAtMs < SEEN_EVERY_MS) return known;
+    if (fits && isFresh(known, exchange)) return known;
     this.#recorder.seen(model, version);
     if (fits) {
       known.seenAtMs = exchange.startedAtMs;
@@ -220,6 +246,28 @@ class ExchangeCounter implements ExchangeMetrics {
   }
 }
 
+/** Its series are in use, and its version has said so lately. */
+function isFresh(kind: Kind, { startedAtMs }: Exchange): boolean {
+  return kind.requests.live && startedAtMs - kind.seenAtMs < SEEN_EVERY_MS;
+}
+
+function isOf(traits: Traits, of: { exchange: Exchange; reading: Reading; media: Media }): boolean {
+  const { exchange, reading, media } = of;
+  return (
+    traits.model === reading.model &&
+    traits.version === reading.version &&
+    traits.route === reading.route &&
+    traits.method === exchange.method &&
+    traits.status === exchange.status &&
+    traits.outcome === exchange.outcome &&
+    traits.ownError === exchange.ownError &&
+    traits.abortedBy === exchange.abortedBy &&
+    traits.grpcStatus === media.grpcStatus &&
+    traits.streaming === media.streaming &&
+    traits.grpc === media.grpc
+  );
+}
+
 /** Statuses that the semantic conventions of gRPC call errors of the server, by name. */
 const GRPC_ERRORS: ReadonlyMap<string, string> = new Map([
   ["2", "UNKNOWN"],
@@ -257,10 +305,16 @@ interface Media {
 
 const GRPC = /^application\/grpc(?:$|[+; ])/i;
 
+const PLAIN_TYPE = "application/json";
+const PLAIN: Media = Object.freeze({ grpc: false, streaming: false, grpcStatus: "" });
+
 function mediaOf(exchange: Exchange): Media {
   const { requestHeaders, responseHeaders, responseTrailers, target } = exchange;
   const type = headerOf(responseHeaders, "content-type") ?? "";
-  const grpc = GRPC.test(headerOf(requestHeaders, "content-type") ?? "");
+  const sent = headerOf(requestHeaders, "content-type") ?? "";
+  // What nearly all exchanges are.
+  if (type === PLAIN_TYPE && sent === PLAIN_TYPE) return PLAIN;
+  const grpc = GRPC.test(sent);
   if (!GRPC.test(type)) return { grpc, streaming: STREAMS.test(type), grpcStatus: "" };
   const status = headerOf(responseTrailers, "grpc-status") ?? headerOf(responseHeaders, "grpc-status");
   // gRPC frames one answer as it frames many: the method's name tells.
@@ -272,7 +326,8 @@ function mediaOf(exchange: Exchange): Media {
 function headerOf(headers: RawHeaders, name: string): string | null {
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const candidate = headers[at] ?? "";
-    if (candidate.length === name.length && candidate.toLowerCase() === name) return headers[at + 1] ?? null;
+    if (candidate === name || (candidate.length === name.length && candidate.toLowerCase() === name))
+      return headers[at + 1] ?? null;
   }
   return null;
 }

@@ -26,8 +26,6 @@ export interface CounterSeries {
 export interface HistogramSeriesHandle {
   readonly live: boolean;
   observe(value: number, exemplar?: TraceRef): void;
-  /** Cheap, for what is counted by the hundred thousand: without exemplars. A series takes one or the other. */
-  tally(value: number): void;
 }
 
 export interface CounterFamily {
@@ -108,6 +106,11 @@ export class CounterInstrument implements CounterFamily {
     return this.#table;
   }
 
+  /** Before prom-client is read. */
+  settle(): void {
+    for (const child of this.#table.children()) child.settle();
+  }
+
   #child(labels: Labels): CounterChild {
     const child = this.#table.find(labels, "observation");
     invariant(child, "a counter keeps what is beyond the caps");
@@ -128,6 +131,7 @@ export class CounterInstrument implements CounterFamily {
   }
 }
 
+/** What is counted is added up here, and told to prom-client, which finds the series anew each time, when it is read. */
 class CounterChild implements Child, CounterSeries {
   live = true;
   readonly id: string;
@@ -136,6 +140,8 @@ class CounterChild implements Child, CounterSeries {
   readonly #bound: { inc(value?: number): void };
   readonly #invalid: () => void;
   #total = 0;
+  #begun = false;
+  #untold = 0;
 
   constructor(counter: Counter, place: Place, invalid: () => void) {
     this.#counter = counter;
@@ -146,8 +152,16 @@ class CounterChild implements Child, CounterSeries {
   }
 
   inc(by = 1): void {
-    if (by >= 0 && by < Infinity) this.#bound.inc(by);
-    else this.#invalid();
+    if (!(by >= 0 && by < Infinity)) return this.#invalid();
+    // A series that was given up would come back without its labels.
+    if (this.#begun || !this.live) this.#untold += by;
+    else this.#bound.inc(by);
+    this.#begun = true;
+  }
+
+  settle(): void {
+    if (this.#untold > 0) this.#bound.inc(this.#untold);
+    this.#untold = 0;
   }
 
   set(total: number): void {
@@ -242,14 +256,18 @@ export class HistogramInstrument implements HistogramFamilyHandle {
     return this.#table;
   }
 
+  /** What is counted of a series beside what prom-client holds, by the name it has there. */
+  tallied(id: string): Tallied | null {
+    return this.#table.childOf(id)?.tallied ?? null;
+  }
+
   /** The series whose counts are owned elsewhere. */
   owned(): HistogramSeries[] {
     const series: HistogramSeries[] = [];
     for (const { labels, owned } of this.#table.children()) {
       if (owned === null) continue;
-      const counts = [...owned.counts];
-      const count = counts.reduce((total, one) => total + one, 0);
-      series.push({ labels, counts, count, sum: owned.sum, exemplars: counts.map(() => null) });
+      const count = owned.reduce((total, one) => total + one, 0);
+      series.push({ labels, counts: owned, count, sum: null, exemplars: owned.map(() => null) });
     }
     return series;
   }
@@ -269,17 +287,11 @@ export class HistogramInstrument implements HistogramFamilyHandle {
   set(labels: Labels, counts: readonly number[]): void {
     invariant(counts.length === this.bounds.length + 1, "one count per bucket");
     const child = this.#table.find(labels, "state");
-    if (child !== null) child.owned = { counts: [...counts], sum: null };
+    if (child !== null) child.owned = [...counts];
   }
   series(labels: Labels): HistogramSeriesHandle {
     return this.#child(labels);
   }
-}
-
-/** Per bucket, the last beyond all bounds. */
-interface OwnedCounts {
-  readonly counts: number[];
-  sum: number | null;
 }
 
 interface HistogramChildOptions {
@@ -288,16 +300,29 @@ interface HistogramChildOptions {
   readonly invalid: () => void;
 }
 
+/** Observations beside those that prom-client holds. */
+export interface Tallied {
+  /** Per bucket, not cumulated, the last beyond all bounds. */
+  readonly counts: Float64Array;
+  readonly sum: number;
+}
+
+/**
+ * prom-client holds the series and its exemplars; what comes without a new exemplar, by the hundred thousand, is counted here and
+ * added when the series is read: prom-client would find the series anew for each.
+ */
 class HistogramChild implements Child, HistogramSeriesHandle {
   live = true;
   readonly id: string;
   readonly labels: Labels;
   readonly #histogram: Histogram;
   readonly #place: Readonly<Record<string, string>>;
-  readonly #bound: { observe(value: number): void };
   readonly #options: HistogramChildOptions;
-  /** Counts that are owned elsewhere, or tallied; prom-client has no series for them then. */
-  owned: OwnedCounts | null = null;
+  readonly #bounds: readonly number[];
+  readonly #counts: Float64Array;
+  #sum = 0;
+  /** Counts that are owned elsewhere; prom-client has no series for them. */
+  owned: readonly number[] | null = null;
   /** Monotonic ms of the last exemplar, per bucket. */
   #exemplarAt: Float64Array | null = null;
   #begun = false;
@@ -307,39 +332,37 @@ class HistogramChild implements Child, HistogramSeriesHandle {
     this.id = place.id;
     this.labels = place.labels;
     this.#place = { [SERIES]: place.id };
-    this.#bound = histogram.labels(this.#place);
     this.#options = options;
+    this.#bounds = options.bounds;
+    this.#counts = new Float64Array(options.bounds.length + 1);
+  }
+
+  get tallied(): Tallied {
+    return { counts: this.#counts, sum: this.#sum };
   }
 
   zero(): void {
-    if (!this.#begun) this.#histogram.zero(this.#place);
+    if (!this.#begun && this.live) this.#histogram.zero(this.#place);
     this.#begun = true;
   }
 
   observe(value: number, exemplar?: TraceRef): void {
     if (!(value > -Infinity && value < Infinity)) return this.#options.invalid();
-    this.#begun = true;
-    if (exemplar === undefined || !this.#exemplarDue(value)) this.#bound.observe(value);
-    else this.#histogram.observe({ labels: this.#place, value, exemplarLabels: { ...exemplar } });
-  }
-
-  tally(value: number): void {
-    if (!(value > -Infinity && value < Infinity)) return this.#options.invalid();
-    const { bounds } = this.#options;
-    this.owned ??= { counts: Array.from({ length: bounds.length + 1 }, () => 0), sum: 0 };
+    this.zero();
+    const bounds = this.#bounds;
     let bucket = 0;
     while (bucket < bounds.length && value > (bounds[bucket] ?? Infinity)) bucket++;
-    const { counts, sum } = this.owned;
-    counts[bucket] = (counts[bucket] ?? 0) + 1;
-    this.owned.sum = (sum ?? 0) + value;
+    if (exemplar !== undefined && this.live && this.#exemplarDue(bucket)) {
+      this.#histogram.observe({ labels: this.#place, value, exemplarLabels: { ...exemplar } });
+      return;
+    }
+    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
+    this.#sum += value;
   }
 
-  #exemplarDue(value: number): boolean {
-    const { bounds, clock } = this.#options;
-    let bucket = 0;
-    while (bucket < bounds.length && value > (bounds[bucket] ?? Infinity)) bucket++;
-    this.#exemplarAt ??= new Float64Array(bounds.length + 1).fill(Number.NEGATIVE_INFINITY);
-    const now = clock.monotonicMs();
+  #exemplarDue(bucket: number): boolean {
+    this.#exemplarAt ??= new Float64Array(this.#counts.length).fill(Number.NEGATIVE_INFINITY);
+    const now = this.#options.clock.monotonicMs();
     if (now - (this.#exemplarAt[bucket] ?? 0) < EXEMPLAR_EVERY_MS) return false;
     this.#exemplarAt[bucket] = now;
     return true;

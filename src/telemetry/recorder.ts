@@ -23,6 +23,7 @@ import {
   type GaugeFamily,
   type HistogramFamilyHandle,
   type Surroundings,
+  type Tallied,
 } from "./instruments.ts";
 import type { Family, Snapshot } from "./snapshot.ts";
 import { safeValue } from "./values.ts";
@@ -188,12 +189,14 @@ class PromRecorder implements Recorder {
     const metric = this.#registry.getSingleMetric(descriptor.name);
     const found = this.#instruments.get(descriptor.name);
     const relabel: Relabel =
-      found === undefined ? asGiven : (raw) => found.table.labelsOf(String(raw["series"]));
+      found === undefined ? asGiven : (raw) => found.table.childOf(String(raw["series"]))?.labels ?? {};
     if (metric instanceof Histogram) {
-      const family = await readHistogram(descriptor, metric, relabel);
-      const owned = found instanceof HistogramInstrument ? found.owned() : [];
-      return { ...family, series: [...family.series, ...owned] };
+      if (!(found instanceof HistogramInstrument)) return readHistogram(descriptor, metric, { relabel });
+      const beside = (raw: Parameters<Relabel>[0]): Tallied | null => found.tallied(String(raw["series"]));
+      const family = await readHistogram(descriptor, metric, { relabel, beside });
+      return { ...family, series: [...family.series, ...found.owned()] };
     }
+    if (found instanceof CounterInstrument) found.settle();
     if (metric instanceof Counter || metric instanceof Gauge) return readNumbers(descriptor, metric, relabel);
     return null;
   }

@@ -61,8 +61,8 @@ export class SeriesTable<C extends Child> {
     return this.#children.values();
   }
 
-  labelsOf(id: string): Labels {
-    return this.#byId.get(id)?.labels ?? {};
+  childOf(id: string): C | undefined {
+    return this.#byId.get(id);
   }
 
   /** The child of `labels`, made when it is new; null for a state beyond a cap. */

@@ -3,8 +3,12 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { Batches } from "../../src/app/batches.ts";
 import { addLosses, createLossBook, type LossBook } from "../../src/app/loss.ts";
+import { Outbox } from "../../src/app/outbox.ts";
+import type { EndedBody, EndedExchange, EndedFact } from "../../src/facts/exchange.ts";
 import { decodeExchange } from "../../src/facts/exchange-wire.ts";
+import { silentLog } from "../../src/kernel/log.ts";
 import { ByteReader } from "../../src/kernel/wire.ts";
+import { handClock } from "../support/hand-clock.ts";
 import { exchangeOf } from "../support/exchange.ts";
 
 const droppedFacts = (loss: LossBook): number =>
@@ -152,6 +156,76 @@ test("what waits behind us counts as if it waited here: bodies are shed, then fa
   batches.heldBehindBytes = 0;
   batches.add(exchangeOf({ request: body }));
   assert.equal(batches.queuedFacts, 3);
+});
+
+/** Throws while it is being encoded, when most of it has been written. */
+function halfFact(): EndedFact {
+  const response: EndedBody = {
+    bytes: Buffer.alloc(0),
+    total: 2,
+    get kept(): "whole" {
+      throw new Error("no body");
+    },
+  };
+  return { ...exchangeOf({ id: "half" }), response };
+}
+
+function idsOf(batches: Batches): string[] {
+  batches.seal();
+  const ids: string[] = [];
+  for (let batch = batches.take(); batch !== null; batch = batches.take()) {
+    assert.equal(batch.bytes.readUInt32LE(0), batch.bytes.length - 4);
+    const from = new ByteReader(batch.bytes.subarray(5));
+    from.u32();
+    const facts = from.u32();
+    for (let i = 0; i < facts; i++) ids.push(decodeExchange(from).id);
+    assert.ok(from.done);
+  }
+  return ids;
+}
+
+test("a fact that cannot be encoded is lost alone, wherever it stands in its batch", () => {
+  for (const lost of [0, 1, 2]) {
+    const loss = createLossBook();
+    const batches = new Batches(loss, { extraHeaders: [], queueBytesMax: 1e6 });
+    for (let i = 0; i < 3; i++) {
+      if (i === lost) assert.throws(() => batches.add(halfFact()), /no body/);
+      else batches.add(exchangeOf({ id: `whole-${i}` }));
+    }
+    assert.deepEqual(
+      idsOf(batches),
+      [0, 1, 2].filter((i) => i !== lost).map((i) => `whole-${i}`),
+    );
+    assert.deepEqual(Object.fromEntries(loss.dropped), { "observer/fact": 1 });
+    assert.equal(loss.seen, 3);
+  }
+  const batches = new Batches(createLossBook(), { extraHeaders: [], queueBytesMax: 1e6 });
+  assert.throws(() => batches.add(halfFact()), /no body/);
+  batches.seal();
+  assert.equal(batches.take(), null);
+  assert.equal(batches.queuedBytes, 0);
+});
+
+test("an exchange whose fact cannot be made or encoded is counted as lost, said in the log, and takes no other with it", () => {
+  const loss = createLossBook();
+  const batches = new Batches(loss, { extraHeaders: [], queueBytesMax: 1e6 });
+  const errors: object[] = [];
+  const log = { ...silentLog, error: (fields: object) => void errors.push(fields) };
+  const outbox = new Outbox(batches, { clock: handClock(), log, pump: () => {} });
+  const ended = (seal: () => EndedFact): EndedExchange => ({ copiedBytes: 0, seal, recycle: () => {} });
+  outbox.deliver(ended(() => exchangeOf({ id: "first" })));
+  outbox.deliver(ended(halfFact));
+  outbox.deliver(
+    ended(() => {
+      throw new Error("no fact");
+    }),
+  );
+  outbox.deliver(ended(() => exchangeOf({ id: "last" })));
+  outbox.push();
+  assert.deepEqual(idsOf(batches), ["first", "last"]);
+  assert.deepEqual(Object.fromEntries(loss.dropped), { "observer/fact": 2 });
+  assert.equal(loss.seen, 4);
+  assert.equal(errors.length, 2);
 });
 
 test("losses that another process counted are taken over, and its lost facts were seen", () => {

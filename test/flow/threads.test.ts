@@ -100,6 +100,9 @@ test("while the observer is away the traffic process's own page sums over the wo
   });
   process.kill(observer, "SIGCONT");
   const { recorded } = await settled(sidecar, 16);
+  // Each worker remembers for itself.
+  const misses = await sidecar.metric("outrider_proxy_cache_misses_total", { cache: "target" });
+  assert.ok(misses === 1 || misses === 2, `${misses} misses`);
   assert.equal(recorded, 16);
 });
 

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Exchange } from "../../src/facts/exchange.ts";
-import { get, httpOrigin, pause, rawClient, startProxy } from "./support.ts";
+import { ask, get, httpOrigin, pause, rawClient, startProxy } from "./support.ts";
 
 const ROUNDS = 7;
 const WITHIN_MS = 5;
@@ -63,10 +63,7 @@ test("head, first byte, last byte and the longest silence are those of the scrip
   let played = 0;
   await assertClose(async () => {
     wrote.length = 0;
-    const client = await rawClient(t, port);
-    client.send(get("/stream"));
-    await client.until(/\r\n0\r\n\r\n$/);
-    client.socket.destroy();
+    await ask(t, port, get("/stream"));
     const clocks = (await delivered(++played)).at(-1)?.clocks;
     const [head = 0, first = 0, second = 0, third = 0, last = 0] = wrote;
     return {

@@ -116,6 +116,35 @@ test("histograms count per bucket, with the latest exemplar of each", async () =
   assert.equal(later?.exemplars[0]?.value, 0.00005);
 });
 
+test("what comes with an exemplar and what comes without are one series, of which each snapshot holds all", async () => {
+  const all = setUp();
+  const exemplar = { trace_id: "a".repeat(32), span_id: "b".repeat(16) };
+  const series = all.recorder.histogram("outrider_label_delay_seconds").series({ model: "m", version: "1" });
+  for (let round = 1; round <= 3; round++) {
+    for (let i = 0; i < 5; i++) series.observe(1, exemplar);
+    for (let i = 0; i < 5; i++) series.observe(1e9);
+    const [told, ...others] = await histograms(all, "outrider_label_delay_seconds");
+    assert.deepEqual(others, []);
+    assert.equal(told?.count, 10 * round);
+    assert.equal(told?.counts.at(-1), 5 * round);
+    assert.equal(told?.sum, round * (5 + 5e9));
+  }
+});
+
+test("a total that is counted here begins where one owned elsewhere left off, and both are told once", async () => {
+  const all = setUp();
+  const counter = all.recorder.counter(PREDICTIONS);
+  const labels = { model: "m", version: "1" };
+  counter.set(labels, 5);
+  counter.inc(labels, 2);
+  counter.inc(labels, 3);
+  for (let look = 0; look < 2; look++) {
+    assert.deepEqual(await numbers(all, PREDICTIONS), [{ labels, value: 10 }]);
+  }
+  counter.inc(labels);
+  assert.deepEqual(await numbers(all, PREDICTIONS), [{ labels, value: 11 }]);
+});
+
 test("bucket bounds can be replaced", async () => {
   const all = setUp({ buckets: { outrider_proxy_overhead_seconds: [0.5, 1] } });
   all.recorder.histogram("outrider_proxy_overhead_seconds").observe({}, 0.7);
@@ -215,8 +244,16 @@ test("a version that has been idle makes room for one that serves; all its serie
   clock.advance(11 * 60 * 1000);
   for (let i = 1; i < 10; i++) recorder.seen("m", `v${i}`);
   const held = recorder.counter(PREDICTIONS).series({ model: "m", version: "v0" });
+  const delay = recorder.histogram("outrider_label_delay_seconds").series({ model: "m", version: "v0" });
+  const time = recorder.histogram("outrider_time_to_first_byte_seconds");
+  const never = time.series({ http_route: "/", model: "m", version: "v0", streaming: "false" });
   serve("v10");
   assert.equal(held.live, false);
+  held.inc();
+  delay.observe(1);
+  delay.observe(1, { trace_id: "a".repeat(32), span_id: "b".repeat(16) });
+  never.observe(1);
+  assert.deepEqual(await histograms(all, "outrider_time_to_first_byte_seconds"), []);
   const versions = (await numbers(all, PREDICTIONS)).map(({ labels }) => labels["version"]);
   assert.deepEqual(new Set(versions), new Set(["v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10"]));
   assert.equal((await histograms(all, "outrider_label_delay_seconds")).length, 10);

@@ -1,22 +1,14 @@
 // Answers of our own on a stream, and what of the model's answer cannot be one.
 
 import type { AnswerHead } from "../answer-reader.ts";
-import { problemBody, problemHeaders, statusOf, type Failure } from "../failures.ts";
+import { problemAnswer, type Failure, type OwnAnswer } from "../failures.ts";
 import { grpcFailureLines } from "../grpc.ts";
 import { readResponseHead, type ResponseHead } from "../response-head.ts";
-
-export interface OwnAnswer {
-  readonly status: number;
-  readonly lines: readonly string[];
-  readonly body: string;
-}
 
 /** Tells a client of a failure, one of gRPC by a status of its own. */
 export function failureAnswer(failure: Failure, { id, grpc }: { id: string; grpc: boolean }): OwnAnswer {
   if (grpc) return { status: 200, lines: grpcFailureLines(failure, id), body: "" };
-  const status = failure.status ?? statusOf(failure.code);
-  const body = problemBody(failure, status);
-  return { status, lines: problemHeaders(failure, id, body), body };
+  return problemAnswer(failure, id);
 }
 
 export interface StreamHeadContext {

@@ -12,7 +12,7 @@ import { onceRead, type Clock, type Timer } from "../../kernel/clock.ts";
 import { codeOf } from "../../kernel/problem.ts";
 import type { ConnectionLimits } from "../connection-limits.ts";
 import { sweepMsOf } from "../client-connections.ts";
-import { problemBody, problemHeaders, type Failure } from "../failures.ts";
+import { problemAnswer, type Failure } from "../failures.ts";
 import { failedHere } from "./answer.ts";
 import { RESET } from "./codes.ts";
 import { responseFields } from "./fields.ts";
@@ -329,9 +329,8 @@ function refuse(stream: ServerHttp2Stream, failure: Failure): void {
   stream.on("error", () => {});
   // Reset before it was looked at.
   if (stream.destroyed || stream.closed) return;
-  const status = failure.status ?? 400;
-  const body = problemBody(failure, status);
-  stream.respond(responseFields(status, problemHeaders(failure, null, body)));
+  const { status, lines, body } = problemAnswer(failure, null);
+  stream.respond(responseFields(status, lines));
   stream.end(body);
   if (!stream.endAfterHeaders) stream.once("finish", () => setImmediate(() => stream.close(RESET.none)));
 }
