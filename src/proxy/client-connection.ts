@@ -304,7 +304,10 @@ export class ClientConnection implements RequestSink {
     this.#persists = false;
     this.#movedMs = this.#owner.nowMs();
     if (this.#clientEnded) this.socket.destroySoon();
-    else this.socket.end().resume();
+    else {
+      this.socket.end();
+      this.socket.resume();
+    }
   }
 
   /** Gives the socket away, with the bytes behind the request, as soon as those are known. Only while a head is being handed over. */
@@ -355,22 +358,15 @@ export class ClientConnection implements RequestSink {
       this.#movedMs = nowMs;
     }
     const stillMs = nowMs - this.#movedMs;
-    if (this.#closing) this.#awaitGoodbye(unsent, stillMs);
-    else if (unsent > 0) this.#limit("send", stillMs, limits.sendMs);
+    if (this.#closing) {
+      if (stillMs > GOODBYE_MS) this.socket.destroy();
+    } else if (unsent > 0) this.#limit("send", stillMs, limits.sendMs);
     else if (this.#headBegan) this.#limit("head", nowMs - this.#headSinceMs, limits.headMs);
     else if (this.#request === null) this.#limit("idle", stillMs, limits.idleMs);
     else if (this.#restSinceMs !== null)
       this.#limit("rest", nowMs - this.#restSinceMs, Math.min(REST.ms, limits.bodyMs || REST.ms));
     else this.#checkUpload(nowMs);
     if (this.#response !== null) this.#limit("total", nowMs - this.#headSinceMs, limits.totalMs);
-  }
-
-  /** What still waits to leave has the time of any answer; then its client has a moment to go. */
-  #awaitGoodbye(unsent: number, stillMs: number): void {
-    const limitMs = unsent > 0 ? this.#owner.limits.sendMs : GOODBYE_MS;
-    if (limitMs <= 0 || stillMs <= limitMs || this.socket.destroyed) return;
-    if (unsent > 0) this.#owner.onLate(this, "send", this.#request);
-    else this.socket.destroy();
   }
 
   /** It is the client's turn to send more, or the model's to take what has come. */
@@ -393,5 +389,5 @@ export class ClientConnection implements RequestSink {
   }
 }
 
-/** How long a client may take to leave once it has been sent all. */
+/** How long a client may take to read the answer that ends its connection. */
 const GOODBYE_MS = 5000;
