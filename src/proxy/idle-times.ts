@@ -2,7 +2,10 @@
 
 /** Below what common model servers allow an idle connection (uvicorn and Node: 5 s), so that they rarely close first. */
 const IDLE_MS = 4000;
-const IDLE_MS_MAX = 60_000;
+/** At most, where the server says how long it keeps them. */
+const ANNOUNCED_MS_MAX = 60_000;
+/** At most, where it has shown it. Triton waits for idle connections to end before it stops, for 30 s in all. */
+const LONG_MS = 20_000;
 /** Taken off a server's own `Keep-Alive: timeout`. */
 const MARGIN_MS = 2000;
 /** Used again at once below this, whatever is known of the server. */
@@ -16,7 +19,7 @@ const KEPT_SHARE = 0.8;
 /** Connections kept for longer than `IDLE_MS`: a model server may have room for few. */
 export const LONG_MAX = 64;
 
-/** Of an idle connection: `announcedMs` is the server's own word, or null. */
+/** An idle connection; `keepAliveMs`: the server's own word, or null. */
 export interface Idle {
   readonly keepAliveMs: number | null;
   readonly idleSinceMs: number;
@@ -67,15 +70,15 @@ export class IdleTimes {
   /** An idle connection is used for a request until it is so old. */
   reuseMs(connection: Idle, now: number): number {
     if (connection.keepAliveMs !== null) return this.keptMs(connection, now, false);
-    const proven = this.#survivedMs * PROVEN_SHARE;
-    const sure = Math.min(proven, this.#trustedMs(now) * PROVEN_SHARE, IDLE_MS_MAX);
-    return Math.max(UNPROVEN_MS, Math.min(IDLE_MS, proven), sure);
+    const survived = this.#survivedMs;
+    const long = Math.min(survived, this.#trustedMs(now), LONG_MS);
+    return Math.max(UNPROVEN_MS, Math.min(IDLE_MS, survived * PROVEN_SHARE), long * PROVEN_SHARE);
   }
 
   /** It is kept until it is so old. `long`: it is one of those that may be kept for long. */
   keptMs({ keepAliveMs }: Idle, now: number, long: boolean): number {
-    if (keepAliveMs !== null) return Math.min(keepAliveMs - MARGIN_MS, IDLE_MS_MAX);
+    if (keepAliveMs !== null) return Math.min(keepAliveMs - MARGIN_MS, ANNOUNCED_MS_MAX);
     if (!long || !this.#servesOthers) return IDLE_MS;
-    return Math.max(IDLE_MS, Math.min(IDLE_MS_MAX, this.#trustedMs(now) * KEPT_SHARE));
+    return Math.max(IDLE_MS, Math.min(LONG_MS, this.#trustedMs(now) * KEPT_SHARE));
   }
 }
