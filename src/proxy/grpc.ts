@@ -29,18 +29,51 @@ const STATUSES: Readonly<Record<OwnError, number>> = Object.freeze({
 
 /** Fields of the answer that tells a gRPC client of an own error: no body, the status among the headers ("trailers only"). */
 export function grpcFailureLines(failure: Failure, id: string): string[] {
+  return ["content-type", "application/grpc", ...grpcFailureTrailers(failure), "x-prediction-id", id];
+}
+
+/** The same behind messages that have been passed on. */
+export function grpcFailureTrailers(failure: Failure): string[] {
   return [
-    "content-type",
-    "application/grpc",
     "grpc-status",
     String(STATUSES[failure.code]),
     "grpc-message",
     percentEncoded(failure.detail),
     "x-outrider-error",
     failure.code,
-    "x-prediction-id",
-    id,
   ];
+}
+
+const PREFIX_BYTES = 5;
+
+/** Where a body of gRPC stands: messages, each behind a byte of flags and four of its length. */
+export class MessageBounds {
+  #prefixBytes = 0;
+  #length = 0;
+  /** Of the message. */
+  #left = 0;
+
+  add(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length;) {
+      if (this.#left > 0) {
+        const taken = Math.min(this.#left, chunk.length - at);
+        this.#left -= taken;
+        at += taken;
+        continue;
+      }
+      const byte = chunk[at++] ?? 0;
+      if (this.#prefixBytes > 0) this.#length = this.#length * 256 + byte;
+      if (++this.#prefixBytes < PREFIX_BYTES) continue;
+      this.#left = this.#length;
+      this.#length = 0;
+      this.#prefixBytes = 0;
+    }
+  }
+
+  /** All that has come is whole messages. */
+  get between(): boolean {
+    return this.#left === 0 && this.#prefixBytes === 0;
+  }
 }
 
 /** Everything but printable ASCII, and `%` itself, byte by byte. */

@@ -1,6 +1,7 @@
 // The relay of the traffic process: the listener, the exchanges under way, and how both end.
 
 import type { ServerHttp2Stream } from "node:http2";
+import { setImmediate as turnOver } from "node:timers/promises";
 import type { EndedExchange, RawHeaders } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
 import { ReadingClock, type Clock } from "../kernel/clock.ts";
@@ -93,6 +94,9 @@ export interface Proxy extends Part {
 export function createProxy(options: ProxyOptions, needs: ProxyNeeds): Proxy {
   return new HttpProxy(options, needs);
 }
+
+/** Of the loop: trailers of HTTP/2 leave in the one after their body's end, over TLS later still. */
+const LAST_TURNS = 20;
 
 class HttpProxy implements Proxy, Road {
   readonly #needs: ProxyNeeds;
@@ -303,9 +307,8 @@ class HttpProxy implements Proxy, Road {
       await this.#untilDeadline(closed, deadlineMs);
       for (const one of this.#underway.all()) one.cut();
       // The last answers are handed to the system before the connections go.
-      await new Promise<void>((resolve) => {
-        setImmediate(resolve);
-      });
+      await turnOver();
+      for (let turns = 1; turns < LAST_TURNS && this.#sessions.streams > 0; turns++) await turnOver();
       this.#sessions.destroyAll();
       this.#acceptor.destroyAll();
     }

@@ -1,6 +1,7 @@
 // A model that speaks HTTP/2 wrongly, or means harm: its answers are failures that say so, memory stays, and the next request is served.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import type { Socket } from "node:net";
 import test, { type TestContext } from "node:test";
 import { PREFACE, TYPE, ask, connectStreams, frame, literals, number32, setting } from "./http2-support.ts";
@@ -142,25 +143,31 @@ const WRONGS: Readonly<Record<string, Wrong>> = {
   },
 };
 
+/** Tells each frame that comes on a model's connection. */
+function eachFrame(socket: Socket, tell: (type: number, stream: number, payload: Buffer) => void): void {
+  let came = Buffer.alloc(0);
+  let at = PREFACE.length;
+  socket.on("data", (bytes: Buffer) => {
+    came = Buffer.concat([came, bytes]);
+    while (came.length >= at + 9 && came.length >= at + 9 + came.readUIntBE(at, 3)) {
+      const [type, stream] = [came.readUInt8(at + 3), came.readUInt32BE(at + 5)];
+      const from = at + 9;
+      at = from + came.readUIntBE(at, 3);
+      tell(type, stream, came.subarray(from, at));
+    }
+  });
+}
+
 /** Its first connection goes wrong with the first request; later ones answer 200. */
 async function model(t: TestContext, wrong: Wrong): Promise<string> {
   let connections = 0;
   const { port } = await rawOrigin(t, (socket) => {
     const first = ++connections === 1;
-    let came = Buffer.alloc(0);
-    let at = PREFACE.length;
     socket.write(settings);
-    socket.on("data", (bytes: Buffer) => {
-      came = Buffer.concat([came, bytes]);
-      while (came.length >= at + 9 && came.length >= at + 9 + came.readUIntBE(at, 3)) {
-        const type = came.readUInt8(at + 3);
-        const stream = came.readUInt32BE(at + 5);
-        at += 9 + came.readUIntBE(at, 3);
-        if (type === TYPE.settings && came.readUInt8(at - 1) !== 255) continue;
-        if (type !== TYPE.headers) continue;
-        if (first && stream === 1) goWrong(socket, wrong);
-        else socket.write(frame(TYPE.headers, END_HEADERS + END_STREAM, { stream, payload: literals(OK) }));
-      }
+    eachFrame(socket, (type, stream) => {
+      if (type !== TYPE.headers) return;
+      if (first && stream === 1) goWrong(socket, wrong);
+      else socket.write(frame(TYPE.headers, END_HEADERS + END_STREAM, { stream, payload: literals(OK) }));
     });
   });
   return `h2c://127.0.0.1:${port}`;
@@ -195,3 +202,76 @@ for (const [what, wrong] of Object.entries(WRONGS)) {
     assert.ok(process.memoryUsage().rss - before < 200 * 1024 * 1024);
   });
 }
+
+/** Heads that say that no content follows: what comes behind is malformed (RFC 9113 §8.1.1), and goes no further. */
+for (const [what, method, fields] of [
+  ["a 204", "GET", [[":status", "204"]]],
+  ["a 304", "GET", [[":status", "304"]]],
+  [
+    "an answer to HEAD",
+    "HEAD",
+    [
+      [":status", "200"],
+      ["content-length", "10"],
+    ],
+  ],
+] satisfies [string, string, [string, string][]][]) {
+  const content = frame(TYPE.data, END_STREAM, { stream: 1, payload: Buffer.alloc(10) });
+  for (const together of [true, false]) {
+    test(`content behind ${what}, ${together ? "in one read with its head" : "later"}: the head is the answer, and the connection to the model ends`, async (t) => {
+      let ended = false;
+      const { port } = await rawOrigin(t, (socket) => {
+        socket.write(settings);
+        socket.on("close", () => (ended = true));
+        eachFrame(socket, (type) => {
+          if (type !== TYPE.headers) return;
+          socket.write(together ? Buffer.concat([head(fields), content]) : head(fields));
+          if (!together) setTimeout(() => socket.write(content), 20);
+        });
+      });
+      const running = await startProxy(t, `h2c://127.0.0.1:${port}`);
+      const answer = await ask(await connectStreams(t, running.port), { method });
+      assert.deepEqual([answer.status, answer.rstCode, answer.body.length], [Number(fields[0]?.[1]), 0, 0]);
+      await eventually(() => ended);
+      const [exchange] = await running.delivered(1);
+      assert.deepEqual([exchange?.outcome, exchange?.ownError, exchange?.abortedBy], ["ok", null, null]);
+    });
+  }
+}
+
+test("a 204 whose stream the model ends later is whole at its head; an upload behind it is still read", async (t) => {
+  let body = "";
+  let resets = 0;
+  const { port } = await rawOrigin(t, (socket) => {
+    socket.write(settings);
+    eachFrame(socket, (type, stream, payload) => {
+      if (type === TYPE.rst) resets++;
+      if (type === TYPE.data) body += payload.toString();
+      if (type !== TYPE.headers) return;
+      socket.write(frame(TYPE.headers, END_HEADERS, { stream, payload: literals([[":status", "204"]]) }));
+      setTimeout(() => socket.write(frame(TYPE.data, END_STREAM, { stream })), 50);
+    });
+  });
+  const running = await startProxy(t, `h2c://127.0.0.1:${port}`);
+  const session = await connectStreams(t, running.port);
+  assert.equal((await ask(session)).status, 204);
+  const plain = await fetch(`http://127.0.0.1:${running.port}/`);
+  assert.equal(plain.status, 204);
+  const upload = session.request({ ":path": "/", ":method": "POST" });
+  upload.write("some");
+  await once(upload, "response");
+  upload.end("thing");
+  upload.resume();
+  await once(upload, "close");
+  await eventually(() => body === "something");
+  const exchanges = await running.delivered(3);
+  assert.deepEqual(
+    exchanges.map(({ outcome, ownError }) => [outcome, ownError]),
+    [
+      ["ok", null],
+      ["ok", null],
+      ["ok", null],
+    ],
+  );
+  assert.equal(resets, 0);
+});

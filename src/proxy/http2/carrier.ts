@@ -5,6 +5,7 @@ import type { OwnError, RawHeaders } from "../../facts/exchange.ts";
 import { afterReading, type Clock, type Timer } from "../../kernel/clock.ts";
 import { codeOf, messageOf } from "../../kernel/problem.ts";
 import type { Call, Carrier } from "../call.ts";
+import { REST } from "../connection-limits.ts";
 import { ownErrorOfCode } from "../failures.ts";
 import { plainLines } from "../response-head.ts";
 import { HEAD_BYTES_MAX } from "../answer-reader.ts";
@@ -53,6 +54,8 @@ export class StreamCarrier implements Carrier {
   #sending: RawHeaders = NO_LINES;
   /** Bytes that the answer's Content-Length still promises; null: it promises nothing. */
   #promised: number | null = null;
+  /** Its status, or HEAD, says that no content follows. */
+  #bare = false;
 
   constructor(owner: CarrierOwner, channel: Channel) {
     this.#owner = owner;
@@ -133,10 +136,12 @@ export class StreamCarrier implements Carrier {
     this.#headSeen = true;
     call.answered();
     const { status, lines } = readResponseFields(raw);
-    const length = call.request.method === "HEAD" || status === 304 ? null : lengthIn(lines);
-    this.#promised = length;
+    const headOnly = call.request.method === "HEAD" || status === 304;
+    this.#bare = headOnly || status === 204;
+    this.#promised = headOnly ? null : lengthIn(lines);
     call.handler.onHead({ plain: false, status, reason: "", lines, observed: lines, receivedVersion: "2" });
     if ((flags & END_STREAM) !== 0) this.#onEnd();
+    else if (this.#bare) this.#endAtHead();
   }
 
   #onData(chunk: Buffer): void {
@@ -153,9 +158,8 @@ export class StreamCarrier implements Carrier {
     const stream = this.#stream;
     if (this.#reading?.whole !== true) return;
     if (this.#promised !== null && this.#promised !== 0) return;
-    const { handler, trailers, request } = call;
-    call.close();
-    handler.onEnd(trailers);
+    this.#tellEnd(call);
+    const { handler, request } = call;
     // Answered before the request was read: the rest is not wanted (RFC 9113 §8.1).
     if (request.body === "streamed" && stream?.writableEnded === false) {
       handler.onDrain();
@@ -163,12 +167,35 @@ export class StreamCarrier implements Carrier {
     }
   }
 
+  /**
+   * A head that no content follows is the whole answer, as over HTTP/1.1: the client need not wait for the end of its stream, which
+   * some models send when they have done more. That is left to them for a while.
+   */
+  #endAtHead(): void {
+    const call = this.#call;
+    const stream = this.#stream;
+    if (call === null || call.over || stream === null) return;
+    if (call.request.body === "streamed" && !stream.writableEnded) return;
+    this.#tellEnd(call);
+    this.#timer = this.#owner.clock.after(REST.ms, () => stream.close(RESET.none));
+  }
+
+  #tellEnd(call: Call): void {
+    const { handler, trailers } = call;
+    call.close();
+    handler.onEnd(trailers);
+  }
+
   #onClose(stream: ClientHttp2Stream): void {
     this.#timer?.cancel();
     const call = this.#call;
     this.#call = null;
     this.#stream = null;
-    if (call !== null && !call.over) this.#owner.onBroken(call, this.#brokenBy(stream));
+    // Content behind a head that has none is malformed (RFC 9113 §8.1.1), and to node:http2 a reason to end the connection. The head is the
+    // whole answer, as over HTTP/1.1, and has been passed on as that.
+    const whole = this.#bare && this.#own === null;
+    if (call !== null && !call.over && whole) this.#tellEnd(call);
+    else if (call !== null && !call.over) this.#owner.onBroken(call, this.#brokenBy(stream));
     this.#channel.streamOver(this.#owner.clock.monotonicMs());
   }
 
@@ -189,7 +216,8 @@ export class StreamCarrier implements Carrier {
       ),
       unprocessed:
         this.#headSeen || own !== null ? null : unsent || beyond ? "left" : refused ? "refused" : null,
-      resetCode: code === RESET.none ? null : code,
+      // Of streams whose connection has broken node:http2 says that they were cancelled.
+      resetCode: code === RESET.none || this.#channel.session.destroyed ? null : code,
     };
   }
 
@@ -228,7 +256,8 @@ export class StreamCarrier implements Carrier {
     if (stream === null || stream.closed) return;
     this.#sending = trailers;
     stream.end();
-    this.#awaitHead();
+    if (this.#bare) this.#endAtHead();
+    else this.#awaitHead();
   }
 
   pause(): void {

@@ -12,6 +12,7 @@ import { EXPECT } from "../expectation.ts";
 import { TIME_IS_UP, describeFailure, type Failure, type OwnAnswer } from "../failures.ts";
 import { peerOf } from "../messages.ts";
 import { openIncoming, type Opened } from "../opening.ts";
+import { MessageBounds, grpcFailureTrailers, isGrpc } from "../grpc.ts";
 import { lastHopAnswer } from "../last-hop.ts";
 import { spendForward, upstreamTarget } from "../request-head.ts";
 import { answerLines } from "../answer-head.ts";
@@ -43,6 +44,8 @@ export class StreamExchange extends Ends implements UpstreamHandler, BodyOwner {
   readonly #upstream: Upstream;
   readonly #answer: StreamAnswer;
   #answered = false;
+  /** Of an answer of gRPC. */
+  #messages: MessageBounds | null = null;
   readonly #body: RequestBody;
   readonly #uploads: Uploads;
 
@@ -207,6 +210,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, BodyOwner {
       this.state = "answering";
       this.draft.status = status;
       this.draft.responseHead = came;
+      if (this.#opened.grpc && status === 200 && isGrpc(came.lines)) this.#messages = new MessageBounds();
       const clues = { rules: this.road.rules, route, target: this.#request.target };
       this.#answer.head(status, answerLines(head, this.draft, clues));
       this.road.afterTurn.flush(this);
@@ -222,6 +226,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, BodyOwner {
     if (this.state !== "answering") return false;
     try {
       this.draft.responseBytes(chunk);
+      this.#messages?.add(chunk);
       if (!this.#answer.write(lent ? Buffer.from(chunk) : chunk)) this.call?.pause();
     } catch (thrown) {
       this.bug(thrown);
@@ -235,8 +240,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, BodyOwner {
       this.call = null;
       this.#answered = true;
       this.draft.responseTrailers = trailers;
-      this.#answer.end(trailers);
-      if (!this.#body.ended) this.#answer.closeOnceSent();
+      this.#end(trailers);
     });
   }
 
@@ -248,8 +252,29 @@ export class StreamExchange extends Ends implements UpstreamHandler, BodyOwner {
   protected override breakOff(failure: Failure): void {
     this.#body.reading.goOn();
     const code = failure.resetCode ?? RESET.internal;
-    if (failure.code === "draining") this.#answer.breakOffNow(code);
+    if (this.#mayEndAsGrpc(failure)) this.#endAsGrpc(failure);
+    else if (failure.code === "draining") this.#answer.breakOffNow(code);
     else this.#answer.breakOff(code);
+  }
+
+  /**
+   * Behind whole messages a status says more than a reset, which gRPC clients take for INTERNAL, a bug of the server. Within one it
+   * would be a lie, and what the client does not take would hold it up: then it is a reset. So is one of the model's, with its code.
+   */
+  #mayEndAsGrpc(failure: Failure): boolean {
+    if (failure.resetCode != null || this.#messages?.between !== true) return false;
+    return failure.code !== "draining" || this.#answer.unsentBytes === 0;
+  }
+
+  #endAsGrpc(failure: Failure): void {
+    const trailers = grpcFailureTrailers(failure);
+    this.draft.responseTrailers = trailers;
+    this.#end(trailers);
+  }
+
+  #end(trailers: RawHeaders): void {
+    this.#answer.end(trailers);
+    if (!this.#body.ended) this.#answer.closeOnceSent();
   }
 
   protected override answerFailure(failure: Failure): void {
@@ -266,8 +291,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, BodyOwner {
     this.draft.responseHead = { observed: lines };
     this.#answer.head(status, lines);
     if (body !== "" && this.#request.method !== "HEAD") this.#answer.write(Buffer.from(body));
-    this.#answer.end(NO_LINES);
-    if (!this.#body.ended) this.#answer.closeOnceSent();
+    this.#end(NO_LINES);
   }
 
   protected override get headSent(): boolean {

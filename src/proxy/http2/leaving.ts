@@ -9,7 +9,7 @@
 import { writeSync } from "node:fs";
 import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
-import type { Clock } from "../../kernel/clock.ts";
+import type { Clock, Timer } from "../../kernel/clock.ts";
 import { ofHandle } from "./socket-handle.ts";
 
 /** GOAWAY, NO_ERROR, up to stream 2^31 - 1: of every stream. */
@@ -27,11 +27,13 @@ export class Leaving {
   #greeted = false;
   #told = false;
   #goneAtMs: number | null = null;
+  #late: Timer | null = null;
 
   constructor(session: ServerHttp2Session, socket: Socket, clock: Clock) {
     this.#session = session;
     this.#socket = socket;
     this.#clock = clock;
+    session.once("close", () => this.#late?.cancel());
     session.once("localSettings", () => {
       this.#greeted = true;
       if (this.#told) this.#notice();
@@ -48,19 +50,20 @@ export class Leaving {
   #notice(): void {
     const session = this.#session;
     if (session.destroyed || session.closed) return;
-    const late = this.#closeLater();
+    this.#closeLater();
     const told = writeNow(this.#socket, NOTICE);
     const asked =
       told &&
       session.ping(() => {
-        late.cancel();
+        this.#late?.cancel();
         session.close();
       });
     if (!asked) session.close();
   }
 
-  #closeLater(): { cancel(): void } {
-    return this.#clock.after(ROUND_TRIP_MS, () => this.#session.close());
+  #closeLater(): void {
+    this.#late?.cancel();
+    this.#late = this.#clock.after(ROUND_TRIP_MS, () => this.#session.close());
   }
 
   /** True: the session is over, and its client has had `limitMs` (0: no limit) for what was sent, or a second more than that took. */

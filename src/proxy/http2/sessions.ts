@@ -263,6 +263,13 @@ export class Sessions {
     for (const { leaving } of this.#open) leaving.begin();
   }
 
+  /** Of all connections, not over yet. */
+  get streams(): number {
+    let streams = 0;
+    for (const connection of this.#open) streams += connection.streams;
+    return streams;
+  }
+
   destroyAll(): void {
     for (const { session } of this.#open) session.destroy();
   }
