@@ -61,9 +61,9 @@ export interface Intake {
 /** One example per model and reason is logged; at most so many of them. */
 const EXAMPLES_MAX = 200;
 /** Exchanges in a piece, at least; more where more waits: this share of it, so that a batch is done before the next one comes. */
-const PIECE_MIN = 8;
-const PIECE_SHARE = 1 / 8;
-const PAUSE_MS = 1;
+const PIECE_MIN = 20;
+const PIECE_SHARE = 1 / 4;
+const PAUSE_MS = 3;
 /** With more batches than this we are behind: no pauses, and the traffic process sees that we do not read. */
 const BATCHES_MAX = 4;
 

@@ -1,12 +1,13 @@
 // A pool of connections to the model: HTTP/1.1, one call at a time on each.
 
 import type { OwnError } from "../facts/exchange.ts";
-import { ReadingClock, afterReading, type Clock, type Timer } from "../kernel/clock.ts";
+import { ReadingClock, afterReading, onceRead, type Clock, type Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
 import { Call, type CallOwner } from "./call.ts";
 import { Connection, type ConnectionOwner, type End } from "./connection.ts";
 import { createDial, parseUpstreamUrl, type Dial } from "./dial.ts";
 import { ownErrorOfCode } from "./failures.ts";
+import { IdleTimes, LONG_MAX } from "./idle-times.ts";
 import { KnownHeads } from "./known-heads.ts";
 import type { PlainAnswer } from "./plain-answer.ts";
 import type {
@@ -22,16 +23,7 @@ export function createUpstream(options: UpstreamOptions, clock: Clock): Upstream
   return new Pool(options, clock);
 }
 
-/** Below what common model servers allow an idle connection (uvicorn and Node: 5 s), so that they rarely close first. */
-const IDLE_MS = 4000;
-const IDLE_MS_MAX = 60_000;
-/** Taken off a server's own `Keep-Alive: timeout`. */
-const IDLE_MARGIN_MS = 2000;
 const SWEEP_MS = 1000;
-/** Used again at once below this, whatever is known of the server. */
-const IDLE_UNPROVEN_MS = 50;
-/** Else for this share of the longest time that an idle connection has been seen to survive: what the server has not shown is not relied on. */
-const PROVEN_SHARE = 0.7;
 
 /**
  * The connections. Calls wait in line, each has a dial under way or a connection coming free, and the line is served when all that
@@ -50,7 +42,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   readonly #line: WaitingLine;
   #closed = false;
   #sweeper: Timer | null = null;
-  #survivedMs = 0;
+  readonly #times = new IdleTimes();
 
   constructor(options: UpstreamOptions, clock: Clock) {
     const { name } = parseUpstreamUrl(options.url);
@@ -95,7 +87,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     this.#observe(this.#idle[0], now);
     // The last in is the youngest: where it has been idle too long, all have. They stay, to be observed, until they are swept.
     for (let one = this.#idle.at(-1); one !== undefined; one = this.#idle.at(-1)) {
-      if (!one.dead && now - one.idleSinceMs >= this.#reuseMs(one)) return null;
+      if (!one.dead && now - one.idleSinceMs >= this.#times.reuseMs(one, now)) return null;
       this.#idle.pop();
       if (!one.dead) return one;
     }
@@ -103,13 +95,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   }
 
   #observe(connection: Connection | undefined, now: number): void {
-    if (connection === undefined || connection.dead) return;
-    this.#survivedMs = Math.max(this.#survivedMs, now - connection.idleSinceMs);
-  }
-
-  #reuseMs(connection: Connection): number {
-    if (connection.keepAliveMs !== null) return keptMs(connection);
-    return Math.min(IDLE_MS, Math.max(IDLE_UNPROVEN_MS, this.#survivedMs * PROVEN_SHARE));
+    if (connection !== undefined && !connection.dead) this.#times.alive(connection, now);
   }
 
   #open(): void {
@@ -144,7 +130,10 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   }
 
   onAnswered(connection: Connection, call: Call): void {
-    if (!connection.dead) this.#keep(connection);
+    if (!connection.dead) {
+      if (this.#idle.at(-1)?.dead === false) this.#times.servedAnother();
+      this.#keep(connection);
+    }
     if (call.over) return;
     call.close();
     call.handler.onEnd(call.trailers);
@@ -155,33 +144,38 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   #keep(connection: Connection): void {
     this.#idle.push(connection);
     if (this.#line.length > 0) this.#line.serveSoon();
-    this.#sweeper ??= this.clock.every(SWEEP_MS, () => this.#sweep());
+    this.#sweeper ??= this.clock.every(SWEEP_MS, () => onceRead(() => this.#sweep()));
   }
 
   #sweep(): void {
+    if (this.#sweeper === null) return;
     const now = this.clock.monotonicMs();
     const kept: Connection[] = [];
-    for (const one of this.#idle) {
+    // The youngest stand last.
+    const longFrom = this.#idle.length - LONG_MAX;
+    for (const [i, one] of this.#idle.entries()) {
       this.#observe(one, now);
       if (one.dead) continue;
-      if (now - one.idleSinceMs < keptMs(one)) kept.push(one);
+      if (now - one.idleSinceMs < this.#times.keptMs(one, now, i >= longFrom)) kept.push(one);
       else one.destroy();
     }
+    this.#times.looked(now);
     this.#idle = kept;
     if (kept.length > 0) return;
-    this.#sweeper?.cancel();
+    this.#sweeper.cancel();
     this.#sweeper = null;
   }
 
   onDead(connection: Connection, call: Call | null, end: End): void {
     this.#all.delete(connection);
+    if (this.#all.size <= this.#dialling.size) this.#times.gone();
     if (!connection.open) {
       this.#dialFailed(connection, end);
       return;
     }
     const unanswered = !connection.answering || call === null;
     if (connection.served > 0 && unanswered && (end.kind === "ended" || end.kind === "error"))
-      this.#learn(connection);
+      this.#times.closed(connection, this.clock.monotonicMs());
     if (call === null || call.over) return;
     if (connection.served > 0 && !connection.answering && !call.needsFresh && mayBeRepeated(call, end)) {
       call.detach();
@@ -190,12 +184,6 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
       return;
     }
     this.#line.fail(call, ownErrorOf(end), causeOf(end));
-  }
-
-  /** The server has closed a connection that was idle, or had just been: none survives longer now. */
-  #learn(connection: Connection): void {
-    const idleMs = this.clock.monotonicMs() - connection.idleSinceMs;
-    this.#survivedMs = Math.min(this.#survivedMs, Math.max(IDLE_UNPROVEN_MS, idleMs));
   }
 
   #dialFailed(connection: Connection, end: End): void {
@@ -234,12 +222,6 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     this.#idle = [];
     this.#line.failAll("draining", null);
   }
-}
-
-/** How long an idle connection is kept. */
-function keptMs(connection: Connection): number {
-  const announced = connection.keepAliveMs;
-  return announced === null ? IDLE_MS : Math.min(announced - IDLE_MARGIN_MS, IDLE_MS_MAX);
 }
 
 /** Only what asks for nothing to be done (RFC 9110 §9.2.1), and only when an idle connection ended as it was used. */

@@ -66,7 +66,7 @@ test("a few exchanges are read and acknowledged at once", () => {
   assert.deepEqual(acknowledged, [1, 2]);
 });
 
-test("a batch of 20 ms at 4,000 requests a second is through before the next one, in pieces of ten at most, in order", async () => {
+test("a batch of 20 ms at 4,000 requests a second is through before the next one, in pieces of a quarter at most, in order", async () => {
   const { intake, clock, read, recorded, acknowledged } = open();
   const batch = batchOf(80, "/p");
   intake.facts(1, batch);
@@ -76,7 +76,7 @@ test("a batch of 20 ms at 4,000 requests a second is through before the next one
     clock.advance(1);
     pieces.push(read.length - before);
   }
-  assert.ok(Math.max(...pieces) <= 10, pieces.join());
+  assert.ok(Math.max(...pieces) <= 20, pieces.join());
   const targets = batch.map(({ target }) => target);
   assert.deepEqual(read, targets);
   assert.deepEqual(recorded, [targets], "recorded as one batch, under one number");

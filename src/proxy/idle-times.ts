@@ -1,0 +1,84 @@
+// How long a model server may be trusted to keep an idle connection: learnt from what it does with ours, where it does not say it.
+
+/** Below what common model servers allow an idle connection (uvicorn and Node: 5 s), so that they rarely close first. */
+const IDLE_MS = 4000;
+/** At most, where the server says how long it keeps them. */
+const ANNOUNCED_MS_MAX = 60_000;
+/** At most, where it has shown it. Triton waits for idle connections to end before it stops, for 30 s in all. */
+const LONG_MS = 20_000;
+/** Taken off a server's own `Keep-Alive: timeout`. */
+const MARGIN_MS = 2000;
+/** Used again at once below this, whatever is known of the server. */
+const UNPROVEN_MS = 50;
+/** Else for this share of the longest time that an idle connection has been seen to survive: what the server has not shown is not relied on. */
+const PROVEN_SHARE = 0.7;
+/** For so long a server that has closed one of a certain age is not trusted beyond it. */
+const CLOSED_MS = 600_000;
+/** And connections are kept for this share of that age. */
+const KEPT_SHARE = 0.8;
+/** Connections kept for longer than `IDLE_MS`: a model server may have room for few. */
+export const LONG_MAX = 64;
+
+/** An idle connection; `keepAliveMs`: the server's own word, or null. */
+export interface Idle {
+  readonly keepAliveMs: number | null;
+  readonly idleSinceMs: number;
+}
+
+export class IdleTimes {
+  #survivedMs = 0;
+  /** The youngest that was closed lately, and when that was. */
+  #closedMs = Number.POSITIVE_INFINITY;
+  #closedAtMs = 0;
+  /** When all idle connections were last known to be alive. */
+  #aliveMs = 0;
+  #servesOthers = false;
+
+  /** It is alive, and all that had come from it by now has been read. */
+  alive({ idleSinceMs }: Idle, now: number): void {
+    this.#survivedMs = Math.max(this.#survivedMs, now - idleSinceMs);
+  }
+
+  /** All have been looked at. */
+  looked(now: number): void {
+    this.#aliveMs = now;
+  }
+
+  /** The server closed it while it was idle, or had just been. If it has begun anew, what it showed before is worth little: what is alive shows it again. */
+  closed({ idleSinceMs }: Idle, now: number): void {
+    this.#survivedMs = Math.min(this.#survivedMs, IDLE_MS, Math.max(UNPROVEN_MS, now - idleSinceMs));
+    // When it was closed is known to lie behind the last look alone.
+    const age = Math.max(0, this.#aliveMs - idleSinceMs);
+    this.#closedMs = Math.min(this.#trustedMs(now), age);
+    this.#closedAtMs = now;
+  }
+
+  /** It answers on one connection while another is idle: an idle one keeps nobody waiting. */
+  servedAnother(): void {
+    this.#servesOthers = true;
+  }
+
+  /** No open connection is left: what answers the next one may be another server. */
+  gone(): void {
+    this.#survivedMs = Math.min(this.#survivedMs, IDLE_MS);
+  }
+
+  #trustedMs(now: number): number {
+    return now - this.#closedAtMs < CLOSED_MS ? this.#closedMs : Number.POSITIVE_INFINITY;
+  }
+
+  /** An idle connection is used for a request until it is so old. */
+  reuseMs(connection: Idle, now: number): number {
+    if (connection.keepAliveMs !== null) return this.keptMs(connection, now, false);
+    const survived = this.#survivedMs;
+    const long = Math.min(survived, this.#trustedMs(now), LONG_MS);
+    return Math.max(UNPROVEN_MS, Math.min(IDLE_MS, survived * PROVEN_SHARE), long * PROVEN_SHARE);
+  }
+
+  /** It is kept until it is so old. `long`: it is one of those that may be kept for long. */
+  keptMs({ keepAliveMs }: Idle, now: number, long: boolean): number {
+    if (keepAliveMs !== null) return Math.min(keepAliveMs - MARGIN_MS, ANNOUNCED_MS_MAX);
+    if (!long || !this.#servesOthers) return IDLE_MS;
+    return Math.max(IDLE_MS, Math.min(LONG_MS, this.#trustedMs(now) * KEPT_SHARE));
+  }
+}

@@ -1,0 +1,156 @@
+// How long idle connections to the model are kept and used: learnt from what the model does, always well below it.
+
+import assert from "node:assert/strict";
+import type { Socket } from "node:net";
+import { test } from "node:test";
+import fc from "fast-check";
+import { IdleTimes } from "../../src/proxy/idle-times.ts";
+import { fuzzRun } from "../support/fuzz.ts";
+import { OK, eventually, get, heldClock, pause, post, rawClient, rawOrigin, startProxy } from "./support.ts";
+
+const LONG_MS = 20_000;
+
+interface One {
+  readonly keepAliveMs: null;
+  readonly idleSinceMs: number;
+  /** When its server closes it. */
+  readonly endsAtMs: number;
+}
+
+/** Connections that come and go as the pool has them, with a look once a second; gives the ages at which they were used again. */
+function play(
+  steps: readonly { readonly ms: number; readonly limitMs: number }[],
+): { age: number; limitMs: number }[] {
+  const times = new IdleTimes();
+  times.servedAnother();
+  const reused: { age: number; limitMs: number }[] = [];
+  let idle: One[] = [];
+  let now = 0;
+  const settle = (): void => {
+    for (const one of idle) if (one.endsAtMs <= now) times.closed(one, now);
+    idle = idle.filter((one) => one.endsAtMs > now);
+    if (idle.length === 0) times.gone();
+  };
+  const look = (): void => {
+    for (const one of idle) times.alive(one, now);
+    idle = idle.filter((one) => now - one.idleSinceMs < times.keptMs(one, now, true));
+    times.looked(now);
+  };
+  for (const { ms, limitMs } of steps) {
+    for (const end = now + ms; now < end;) {
+      now = Math.min(end, Math.floor(now / 1000) * 1000 + 1000);
+      settle();
+      look();
+    }
+    const youngest = idle.at(-1);
+    let limit = limitMs;
+    if (youngest !== undefined && now - youngest.idleSinceMs < times.reuseMs(youngest, now)) {
+      idle.pop();
+      limit = youngest.endsAtMs - youngest.idleSinceMs;
+      reused.push({ age: now - youngest.idleSinceMs, limitMs: limit });
+    }
+    idle.push({ keepAliveMs: null, idleSinceMs: now, endsAtMs: now + limit });
+  }
+  return reused;
+}
+
+test("whenever requests come, none meets the moment in which a model closes its idle connections", (t) => {
+  let old = 0;
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 100, max: 90_000 }),
+      fc.array(fc.integer({ min: 1, max: 25_000 }), { minLength: 5, maxLength: 60 }),
+      (limitMs, pauses) => {
+        for (const { age } of play(pauses.map((ms) => ({ ms, limitMs })))) {
+          assert.ok(age <= 50 || age <= 0.7 * limitMs, `used at ${age} of ${limitMs} ms`);
+          if (age > 4000) old++;
+        }
+      },
+    ),
+    fuzzRun(t, 400),
+  );
+  assert.ok(old > 100, `${old} older than 4 s`);
+});
+
+test("behind one address with several limits, a connection closed young ends the long ones for ten minutes", () => {
+  const times = new IdleTimes();
+  times.servedAnother();
+  const long = { keepAliveMs: null, idleSinceMs: 0 };
+  const short = { keepAliveMs: null, idleSinceMs: 10_000 };
+  times.alive(long, 15_000);
+  times.looked(15_000);
+  assert.equal(times.reuseMs(short, 15_000), 10_500);
+  assert.equal(times.keptMs(short, 15_000, true), LONG_MS);
+  // Known to have been alive 5 s after it became idle.
+  times.closed(short, 15_400);
+  times.alive(long, 16_000);
+  assert.equal(times.reuseMs(long, 16_000), 4000);
+  assert.equal(times.keptMs(long, 16_000, true), 4000);
+  times.alive({ keepAliveMs: null, idleSinceMs: 600_000 }, 610_000);
+  assert.equal(times.reuseMs(long, 615_000), 4000);
+  assert.equal(times.reuseMs(long, 616_000), 11_200);
+});
+
+test("what the model announces holds, less two seconds; a model that never served two at a time gets no long ones", () => {
+  const times = new IdleTimes();
+  const told = { keepAliveMs: 20_000, idleSinceMs: 0 };
+  const silent = { keepAliveMs: null, idleSinceMs: 0 };
+  assert.deepEqual([times.reuseMs(told, 0), times.keptMs(told, 0, false)], [18_000, 18_000]);
+  assert.equal(times.keptMs({ ...told, keepAliveMs: 600_000 }, 0, true), 60_000);
+  assert.equal(times.reuseMs(silent, 0), 50);
+  assert.equal(times.keptMs(silent, 0, true), 4000);
+  times.servedAnother();
+  assert.equal(times.keptMs(silent, 0, true), LONG_MS);
+  assert.equal(times.keptMs(silent, 0, false), 4000);
+});
+
+test("after a pause a burst finds the connections of the one before; a model that begins anew is learnt anew", async (t) => {
+  const sockets: Socket[] = [];
+  let held: Socket[] | null = null;
+  const origin = await rawOrigin(t, (socket) => {
+    sockets.push(socket);
+    socket.on("data", () => {
+      if (held === null) socket.write(OK);
+      else held.push(socket);
+    });
+  });
+  const clock = heldClock();
+  const { port } = await startProxy(t, origin.url, { clock });
+  const clients = await Promise.all(Array.from({ length: 8 }, () => rawClient(t, port)));
+  let rounds = 0;
+  /** All eight at one time. */
+  const burst = async (): Promise<number> => {
+    const before = origin.connections();
+    const asking: Socket[] = [];
+    held = asking;
+    rounds++;
+    for (const client of clients) client.send(post("/", "x"));
+    await eventually(() => asking.length === 8);
+    held = null;
+    for (const socket of asking) socket.write(OK);
+    await eventually(() => clients.every((one) => one.text().split("\r\n\r\nok").length === rounds + 1));
+    return origin.connections() - before;
+  };
+  assert.equal(await burst(), 8);
+  clock.pass(12_000);
+  // Nothing is shown yet: eight more, and the first eight are seen to be alive.
+  assert.equal(await burst(), 8);
+  clock.pass(8000);
+  assert.equal(await burst(), 0, "they are used again after 8 s");
+  // The look once a second: those of the first burst are still there, to be seen.
+  clock.pass(12_000);
+  await pause(1500);
+  clock.pass(1000);
+  assert.equal(await burst(), 0, "and after 13 s");
+  clock.pass(20_000);
+  await eventually(() => sockets.every((socket) => socket.destroyed));
+  assert.equal(await burst(), 8, "after 20 s they are gone");
+  const ended = sockets.splice(0);
+  for (const socket of ended) socket.end();
+  await eventually(() => ended.every((socket) => socket.destroyed));
+  const client = await rawClient(t, port);
+  client.send(get("/"));
+  await client.until("ok");
+  clock.pass(3000);
+  assert.equal(await burst(), 8, "what the model showed before is worth nothing");
+});
