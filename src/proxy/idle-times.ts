@@ -33,10 +33,16 @@ export class IdleTimes {
   /** When all idle connections were last known to be alive. */
   #aliveMs = 0;
   #servesOthers = false;
+  /** The end of the last answer. */
+  #answeredMs = Number.NEGATIVE_INFINITY;
 
-  /** It is alive, and all that had come from it by now has been read. */
+  /**
+   * It is alive, and all that had come from it by now has been read. That a server which answers nothing keeps its connections does not
+   * show that it would: one that stands still cannot close them, and closes those that are too old when it goes on, unread requests or not.
+   */
   alive({ idleSinceMs }: Idle, now: number): void {
-    this.#survivedMs = Math.max(this.#survivedMs, now - idleSinceMs);
+    const shown = Math.max(Math.min(now - idleSinceMs, IDLE_MS), this.#answeredMs - idleSinceMs);
+    this.#survivedMs = Math.max(this.#survivedMs, shown);
   }
 
   /** All have been looked at. */
@@ -53,9 +59,10 @@ export class IdleTimes {
     this.#closedAtMs = now;
   }
 
-  /** It answers on one connection while another is idle: an idle one keeps nobody waiting. */
-  servedAnother(): void {
-    this.#servesOthers = true;
+  /** It has answered. `another`: on one connection while another was idle, so that an idle one keeps nobody waiting. */
+  answered(atMs: number, another: boolean): void {
+    this.#answeredMs = atMs;
+    if (another) this.#servesOthers = true;
   }
 
   /** No open connection is left: what answers the next one may be another server. */

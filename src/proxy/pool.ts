@@ -131,7 +131,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
 
   onAnswered(connection: Connection, call: Call): void {
     if (!connection.dead) {
-      if (this.#idle.at(-1)?.dead === false) this.#times.servedAnother();
+      this.#times.answered(connection.idleSinceMs, this.#idle.at(-1)?.dead === false);
       this.#keep(connection);
     }
     if (call.over) return;

@@ -22,7 +22,6 @@ function play(
   steps: readonly { readonly ms: number; readonly limitMs: number }[],
 ): { age: number; limitMs: number }[] {
   const times = new IdleTimes();
-  times.servedAnother();
   const reused: { age: number; limitMs: number }[] = [];
   let idle: One[] = [];
   let now = 0;
@@ -49,6 +48,7 @@ function play(
       limit = youngest.endsAtMs - youngest.idleSinceMs;
       reused.push({ age: now - youngest.idleSinceMs, limitMs: limit });
     }
+    times.answered(now, true);
     idle.push({ keepAliveMs: null, idleSinceMs: now, endsAtMs: now + limit });
   }
   return reused;
@@ -74,7 +74,7 @@ test("whenever requests come, none meets the moment in which a model closes its 
 
 test("behind one address with several limits, a connection closed young ends the long ones for ten minutes", () => {
   const times = new IdleTimes();
-  times.servedAnother();
+  times.answered(15_000, true);
   const long = { keepAliveMs: null, idleSinceMs: 0 };
   const short = { keepAliveMs: null, idleSinceMs: 10_000 };
   times.alive(long, 15_000);
@@ -86,7 +86,8 @@ test("behind one address with several limits, a connection closed young ends the
   times.alive(long, 16_000);
   assert.equal(times.reuseMs(long, 16_000), 4000);
   assert.equal(times.keptMs(long, 16_000, true), 4000);
-  times.alive({ keepAliveMs: null, idleSinceMs: 600_000 }, 610_000);
+  times.answered(616_000, true);
+  times.alive({ keepAliveMs: null, idleSinceMs: 600_000 }, 616_000);
   assert.equal(times.reuseMs(long, 615_000), 4000);
   assert.equal(times.reuseMs(long, 616_000), 11_200);
 });
@@ -99,9 +100,23 @@ test("what the model announces holds, less two seconds; a model that never serve
   assert.equal(times.keptMs({ ...told, keepAliveMs: 600_000 }, 0, true), 60_000);
   assert.equal(times.reuseMs(silent, 0), 50);
   assert.equal(times.keptMs(silent, 0, true), 4000);
-  times.servedAnother();
+  times.answered(0, true);
   assert.equal(times.keptMs(silent, 0, true), LONG_MS);
   assert.equal(times.keptMs(silent, 0, false), 4000);
+});
+
+test("a model that stands still shows nothing: what it could not close does not count as kept", () => {
+  const times = new IdleTimes();
+  const first = { keepAliveMs: null, idleSinceMs: 0 };
+  const second = { keepAliveMs: null, idleSinceMs: 7000 };
+  times.answered(0, false);
+  times.answered(7000, true);
+  for (const now of [8000, 12_000, 15_000]) times.alive(first, now);
+  // Not 0.7 of 15 s.
+  assert.equal(times.reuseMs(second, 15_000), 4900);
+  times.answered(15_500, true);
+  times.alive(first, 16_000);
+  assert.equal(times.reuseMs(second, 16_000), 10_850);
 });
 
 test("after a pause a burst finds the connections of the one before; a model that begins anew is learnt anew", async (t) => {
