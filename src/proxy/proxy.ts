@@ -304,7 +304,9 @@ class HttpProxy implements Proxy, Road {
       const closed = this.#acceptor.close();
       this.#connections.drain();
       this.#sessions.drain();
-      await this.#untilDeadline(closed, deadlineMs);
+      const inTime = await this.#untilDeadline(closed, deadlineMs);
+      // The streams of a connection that has just ended hear of it a turn later: those of its client are not ours to cut.
+      for (let turns = 0; inTime && turns < LAST_TURNS && this.#underway.size > 0; turns++) await turnOver();
       for (const one of this.#underway.all()) one.cut();
       // The last answers are handed to the system before the connections go.
       await turnOver();
@@ -320,12 +322,13 @@ class HttpProxy implements Proxy, Road {
     }
   }
 
-  #untilDeadline(work: Promise<void>, deadlineMs: number): Promise<void> {
+  /** True: it was done before. */
+  #untilDeadline(work: Promise<void>, deadlineMs: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = this.clock.after(Math.max(0, deadlineMs), resolve);
+      const timer = this.clock.after(Math.max(0, deadlineMs), () => resolve(false));
       void work.then(() => {
         timer.cancel();
-        resolve();
+        resolve(true);
       });
     });
   }

@@ -5,6 +5,7 @@
 //   Every state goes to `over` when the client resets the stream, the upstream fails, or the drain deadline cuts.
 
 import type { ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
 import type { RawHeaders } from "../../facts/exchange.ts";
 import type { ConnectionLimits } from "../connection-limits.ts";
 import { Ends } from "../ends.ts";
@@ -35,6 +36,8 @@ const NO_LINES: RawHeaders = Object.freeze([]);
 export interface StreamPlace {
   readonly piece: Piece;
   readonly uploads: Uploads;
+  /** Its connection. */
+  readonly socket: Socket;
 }
 
 export class StreamExchange extends Ends implements UpstreamHandler, BodyOwner {
@@ -48,10 +51,13 @@ export class StreamExchange extends Ends implements UpstreamHandler, BodyOwner {
   #messages: MessageBounds | null = null;
   readonly #body: RequestBody;
   readonly #uploads: Uploads;
+  readonly #socket: Socket;
+  /** Since when its reset waits to leave. */
+  #closedSinceMs: number | null = null;
 
   constructor(road: Road, stream: ServerHttp2Stream, what: { fields: RawHeaders; place: StreamPlace }) {
     const request = readRequestFields(what.fields);
-    const { piece, uploads } = what.place;
+    const { piece, uploads, socket } = what.place;
     const { method, target, lines } = request;
     const opened = openIncoming(road, {
       method,
@@ -71,6 +77,7 @@ export class StreamExchange extends Ends implements UpstreamHandler, BodyOwner {
     });
     this.#body = new RequestBody(stream, this, { road, draft: opened.draft, uploads });
     this.#uploads = uploads;
+    this.#socket = socket;
     this.#request = request;
     this.#opened = opened;
   }
@@ -174,13 +181,22 @@ export class StreamExchange extends Ends implements UpstreamHandler, BodyOwner {
   /** Ends what has run out of time by `limits`, and says what it was. */
   check(nowMs: number, limits: ConnectionLimits): LateStream | null {
     const stream = this.#stream;
+    if (stream.closed) this.#awaitReset(nowMs, limits.sendMs);
     if (stream.destroyed || stream.closed) return null;
     const late = this.#body.late(nowMs, !this.over, limits);
     if (late === "send") {
+      // Not taken, though all of it may have been handed to the connection.
+      this.#answered = false;
       stream.close(RESET.cancel);
       this.#body.reading.goOn();
     } else if (late !== null) this.giveUp(TIME_IS_UP[late]);
     return late;
+  }
+
+  /** A client that takes nothing at all takes no reset either: its connection ends, and its streams with that. */
+  #awaitReset(nowMs: number, limitMs: number): void {
+    this.#closedSinceMs ??= nowMs;
+    if (limitMs > 0 && nowMs - this.#closedSinceMs > limitMs) this.#socket.destroy();
   }
 
   onInformation(status: number, headers: RawHeaders): void {

@@ -178,10 +178,10 @@ export class Sessions {
     stream.once("close", () => this.#onStreamClosed(connection, stream));
     const refusal = refusalOf(raw, this.#needs.limits);
     if (refusal === null) {
-      const { shares, uploads } = connection;
+      const { shares, uploads, socket } = connection;
       const piece = shares.take();
       stream.once("close", () => shares.give(piece));
-      this.#needs.onStream(stream, raw, { piece, uploads });
+      this.#needs.onStream(stream, raw, { piece, uploads, socket });
     } else {
       this.#needs.limited.head_size++;
       this.#needs.onClientError();
