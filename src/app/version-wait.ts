@@ -6,7 +6,7 @@ import type { Clock, Timer } from "../kernel/clock.ts";
 import type { Log } from "../kernel/log.ts";
 
 /** Whoever has not said its version by then is not waited for: observation may fail, traffic may not. */
-export const VERSION_WAIT_MS = 10_000;
+export const VERSION_WAIT_MS = 5000;
 
 /** The state of the part names so many models. */
 const NAMED_MAX = 5;

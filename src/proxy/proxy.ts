@@ -62,7 +62,7 @@ export interface ProxyStats {
   /** Of what is remembered of earlier messages: `request_head`, `answer_head`, `target`. */
   readonly cacheMisses: Readonly<Record<string, number>>;
   readonly cacheEvictions: Readonly<Record<string, number>>;
-  /** Bodies that were not copied because all copies together held `capture.totalBytesMax`. */
+  /** Bodies that were not copied because all copies together held as much as they may. */
   readonly uncapturedBodies: number;
   /** Requests whose head was read. Each is delivered once, when it ends. */
   readonly seen: number;

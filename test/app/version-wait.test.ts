@@ -20,7 +20,7 @@ function waiting(): { wait: VersionWait; clock: ReturnType<typeof handClock>; wa
 test("it is waited until every model's version was answered for, and never again", () => {
   const { wait, clock, warnings } = waiting();
   assert.equal(wait.over, false);
-  assert.match(wait.state().why ?? "", /the observer has not told yet .* waiting until 2026-01-14T00:00:10/);
+  assert.match(wait.state().why ?? "", /the observer has not told yet .* waiting until 2026-01-14T00:00:05/);
   wait.told(["credit", "churn"]);
   assert.match(wait.state().why ?? "", /credit, churn; waiting/);
   wait.told(["churn"]);
