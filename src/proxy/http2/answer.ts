@@ -3,6 +3,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import type { RawHeaders } from "../../facts/exchange.ts";
 import type { Clock } from "../../kernel/clock.ts";
+import { copyOf } from "../own-bytes.ts";
 import { plainLines } from "../response-head.ts";
 import { RESET } from "./codes.ts";
 import { fieldMap, responseFields } from "./fields.ts";
@@ -148,11 +149,4 @@ export class StreamAnswer {
     brokenOff.add(this.#stream);
     this.#stream.close(code);
   }
-}
-
-/** Of its own: a pool's slab, or what was read with it, would stay as long as it does. */
-function copyOf(chunk: Buffer): Buffer {
-  const own = Buffer.allocUnsafeSlow(chunk.length);
-  chunk.copy(own);
-  return own;
 }

@@ -8,6 +8,7 @@ import type { RawHeaders } from "../../facts/exchange.ts";
 import type { ConnectionLimits } from "../connection-limits.ts";
 import { CollectedBody } from "../collected.ts";
 import type { Draft } from "../draft.ts";
+import { ownBytes } from "../own-bytes.ts";
 import { Expectation } from "../expectation.ts";
 import { plainLines } from "../response-head.ts";
 import type { Road } from "../road.ts";
@@ -152,7 +153,7 @@ export class RequestBody implements Upload {
       if (plain && this.#needs.uploads.keep(bytes)) this.#keptBytes = bytes;
       else this.stream();
       if (this.#begun) this.#owner.asked?.end(this.#trailers);
-      else this.#ask(this.#collected.whole());
+      else this.#ask(ownBytes(this.#collected.whole()));
     } catch (thrown) {
       this.#owner.failed(thrown);
     }
