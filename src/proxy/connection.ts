@@ -82,6 +82,11 @@ export class Connection implements AnswerSink, Carrier, Reader {
     return this.#reader.begun;
   }
 
+  /** It has a call, and has never brought a byte: perhaps the server has not even looked at it. */
+  get unheard(): boolean {
+    return this.open && this.served === 0 && this.#call !== null && !this.#reader.begun;
+  }
+
   begin(call: Call): void {
     const { request } = call;
     const { body } = request;

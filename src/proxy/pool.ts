@@ -152,7 +152,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     const now = this.clock.monotonicMs();
     const kept: Connection[] = [];
     // The youngest stand last.
-    const longFrom = this.#idle.length - LONG_MAX;
+    const longFrom = this.#idle.length - (this.#keepsWaiting(now) ? 0 : LONG_MAX);
     for (const [i, one] of this.#idle.entries()) {
       this.#observe(one, now);
       if (one.dead) continue;
@@ -164,6 +164,12 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     if (kept.length > 0) return;
     this.#sweeper.cancel();
     this.#sweeper = null;
+  }
+
+  /** A server with a thread for each connection, all of them held by idle ones, does not take up a new one. */
+  #keepsWaiting(now: number): boolean {
+    for (const one of this.#all) if (one.unheard && now - one.idleSinceMs >= SWEEP_MS) return true;
+    return false;
   }
 
   onDead(connection: Connection, call: Call | null, end: End): void {

@@ -169,3 +169,35 @@ test("after a pause a burst finds the connections of the one before; a model tha
   clock.pass(3000);
   assert.equal(await burst(), 8, "what the model showed before is worth nothing");
 });
+
+test("where all threads of a model are held by idle connections, a call on a new one waits for four seconds, not for twenty", async (t) => {
+  let free = 2;
+  const waiting: Socket[] = [];
+  const asking: Socket[] = [];
+  const take = (socket: Socket): void => {
+    free--;
+    socket.on("data", () => asking.push(socket));
+    socket.resume();
+  };
+  const origin = await rawOrigin(t, (socket) => {
+    socket.pause();
+    socket.once("close", () => {
+      free++;
+      const next = waiting.shift();
+      if (next !== undefined) take(next);
+    });
+    if (free > 0) take(socket);
+    else waiting.push(socket);
+  });
+  const clock = heldClock();
+  const { port } = await startProxy(t, origin.url, { clock });
+  const clients = await Promise.all([rawClient(t, port), rawClient(t, port), rawClient(t, port)]);
+  for (const client of clients) client.send(post("/", "x"));
+  await eventually(() => asking.length === 2 && waiting.length === 1);
+  for (const socket of asking.splice(0)) socket.write(OK);
+  await eventually(() => clients.filter((one) => one.text().includes("ok")).length === 2);
+  clock.pass(5000);
+  await eventually(() => asking.length === 1);
+  for (const socket of asking) socket.write(OK);
+  await eventually(() => clients.every((one) => one.text().includes("ok")));
+});
