@@ -50,12 +50,16 @@ export class IdleTimes {
     this.#aliveMs = now;
   }
 
-  /** The server closed it while it was idle, or had just been. If it has begun anew, what it showed before is worth little: what is alive shows it again. */
-  closed({ idleSinceMs }: Idle, now: number): void {
+  /**
+   * The server closed it while it was idle, or had just been. If it has begun anew, what it showed before is worth little: what is alive
+   * shows it again. `met`: a request was sent on it meanwhile. Nothing that was shown is worth such a loss again: one of several servers
+   * behind one address that stands still seems to keep what it cannot close.
+   */
+  closed({ idleSinceMs }: Idle, now: number, met = false): void {
     this.#survivedMs = Math.min(this.#survivedMs, IDLE_MS, Math.max(UNPROVEN_MS, now - idleSinceMs));
     // When it was closed is known to lie behind the last look alone.
     const age = Math.max(0, this.#aliveMs - idleSinceMs);
-    this.#closedMs = Math.min(this.#trustedMs(now), age);
+    this.#closedMs = met ? 0 : Math.min(this.#trustedMs(now), age);
     this.#closedAtMs = now;
   }
 

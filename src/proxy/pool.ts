@@ -181,7 +181,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     }
     const unanswered = !connection.answering || call === null;
     if (connection.served > 0 && unanswered && (end.kind === "ended" || end.kind === "error"))
-      this.#times.closed(connection, this.clock.monotonicMs());
+      this.#times.closed(connection, this.clock.monotonicMs(), call !== null);
     if (call === null || call.over) return;
     if (connection.served > 0 && !connection.answering && !call.needsFresh && mayBeRepeated(call, end)) {
       call.detach();

@@ -119,6 +119,19 @@ test("a model that stands still shows nothing: what it could not close does not 
   assert.equal(times.reuseMs(second, 16_000), 10_850);
 });
 
+test("once a request has met a closing connection, four seconds are the most for ten minutes", () => {
+  const times = new IdleTimes();
+  const one = { keepAliveMs: null, idleSinceMs: 0 };
+  times.answered(15_000, true);
+  times.alive(one, 15_000);
+  times.looked(15_000);
+  times.closed({ keepAliveMs: null, idleSinceMs: 1000 }, 15_100, true);
+  times.answered(18_000, true);
+  times.alive(one, 18_000);
+  assert.deepEqual([times.reuseMs(one, 18_000), times.keptMs(one, 18_000, true)], [4000, 4000]);
+  assert.deepEqual([times.reuseMs(one, 615_100), times.keptMs(one, 615_100, true)], [12_600, LONG_MS]);
+});
+
 test("after a pause a burst finds the connections of the one before; a model that begins anew is learnt anew", async (t) => {
   const sockets: Socket[] = [];
   let held: Socket[] | null = null;
