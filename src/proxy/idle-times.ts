@@ -4,7 +4,7 @@
 const IDLE_MS = 4000;
 /** At most, where the server says how long it keeps them. */
 const ANNOUNCED_MS_MAX = 60_000;
-/** At most, where it has shown it. Triton waits for idle connections to end before it stops, for 30 s in all. */
+/** At most, where it has shown it, and a new one costs a handshake. */
 const LONG_MS = 20_000;
 /** Taken off a server's own `Keep-Alive: timeout`. */
 const MARGIN_MS = 2000;
@@ -26,6 +26,7 @@ export interface Idle {
 }
 
 export class IdleTimes {
+  readonly #kept: "long" | "short";
   #survivedMs = 0;
   /** The youngest that was closed lately, and when that was. */
   #closedMs = Number.POSITIVE_INFINITY;
@@ -35,6 +36,11 @@ export class IdleTimes {
   #servesOthers = false;
   /** The end of the last answer. */
   #answeredMs = Number.NEGATIVE_INFINITY;
+
+  /** "short": never longer than `IDLE_MS`, because a new connection costs little. */
+  constructor(kept: "long" | "short") {
+    this.#kept = kept;
+  }
 
   /**
    * It is alive, and all that had come from it by now has been read. That a server which answers nothing keeps its connections does not
@@ -89,7 +95,7 @@ export class IdleTimes {
   /** It is kept until it is so old. `long`: it is one of those that may be kept for long. */
   keptMs({ keepAliveMs }: Idle, now: number, long: boolean): number {
     if (keepAliveMs !== null) return Math.min(keepAliveMs - MARGIN_MS, ANNOUNCED_MS_MAX);
-    if (!long || !this.#servesOthers) return IDLE_MS;
+    if (!long || this.#kept === "short" || !this.#servesOthers) return IDLE_MS;
     return Math.max(IDLE_MS, Math.min(LONG_MS, this.#trustedMs(now) * KEPT_SHARE));
   }
 }

@@ -42,10 +42,11 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   readonly #line: WaitingLine;
   #closed = false;
   #sweeper: Timer | null = null;
-  readonly #times = new IdleTimes();
+  readonly #times: IdleTimes;
 
   constructor(options: UpstreamOptions, clock: Clock) {
-    const { name } = parseUpstreamUrl(options.url);
+    const { name, origin } = parseUpstreamUrl(options.url);
+    this.#times = new IdleTimes(origin.startsWith("https:") ? "long" : "short");
     this.#line = new WaitingLine(name, { later: setImmediate, serve: () => this.#serve() });
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.clock = ReadingClock.of(clock);

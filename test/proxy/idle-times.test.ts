@@ -2,11 +2,26 @@
 
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
+import { createServer } from "node:tls";
 import fc from "fast-check";
 import { IdleTimes } from "../../src/proxy/idle-times.ts";
 import { fuzzRun } from "../support/fuzz.ts";
-import { OK, eventually, get, heldClock, pause, post, rawClient, rawOrigin, startProxy } from "./support.ts";
+import { certificate } from "../support/certificates.ts";
+import {
+  OK,
+  eventually,
+  get,
+  heldClock,
+  listening,
+  pause,
+  post,
+  rawClient,
+  rawOrigin,
+  startProxy,
+  type Origin,
+  type Running,
+} from "./support.ts";
 
 const LONG_MS = 20_000;
 
@@ -21,7 +36,7 @@ interface One {
 function play(
   steps: readonly { readonly ms: number; readonly limitMs: number }[],
 ): { age: number; limitMs: number }[] {
-  const times = new IdleTimes();
+  const times = new IdleTimes("long");
   const reused: { age: number; limitMs: number }[] = [];
   let idle: One[] = [];
   let now = 0;
@@ -73,7 +88,7 @@ test("whenever requests come, none meets the moment in which a model closes its 
 });
 
 test("behind one address with several limits, a connection closed young ends the long ones for ten minutes", () => {
-  const times = new IdleTimes();
+  const times = new IdleTimes("long");
   times.answered(15_000, true);
   const long = { keepAliveMs: null, idleSinceMs: 0 };
   const short = { keepAliveMs: null, idleSinceMs: 10_000 };
@@ -93,7 +108,7 @@ test("behind one address with several limits, a connection closed young ends the
 });
 
 test("what the model announces holds, less two seconds; a model that never served two at a time gets no long ones", () => {
-  const times = new IdleTimes();
+  const times = new IdleTimes("long");
   const told = { keepAliveMs: 20_000, idleSinceMs: 0 };
   const silent = { keepAliveMs: null, idleSinceMs: 0 };
   assert.deepEqual([times.reuseMs(told, 0), times.keptMs(told, 0, false)], [18_000, 18_000]);
@@ -106,7 +121,7 @@ test("what the model announces holds, less two seconds; a model that never serve
 });
 
 test("a model that stands still shows nothing: what it could not close does not count as kept", () => {
-  const times = new IdleTimes();
+  const times = new IdleTimes("long");
   const first = { keepAliveMs: null, idleSinceMs: 0 };
   const second = { keepAliveMs: null, idleSinceMs: 7000 };
   times.answered(0, false);
@@ -120,7 +135,7 @@ test("a model that stands still shows nothing: what it could not close does not 
 });
 
 test("once a request has met a closing connection, four seconds are the most for ten minutes", () => {
-  const times = new IdleTimes();
+  const times = new IdleTimes("long");
   const one = { keepAliveMs: null, idleSinceMs: 0 };
   times.answered(15_000, true);
   times.alive(one, 15_000);
@@ -132,18 +147,32 @@ test("once a request has met a closing connection, four seconds are the most for
   assert.deepEqual([times.reuseMs(one, 615_100), times.keptMs(one, 615_100, true)], [12_600, LONG_MS]);
 });
 
-test("after a pause a burst finds the connections of the one before; a model that begins anew is learnt anew", async (t) => {
+/** A model behind TLS, and the relay before it. */
+async function secure(
+  t: TestContext,
+  onConnection: (socket: Socket) => void,
+  clock: ReturnType<typeof heldClock>,
+): Promise<{ origin: Origin; running: Running }> {
+  const host = await certificate("localhost");
+  const origin = await listening(t, createServer({ key: host.key, cert: host.cert }, onConnection));
+  const tls = { ca: host.cert };
+  return { origin, running: await startProxy(t, `https://localhost:${origin.port}`, { clock, tls }) };
+}
+
+test("over TLS, after a pause a burst finds the connections of the one before; a model that begins anew is learnt anew", async (t) => {
   const sockets: Socket[] = [];
   let held: Socket[] | null = null;
-  const origin = await rawOrigin(t, (socket) => {
+  const clock = heldClock();
+  const take = (socket: Socket): void => {
     sockets.push(socket);
+    socket.on("error", () => {});
     socket.on("data", () => {
       if (held === null) socket.write(OK);
       else held.push(socket);
     });
-  });
-  const clock = heldClock();
-  const { port } = await startProxy(t, origin.url, { clock });
+  };
+  const { origin, running } = await secure(t, take, clock);
+  const { port } = running;
   const clients = await Promise.all(Array.from({ length: 8 }, () => rawClient(t, port)));
   let rounds = 0;
   /** All eight at one time. */
@@ -192,8 +221,10 @@ test("where all threads of a model are held by idle connections, a call on a new
     socket.on("data", () => asking.push(socket));
     socket.resume();
   };
-  const origin = await rawOrigin(t, (socket) => {
+  const clock = heldClock();
+  const came = (socket: Socket): void => {
     socket.pause();
+    socket.on("error", () => {});
     socket.once("close", () => {
       free++;
       const next = waiting.shift();
@@ -201,9 +232,8 @@ test("where all threads of a model are held by idle connections, a call on a new
     });
     if (free > 0) take(socket);
     else waiting.push(socket);
-  });
-  const clock = heldClock();
-  const { port } = await startProxy(t, origin.url, { clock });
+  };
+  const { port } = (await secure(t, came, clock)).running;
   const clients = await Promise.all([rawClient(t, port), rawClient(t, port), rawClient(t, port)]);
   for (const client of clients) client.send(post("/", "x"));
   await eventually(() => asking.length === 2 && waiting.length === 1);
@@ -213,4 +243,24 @@ test("where all threads of a model are held by idle connections, a call on a new
   await eventually(() => asking.length === 1);
   for (const socket of asking) socket.write(OK);
   await eventually(() => clients.every((one) => one.text().includes("ok")));
+});
+
+test("without TLS a connection costs little, and none is kept for longer than four seconds", async (t) => {
+  const sockets: Socket[] = [];
+  const origin = await rawOrigin(t, (socket) => {
+    sockets.push(socket);
+    socket.on("data", () => socket.write(OK));
+  });
+  const clock = heldClock();
+  const { port } = await startProxy(t, origin.url, { clock });
+  const clients = await Promise.all(Array.from({ length: 4 }, () => rawClient(t, port)));
+  for (let round = 1; round <= 3; round++) {
+    for (const client of clients) client.send(post("/", "x"));
+    await eventually(() => clients.every((one) => one.text().split("\r\n\r\nok").length === round + 1));
+    clock.pass(3900);
+    await pause(20);
+    assert.ok(sockets.some((socket) => !socket.destroyed));
+    clock.pass(1200);
+    await eventually(() => sockets.every((socket) => socket.destroyed));
+  }
 });

@@ -177,7 +177,7 @@ export interface Origin {
   readonly connections: () => number;
 }
 
-async function listening(t: TestContext, server: HttpServer | NetServer): Promise<Origin> {
+export async function listening(t: TestContext, server: HttpServer | NetServer): Promise<Origin> {
   const sockets = new Set<Socket>();
   let connections = 0;
   server.on("connection", (socket: Socket) => {
