@@ -82,20 +82,14 @@ interface Kind {
   seenAtMs: number;
 }
 
-/** What tells one kind of exchange from another. */
-type Traits = Pick<Exchange, "method" | "status" | "outcome" | "ownError" | "abortedBy"> & Reading & Media;
-
-function traitsOf(exchange: Exchange, reading: Reading, media: Media): Traits {
-  const { method, status, outcome, ownError, abortedBy } = exchange;
-  const { model, version, route } = reading;
-  const { grpc, streaming, grpcStatus } = media;
-  return { method, status, outcome, ownError, abortedBy, model, version, route, grpc, streaming, grpcStatus };
-}
+/** What of an exchange itself tells its kind, beside its reading and its media. */
+type Traits = Pick<Exchange, "method" | "status" | "outcome" | "ownError" | "abortedBy">;
 
 /** The kind met last: exchanges come in runs of a kind, and comparing is cheaper than making a key. */
 interface LastKind {
   readonly kind: Kind;
   readonly traits: Traits;
+  readonly media: Media;
 }
 
 class ExchangeCounter implements ExchangeMetrics {
@@ -160,10 +154,11 @@ class ExchangeCounter implements ExchangeMetrics {
 
   #kindOf(exchange: Exchange, reading: Reading, media: Media): Kind {
     const last = this.#last;
-    if (last !== null && isOf(last.traits, { exchange, reading, media }) && isFresh(last.kind, exchange))
+    if (last !== null && isLike(last, { exchange, reading, media }) && isFresh(last.kind, exchange))
       return last.kind;
     const kind = this.#lookUp(exchange, reading, media);
-    this.#last = { kind, traits: traitsOf(exchange, reading, media) };
+    const { method, status, outcome, ownError, abortedBy } = exchange;
+    this.#last = { kind, media, traits: { method, status, outcome, ownError, abortedBy } };
     return kind;
   }
 
@@ -175,12 +170,7 @@ class ExchangeCounter implements ExchangeMetrics {
     const key = model + SEPARATOR + version + SEPARATOR + route + SEPARATOR + tail;
     const known = this.#kinds.get(key);
     // Compared again: a hostile name could hold the separator, and an evicted version's series are dead.
-    const fits =
-      known !== undefined &&
-      known.requests.live &&
-      known.reading.model === model &&
-      known.reading.version === version &&
-      known.reading.route === route;
+    const fits = known !== undefined && known.requests.live && isSameReading(known.reading, reading);
     if (fits && isFresh(known, exchange)) return known;
     this.#recorder.seen(model, version);
     if (fits) {
@@ -251,20 +241,25 @@ function isFresh(kind: Kind, { startedAtMs }: Exchange): boolean {
   return kind.requests.live && startedAtMs - kind.seenAtMs < SEEN_EVERY_MS;
 }
 
-function isOf(traits: Traits, of: { exchange: Exchange; reading: Reading; media: Media }): boolean {
-  const { exchange, reading, media } = of;
+function isSameReading(one: Reading, other: Reading): boolean {
+  return one.model === other.model && one.version === other.version && one.route === other.route;
+}
+
+function isLike(
+  { kind, traits, media }: LastKind,
+  of: { exchange: Exchange; reading: Reading; media: Media },
+): boolean {
+  const { exchange } = of;
   return (
-    traits.model === reading.model &&
-    traits.version === reading.version &&
-    traits.route === reading.route &&
+    isSameReading(kind.reading, of.reading) &&
     traits.method === exchange.method &&
     traits.status === exchange.status &&
     traits.outcome === exchange.outcome &&
     traits.ownError === exchange.ownError &&
     traits.abortedBy === exchange.abortedBy &&
-    traits.grpcStatus === media.grpcStatus &&
-    traits.streaming === media.streaming &&
-    traits.grpc === media.grpc
+    media.grpcStatus === of.media.grpcStatus &&
+    media.streaming === of.media.streaming &&
+    media.grpc === of.media.grpc
   );
 }
 
