@@ -52,6 +52,8 @@ export interface RelayFigures {
   readonly clientErrors: number;
   readonly heldBytes: number;
   readonly limited: Readonly<Record<string, number>>;
+  readonly resends: Readonly<Record<string, number>>;
+  readonly streamWaits: number;
   readonly uncapturedBodies: number;
   readonly cacheMisses: Readonly<Record<string, number>>;
   readonly cacheEvictions: Readonly<Record<string, number>>;

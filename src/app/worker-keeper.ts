@@ -43,13 +43,22 @@ export interface WorkerOwner {
 
 type Counters = Pick<
   RelayFigures,
-  "refusedConnections" | "clientErrors" | "limited" | "uncapturedBodies" | "cacheMisses" | "cacheEvictions"
+  | "refusedConnections"
+  | "clientErrors"
+  | "limited"
+  | "resends"
+  | "streamWaits"
+  | "uncapturedBodies"
+  | "cacheMisses"
+  | "cacheEvictions"
 >;
 
 const NOTHING: Counters = Object.freeze({
   refusedConnections: 0,
   clientErrors: 0,
   limited: {},
+  resends: {},
+  streamWaits: 0,
   uncapturedBodies: 0,
   cacheMisses: {},
   cacheEvictions: {},
@@ -70,6 +79,8 @@ function addCounters(one: Counters, other: Counters): Counters {
     refusedConnections: one.refusedConnections + other.refusedConnections,
     clientErrors: one.clientErrors + other.clientErrors,
     limited: addCounts(one.limited, other.limited),
+    resends: addCounts(one.resends, other.resends),
+    streamWaits: one.streamWaits + other.streamWaits,
     uncapturedBodies: one.uncapturedBodies + other.uncapturedBodies,
     cacheMisses: addCounts(one.cacheMisses, other.cacheMisses),
     cacheEvictions: addCounts(one.cacheEvictions, other.cacheEvictions),

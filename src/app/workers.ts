@@ -230,6 +230,8 @@ class TrafficWorkers implements Traffic, WorkerOwner {
       clientErrors: sum((one) => one.clientErrors),
       heldBytes: sum((one) => one.heldBytes),
       limited: counts((one) => one.limited),
+      resends: counts((one) => one.resends),
+      streamWaits: sum((one) => one.streamWaits),
       uncapturedBodies: sum((one) => one.uncapturedBodies),
       cacheMisses: counts((one) => one.cacheMisses),
       cacheEvictions: counts((one) => one.cacheEvictions),

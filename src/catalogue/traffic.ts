@@ -136,7 +136,21 @@ export const trafficFamilies: readonly Descriptor[] = [
     otel: { name: "outrider.proxy.limited", unit: "{connection}" },
     type: "counter",
     labels: ["limit"],
-    help: "Client connections, or streams of HTTP/2, ended by a limit of `proxy.limits`: head_size, head_timeout, body_timeout, send_timeout, upload_timeout (the model took nothing of a body), idle_timeout, request_timeout, or early_answer (the rest of an upload that was answered early: 64 MiB, 30 s), or tunnel_idle_timeout; over HTTP/2 also flood, stream_resets or max_streams (a stream refused). held_body ends nothing: the client's uploads were told to wait, because the model does not take them. worn_out: after some 8000 such waits it was told to go to a new connection. Of a model of HTTP/2: resent (a request that it had not processed, and said so, was sent again), not_processed (it was not, and the client was told), stream_wait (no stream was free within `proxy.connectTimeout`).",
+    help: "Client connections, or streams of HTTP/2, ended by a limit of `proxy.limits`: head_size, head_timeout, body_timeout, send_timeout, upload_timeout (the model took nothing of a body), idle_timeout, request_timeout, or early_answer (the rest of an upload that was answered early: 64 MiB, 30 s), or tunnel_idle_timeout; over HTTP/2 also flood, stream_resets or max_streams (a stream refused). held_body ends nothing: the client's uploads were told to wait, because the model does not take them. worn_out: after some 8000 such waits it was told to go to a new connection. stream_wait: a call for which a model of HTTP/2 freed no stream within `proxy.connectTimeout`.",
+  },
+  {
+    name: "outrider_upstream_resends_total",
+    otel: { name: "outrider.upstream.resends", unit: "{request}" },
+    type: "counter",
+    labels: ["reason", "outcome"],
+    help: "Times a request came back from the model without an answer in a way that can allow it to be sent again, counted once it is known what came of that. reason: goaway, refused_stream (a model of HTTP/2 has not processed it, and says so), connection_closed (its connection ended before the request had left; over HTTP/1.1 one that had been used before ended before a byte of the answer). outcome: answered (it was sent again, and an answer began), unprocessed (it was sent again and came back once more, which counts anew), failed (it was sent again, and failed in another way or lost its client), given_up (it was not sent again, and its client was told: it had been sent as often as is done, or its body is not kept, or the model may have processed it: over HTTP/1.1 all but GET, HEAD and OPTIONS).",
+  },
+  {
+    name: "outrider_upstream_stream_waits_total",
+    otel: { name: "outrider.upstream.stream_waits", unit: "{request}" },
+    type: "counter",
+    labels: [],
+    help: 'Requests that waited for a stream, since a model of HTTP/2 allowed no more on the connections there were; counted when the wait is over. Those that got none in time: `outrider_proxy_limited_total{limit="stream_wait"}`.',
   },
   {
     name: "outrider_proxy_cache_misses_total",

@@ -32,6 +32,8 @@ export function parseStats(value: unknown): TrafficStats {
     recorded: parseNumber(fields["recorded"]),
     dropped: parseCounts(fields["dropped"], "dropped"),
     limited: parseCounts(fields["limited"], "limited"),
+    resends: parseCounts(fields["resends"], "resends"),
+    streamWaits: parseNumber(fields["streamWaits"]),
     uncapturedBodies: parseNumber(fields["uncapturedBodies"]),
     cacheMisses: parseCounts(fields["cacheMisses"], "cacheMisses"),
     cacheEvictions: parseCounts(fields["cacheEvictions"], "cacheEvictions"),

@@ -58,6 +58,10 @@ export interface TrafficStats {
   readonly heldBytes: number;
   /** Connections and requests ended by a limit, by the value of `limit`. */
   readonly limited: Readonly<Record<string, number>>;
+  /** Requests that came back from the model without an answer, and what came of it: keys `reason/outcome`. */
+  readonly resends: Readonly<Record<string, number>>;
+  /** Calls that found no stream free at a model of HTTP/2. */
+  readonly streamWaits: number;
   /** Bodies that were not copied, because the copies in flight held what they may together. */
   readonly uncapturedBodies: number;
   /** Of what the relay remembers of earlier messages, by the value of `cache`: not found, and forgotten to make room. */

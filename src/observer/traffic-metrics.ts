@@ -30,6 +30,11 @@ export function recordTrafficStats(recorder: Recorder, stats: TrafficStats, sche
   recorder.counter("outrider_proxy_client_errors_total").set({}, stats.clientErrors);
   for (const [limit, count] of Object.entries(stats.limited))
     recorder.counter("outrider_proxy_limited_total").set({ limit }, count);
+  for (const [key, count] of Object.entries(stats.resends)) {
+    const [reason = "", outcome = ""] = key.split("/");
+    recorder.counter("outrider_upstream_resends_total").set({ reason, outcome }, count);
+  }
+  recorder.counter("outrider_upstream_stream_waits_total").set({}, stats.streamWaits);
   for (const [cache, count] of Object.entries(stats.cacheMisses))
     recorder.counter("outrider_proxy_cache_misses_total").set({ cache }, count);
   for (const [cache, count] of Object.entries(stats.cacheEvictions))

@@ -2,6 +2,7 @@
 
 import type { RawHeaders } from "../facts/exchange.ts";
 import type { UpstreamCall, UpstreamHandler, UpstreamRequest } from "./upstream.ts";
+import type { ResendOutcome, ResendReason, UpstreamCounts } from "./upstream-counts.ts";
 
 /** Bytes of a streamed body taken in before there is a connection. */
 const EARLY_BYTES_MAX = 64 * 1024;
@@ -20,6 +21,7 @@ export interface Carrier {
 }
 
 export interface CallOwner {
+  readonly counts: UpstreamCounts;
   /** The call was given up before it had a connection. */
   onAbandoned(call: Call): void;
 }
@@ -34,11 +36,12 @@ export class Call implements UpstreamCall {
   /** A streamed body is whole. */
   #ended: RawHeaders | null = null;
   #over = false;
-  /** An idle connection has failed it already: it takes a new one. */
-  needsFresh = false;
-  /** Over HTTP/2: which of its pool's calls it is, and since when it waits for a stream. */
+  /** Why it is sent again, until it is known what comes of that. */
+  resent: ResendReason | null = null;
+  /** Over HTTP/2: which of its pool's calls it is, since when it waits for a stream, and behind which look at the line. */
   order = 0;
   waitsSinceMs = 0;
+  waitsSinceLook = 0;
   /** Of the answer. */
   trailers: RawHeaders = NO_LINES;
 
@@ -60,8 +63,21 @@ export class Call implements UpstreamCall {
     return this.#connection?.unreadBytes ?? 0;
   }
 
+  /** A connection has failed it already: over HTTP/1.1 it takes a new one. */
+  get needsFresh(): boolean {
+    return this.resent !== null;
+  }
+
+  /** It is known what came of its having been sent again, if it was. */
+  settleResend(outcome: ResendOutcome): void {
+    if (this.resent === null) return;
+    this.#owner.counts.resend(this.resent, outcome);
+    this.resent = null;
+  }
+
   /** Nothing more is told to the handler. */
   close(): void {
+    this.settleResend("failed");
     this.#over = true;
     this.#connection = null;
     this.#early = null;
@@ -85,7 +101,9 @@ export class Call implements UpstreamCall {
   }
 
   /** The answer's head is here: it will not be sent again. */
-  answered(): void {}
+  answered(): void {
+    this.settleResend("answered");
+  }
 
   begin(connection: Carrier): void {
     this.#connection = connection;

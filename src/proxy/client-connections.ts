@@ -56,10 +56,6 @@ export class ClientConnections implements ConnectionOwner {
     held_body: 0,
     /** Nor this: it was told to go to a new connection, after thousands of such waits. */
     worn_out: 0,
-    /** Of a model of HTTP/2: requests that it had not processed, sent again, or not; calls that it allowed no stream. */
-    resent: 0,
-    not_processed: 0,
-    stream_wait: 0,
   };
   /** Messages that were no HTTP. */
   defects = 0;

@@ -197,7 +197,10 @@ export class Connection implements AnswerSink, Carrier, Reader {
   onAnswerHead(head: AnswerHead): void {
     this.#deadlineMs = 0;
     this.keepAliveMs = this.#reader.keepAliveMs;
-    this.#call?.handler.onHead(head);
+    const call = this.#call;
+    if (call === null) return;
+    call.answered();
+    call.handler.onHead(head);
   }
 
   onBody(bytes: Buffer, start: number, end: number): void {

@@ -17,6 +17,7 @@ import type {
   UpstreamOptions,
   UpstreamRequest,
 } from "./upstream.ts";
+import { UpstreamCounts } from "./upstream-counts.ts";
 import { WaitingLine } from "./waiting-line.ts";
 
 export function createUpstream(options: UpstreamOptions, clock: Clock): Upstream {
@@ -34,6 +35,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   readonly clock: ReadingClock;
   readonly responseTimeoutMs: number;
   readonly knownHeads: KnownHeads<PlainAnswer>;
+  readonly counts: UpstreamCounts;
   readonly #connectTimeoutMs: number;
   readonly #dial: Dial;
   readonly #all = new Set<Connection>();
@@ -51,6 +53,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.clock = ReadingClock.of(clock);
     this.responseTimeoutMs = options.responseTimeoutMs;
+    this.counts = options.counts ?? new UpstreamCounts();
     this.knownHeads = new KnownHeads(options.observed ?? null, options.recall);
     this.#dial = createDial(options, this.clock);
   }
@@ -181,14 +184,17 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
       return;
     }
     const unanswered = !connection.answering || call === null;
-    if (connection.served > 0 && unanswered && (end.kind === "ended" || end.kind === "error"))
-      this.#times.closed(connection, this.clock.monotonicMs(), call !== null);
+    const closedUnasked = connection.served > 0 && (end.kind === "ended" || end.kind === "error");
+    if (closedUnasked && unanswered) this.#times.closed(connection, this.clock.monotonicMs(), call !== null);
     if (call === null || call.over) return;
-    if (connection.served > 0 && !connection.answering && !call.needsFresh && mayBeRepeated(call, end)) {
-      call.detach();
-      call.needsFresh = true;
-      this.#line.join(call);
-      return;
+    if (closedUnasked && !connection.answering) {
+      if (!call.needsFresh && mayBeRepeated(call)) {
+        call.detach();
+        call.resent = "connection_closed";
+        this.#line.join(call);
+        return;
+      }
+      this.counts.resend("connection_closed", "given_up");
     }
     this.#line.fail(call, ownErrorOf(end), causeOf(end));
   }
@@ -231,10 +237,9 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   }
 }
 
-/** Only what asks for nothing to be done (RFC 9110 §9.2.1), and only when an idle connection ended as it was used. */
-function mayBeRepeated(call: Call, end: End): boolean {
-  if (call.request.framing !== "none" || (end.kind !== "ended" && end.kind !== "error")) return false;
-  const { method } = call.request;
+/** Only what asks for nothing to be done (RFC 9110 §9.2.1): the model may have begun it before its connection ended. */
+function mayBeRepeated({ request: { method, framing } }: Call): boolean {
+  if (framing !== "none") return false;
   return method === "GET" || method === "HEAD" || method === "OPTIONS";
 }
 

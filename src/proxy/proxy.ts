@@ -25,6 +25,7 @@ import { CopyBudget } from "./tap.ts";
 import { isTunnelRequest } from "./tunnel-request.ts";
 import { Tunnel, type TunnelEnds, type TunnelOptions } from "./upgrade.ts";
 import type { Upstream, UpstreamOptions } from "./upstream.ts";
+import { UpstreamCounts } from "./upstream-counts.ts";
 
 export type { RelaySnapshot } from "./rules.ts";
 
@@ -59,6 +60,10 @@ export interface ProxyStats {
   readonly heldBytes: number;
   /** Ended by a limit, by which one. */
   readonly limited: Readonly<Record<string, number>>;
+  /** Requests that came back from the model without an answer: keys `reason/outcome`. */
+  readonly resends: Readonly<Record<string, number>>;
+  /** Calls that found no stream free at a model of HTTP/2. */
+  readonly streamWaits: number;
   /** Of what is remembered of earlier messages: `request_head`, `answer_head`, `target`. */
   readonly cacheMisses: Readonly<Record<string, number>>;
   readonly cacheEvictions: Readonly<Record<string, number>>;
@@ -115,6 +120,7 @@ class HttpProxy implements Proxy, Road {
   readonly afterTurn = new AfterTurn();
   readonly complaints: Complaints;
   readonly clock: Clock;
+  readonly #upstreamCounts = new UpstreamCounts();
   readonly #recalls: Recalls = { request_head: newRecall(), answer_head: newRecall(), target: newRecall() };
   rules: Rules = compileRules(OPENING_SNAPSHOT, this.#recalls.target);
   draining = false;
@@ -138,7 +144,7 @@ class HttpProxy implements Proxy, Road {
       recall: this.#recalls.answer_head,
       idleMs: options.limits.tunnelIdleMs,
       onIdle: () => void this.#connections.limited.tunnel_idle_timeout++,
-      count: (what) => void this.#connections.limited[what]++,
+      counts: this.#upstreamCounts,
     };
     const clock = ReadingClock.of(needs.clock);
     this.clock = clock;
@@ -211,7 +217,9 @@ class HttpProxy implements Proxy, Road {
       refusedConnections: this.#acceptor.refusedConnections,
       clientErrors: this.#clientErrors + this.#connections.defects + this.#connections.limited.head_timeout,
       heldBytes: this.#heldBytes(),
-      limited: { ...this.#connections.limited },
+      limited: { ...this.#connections.limited, stream_wait: this.#upstreamCounts.streamWaitsOver },
+      resends: { ...this.#upstreamCounts.resends },
+      streamWaits: this.#upstreamCounts.streamWaits,
       cacheMisses: countsOf(this.#recalls, "misses"),
       cacheEvictions: countsOf(this.#recalls, "evictions"),
       uncapturedBodies: this.budget.refused,

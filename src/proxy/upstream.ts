@@ -7,6 +7,7 @@ import type { AnswerHead } from "./answer-reader.ts";
 import type { Failure } from "./failures.ts";
 import type { Framing } from "./request-head.ts";
 import type { Recall } from "./recall.ts";
+import type { UpstreamCounts } from "./upstream-counts.ts";
 
 export interface UpstreamOptions extends DialOptions {
   readonly connectTimeoutMs: number;
@@ -16,12 +17,8 @@ export interface UpstreamOptions extends DialOptions {
   readonly observed?: HeaderFilter | null;
   /** Counts how what is remembered of answers' heads helps. */
   readonly recall?: Recall;
-  /** Over HTTP/2, by the value of `limit` in `outrider_proxy_limited_total`. */
-  readonly count?: (what: UpstreamCount) => void;
+  readonly counts?: UpstreamCounts;
 }
-
-/** What the way to a model of HTTP/2 counts. */
-export type UpstreamCount = "resent" | "not_processed" | "stream_wait";
 
 export interface UpstreamRequest {
   readonly method: string;

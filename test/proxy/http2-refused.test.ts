@@ -181,20 +181,31 @@ async function askMany(client: Client, count: number, atOnce: number): Promise<M
   return answers;
 }
 
-const limited = ({ proxy }: Running, name: string): number => proxy.stats().limited[name] ?? 0;
+/** Those that are not 0, by `reason/outcome`. */
+const resends = ({ proxy }: Running): Record<string, number> =>
+  Object.fromEntries(Object.entries(proxy.stats().resends).filter(([, count]) => count > 0));
 
-const WAYS: Readonly<Record<string, { takes: Takes; atOnce: number }>> = {
-  "leaves after every fifth stream": { takes: (count) => (count > 5 ? "leave" : "process"), atOnce: 20 },
+const WAYS: Readonly<Record<string, { takes: Takes; atOnce: number; reason: string }>> = {
+  "leaves after every fifth stream": {
+    takes: (count) => (count > 5 ? "leave" : "process"),
+    atOnce: 20,
+    reason: "goaway",
+  },
   "leaves in anger after every third": {
     takes: (count) => (count > 3 ? "leave in anger" : "process"),
     // What it has begun is lost with the connection.
     atOnce: 1,
+    reason: "goaway",
   },
-  // Of two, none can be refused four times.
-  "refuses every third stream": { takes: (count) => (count % 3 === 0 ? "refuse" : "process"), atOnce: 2 },
+  "refuses every third stream": {
+    takes: (count) => (count % 3 === 0 ? "refuse" : "process"),
+    // Of two, none can be refused four times.
+    atOnce: 2,
+    reason: "refused_stream",
+  },
 };
 
-for (const [what, { takes, atOnce }] of Object.entries(WAYS)) {
+for (const [what, { takes, atOnce, reason }] of Object.entries(WAYS)) {
   for (const [version, clientOf] of Object.entries(CLIENTS)) {
     test(`bodies that come later than their heads, from ${version} to a model that ${what}: each is processed once`, async (t) => {
       const { url, processed, turnedAway } = await model(t, takes);
@@ -204,19 +215,23 @@ for (const [what, { takes, atOnce }] of Object.entries(WAYS)) {
       assert.equal(answers.size, 100);
       assert.deepEqual(processed.toSorted(), [...answers.keys()].toSorted());
       assert.ok(turnedAway() > 10);
+      const came = resends(running);
+      assert.ok(Object.keys(came).every((key) => key.startsWith(`${reason}/`)));
+      const answered = came[`${reason}/answered`] ?? 0;
+      assert.ok(answered > 10);
       // A connection that has been left may not have heard of all that was meant for it.
-      assert.ok(limited(running, "resent") >= turnedAway());
-      assert.equal(limited(running, "not_processed"), 0);
+      assert.ok(answered + (came[`${reason}/unprocessed`] ?? 0) >= turnedAway());
+      assert.deepEqual([came[`${reason}/failed`], came[`${reason}/given_up`]], [undefined, undefined]);
       await eventually(() => running.proxy.stats().heldBytes === 0);
       assert.ok((await running.delivered(100)).every(({ outcome }) => outcome === "ok"));
     });
   }
 }
 
-for (const [what, takes, times] of [
-  ["refuses each", () => "refuse", 4],
-  ["leaves each connection at once", () => "leave", 9],
-] satisfies [string, Takes, number][]) {
+for (const [what, takes, times, reason] of [
+  ["refuses each", () => "refuse", 4, "refused_stream"],
+  ["leaves each connection at once", () => "leave", 9, "goaway"],
+] satisfies [string, Takes, number, string][]) {
   test(`a model that ${what}: ${times} times in all, then its client is told that nothing was processed`, async (t) => {
     const { url, processed, turnedAway } = await model(t, takes);
     const running = await startProxy(t, url);
@@ -228,7 +243,8 @@ for (const [what, takes, times] of [
     assert.equal(plain.status, 503);
     assert.match(plain.body, /has not processed the request\. Send it again\./);
     assert.equal(turnedAway(), 2 * times);
-    assert.deepEqual([limited(running, "resent"), limited(running, "not_processed")], [2 * (times - 1), 2]);
+    const came = { [`${reason}/unprocessed`]: 2 * (times - 1), [`${reason}/given_up`]: 2 };
+    assert.deepEqual(resends(running), came);
     assert.deepEqual(processed, []);
     const exchanges = await running.delivered(2);
     assert.deepEqual(
@@ -254,7 +270,7 @@ test("a body that is too long to be kept is not sent again: its client is told t
     const running = await startProxy(t, origin.url);
     const { status, rstCode } = await (await clientOf(t, running.port))(long);
     assert.deepEqual([status, rstCode], version === "HTTP/2" ? [0, REFUSED_STREAM] : [503, 0]);
-    assert.deepEqual([limited(running, "resent"), limited(running, "not_processed")], [0, 1]);
+    assert.deepEqual(resends(running), { "refused_stream/given_up": 1 });
   }
 });
 
@@ -272,7 +288,7 @@ test("what may have been processed is not sent again: its connection died, or it
   const other = await startProxy(t, origin.url);
   assert.equal((await (await streamClient(t, other.port))(["some", "thing"])).status, 502);
   assert.equal(streams, 1);
-  assert.equal(limited(other, "resent") + limited(running, "resent"), 0);
+  assert.deepEqual([resends(other), resends(running)], [{}, {}]);
 });
 
 test("a refusal is said to the client, and not held against it as one of its own resets", async (t) => {
@@ -281,5 +297,24 @@ test("a refusal is said to the client, and not held against it as one of its own
   const streams = await streamClient(t, running.port);
   const answers = await askMany(streams, 1200, 128);
   assert.ok([...answers.values()].every(({ rstCode }) => rstCode === REFUSED_STREAM));
-  assert.equal(limited(running, "stream_resets"), 0);
+  assert.equal(running.proxy.stats().limited["stream_resets"], 0);
+});
+
+test("a request that is sent again and then fails otherwise, or is left by its client, is counted as failed", async (t) => {
+  let streams = 0;
+  const origin = await streamOrigin(t, (stream) => {
+    streams++;
+    if (streams % 2 === 1) stream.close(REFUSED_STREAM);
+    else if (streams === 2) stream.close(INTERNAL_ERROR);
+  });
+  const running = await startProxy(t, origin.url);
+  const streamed = await streamClient(t, running.port);
+  assert.equal((await streamed(["some", "thing"])).status, 502);
+  assert.deepEqual(resends(running), { "refused_stream/failed": 1 });
+  const session = await connectStreams(t, running.port);
+  const leaving = session.request({ ":method": "GET", ":path": "/" });
+  leaving.on("error", () => {});
+  await eventually(() => streams === 4);
+  leaving.close();
+  await eventually(() => resends(running)["refused_stream/failed"] === 2);
 });

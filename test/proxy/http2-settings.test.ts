@@ -228,6 +228,8 @@ test("a model that allows no stream at all for a while has calls wait, on few co
   t.after(() => clearInterval(serving));
   assert.ok((await Promise.all(answers)).every(({ status }) => status === 200));
   assert.ok(model.sessions.length <= 3, `${model.sessions.length} connections`);
+  const { streamWaits, limited } = running.proxy.stats();
+  assert.deepEqual([streamWaits, limited["stream_wait"]], [5, 0]);
 });
 
 /** Those that wait for a stream: still there just before the limit of a connection, gone with it. */
@@ -255,6 +257,7 @@ test("calls to a model that goes on allowing no stream wait as long as for a con
   assert.deepEqual([answer.status, call.headers["grpc-status"]], [504, "14"]);
   assert.match(answer.body.toString(), /allowed no further stream in time.*connect_timeout/s);
   assert.equal(running.proxy.stats().limited["stream_wait"], 2);
+  assert.equal(running.proxy.stats().streamWaits, 2);
   assert.deepEqual(new Set((await running.delivered(2)).map(({ outcome }) => outcome)), new Set(["timeout"]));
 });
 
@@ -273,6 +276,8 @@ test("calls that find all streams of all connections taken wait as long, and tho
   await outwait(clock, running, CONNECTIONS + 2);
   assert.deepEqual(await Promise.all(more), [504, 504]);
   assert.equal(running.proxy.stats().limited["stream_wait"], 2);
+  // All but the first call found the connections there were full; it found none.
+  assert.equal(running.proxy.stats().streamWaits, CONNECTIONS + 1);
   model.waiting.splice(0).forEach(serve);
   assert.deepEqual(new Set(await Promise.all(first)), new Set([200]));
 });

@@ -44,13 +44,21 @@ test("a GET that an idle connection swallowed is asked again, once; a POST never
       else socket.destroy();
     });
   });
-  const { port } = await startProxy(t, origin.url, { clock: ageless });
+  const { port, proxy } = await startProxy(t, origin.url, { clock: ageless });
+  const resends = (): number[] =>
+    ["answered", "given_up"].map((outcome) => proxy.stats().resends[`connection_closed/${outcome}`] ?? 0);
   assert.match(await ask(t, port, get("/1")), /ok$/);
   assert.match(await ask(t, port, get("/2")), /ok$/);
   assert.deepEqual(requests, ["GET /1", "GET /2", "GET /2"]);
+  assert.deepEqual(resends(), [1, 0]);
   const refused = await ask(t, port, post("/3", "x"));
   assert.deepEqual(valuesOf(refused, "x-outrider-error"), ["connection_reset"]);
   assert.deepEqual(requests.slice(3), ["POST /3"]);
+  assert.deepEqual(resends(), [1, 1]);
+  assert.equal(
+    Object.values(proxy.stats().resends).reduce((sum, one) => sum + one),
+    2,
+  );
 });
 
 test("a model that closes idle connections after a while is not raced", async (t) => {

@@ -102,6 +102,27 @@ const target: readonly Panel[] = [
   }),
 ];
 
+const connections: readonly Panel[] = [
+  lines({
+    title: "Requests that came back",
+    description:
+      "Requests that the model server had not processed (goaway, refused_stream), or whose connection it closed, and what came of sending them again. Given up: the client was told. Beside them requests that waited for a stream of HTTP/2, and those that got none in time.",
+    unit: "reqps",
+    targets: [
+      one(
+        rate(`outrider_upstream_resends_total{${SIDECAR}}`, "instance, reason, outcome") + " > 0",
+        `${I} {{reason}}: {{outcome}}`,
+        "no request came back",
+      ),
+      one(rate(`outrider_upstream_stream_waits_total{${SIDECAR}}`, "instance"), `${I} waited for a stream`),
+      one(
+        rate(`outrider_proxy_limited_total{${SIDECAR},limit="stream_wait"}`, "instance"),
+        `${I} got no stream`,
+      ),
+    ],
+  }),
+];
+
 const health: readonly Panel[] = [
   lines({
     title: "Observer",
@@ -358,6 +379,7 @@ export const sidecar: Board = {
   variables: VARIABLES.sidecars,
   rows: [
     { title: "The model server", panels: target },
+    { title: "The way to the model server", panels: connections },
     { title: "The sidecar", panels: health },
     { title: "From traffic to store", panels: flow },
     { title: "Jobs and exports", panels: jobs },

@@ -9,6 +9,7 @@ import { REST } from "../connection-limits.ts";
 import { ownErrorOfCode } from "../failures.ts";
 import { plainLines } from "../response-head.ts";
 import { HEAD_BYTES_MAX } from "../answer-reader.ts";
+import type { ResendReason } from "../upstream-counts.ts";
 import type { Channel } from "./channel.ts";
 import { RESET, nameOfCode } from "./codes.ts";
 import { bareLines, fieldMap, readResponseFields, requestFields } from "./fields.ts";
@@ -25,7 +26,7 @@ export interface Broken {
   readonly code: OwnError;
   readonly cause: Error;
   /** The model has not processed the request and says so (RFC 9113 §8.7): its connection went away, or it refused the stream. */
-  readonly unprocessed: "left" | "refused" | null;
+  readonly unprocessed: ResendReason | null;
   /** The code of the model's reset, or null. */
   readonly resetCode: number | null;
 }
@@ -202,9 +203,6 @@ export class StreamCarrier implements Carrier {
   #brokenBy(stream: ClientHttp2Stream): Broken {
     const { lastStreamId, leaving } = this.#channel;
     const code = stream.rstCode;
-    const unsent = stream.id === undefined;
-    const beyond = lastStreamId !== null && stream.id !== undefined && stream.id > lastStreamId;
-    const refused = code === RESET.refused;
     const low = this.#error;
     const own = this.#own;
     return {
@@ -214,8 +212,7 @@ export class StreamCarrier implements Carrier {
           ? own.why
           : `the stream ended with ${nameOfCode(code)}${leaving ? ", the connection is going away" : ""}${low === null ? "" : `; ${messageOf(low)}`}`,
       ),
-      unprocessed:
-        this.#headSeen || own !== null ? null : unsent || beyond ? "left" : refused ? "refused" : null,
+      unprocessed: this.#headSeen || own !== null ? null : unprocessedBecause(stream, lastStreamId),
       // Of streams whose connection has broken node:http2 says that they were cancelled.
       resetCode: code === RESET.none || this.#channel.session.destroyed ? null : code,
     };
@@ -275,6 +272,17 @@ export class StreamCarrier implements Carrier {
     this.#reading?.goOn();
     this.#stream?.resume();
   }
+}
+
+/** Null: it may have been processed. */
+function unprocessedBecause(
+  { id, rstCode }: ClientHttp2Stream,
+  lastStreamId: number | null,
+): ResendReason | null {
+  // It has never left.
+  if (id === undefined) return lastStreamId === null ? "connection_closed" : "goaway";
+  if (lastStreamId !== null && id > lastStreamId) return "goaway";
+  return rstCode === RESET.refused ? "refused_stream" : null;
 }
 
 const aheadOf = ({ request }: Call): number => request.ahead?.aheadBytes ?? AHEAD_BYTES;

@@ -1,5 +1,6 @@
 // The way to a model that speaks HTTP/2: as few connections as its stream limit allows, many calls on each.
 
+import type { OwnError } from "../../facts/exchange.ts";
 import { afterReading, type Clock, type Timer } from "../../kernel/clock.ts";
 import { codeOf } from "../../kernel/problem.ts";
 import type { Call, CallOwner } from "../call.ts";
@@ -8,11 +9,11 @@ import { describeFailure, noStream, notProcessed, ownErrorOfCode } from "../fail
 import type {
   Upstream,
   UpstreamCall,
-  UpstreamCount,
   UpstreamHandler,
   UpstreamOptions,
   UpstreamRequest,
 } from "../upstream.ts";
+import { UpstreamCounts } from "../upstream-counts.ts";
 import { StreamCarrier, type Broken, type CarrierOwner } from "./carrier.ts";
 import { Channel, type ChannelOwner } from "./channel.ts";
 import { RepeatableCall } from "./repeatable-call.ts";
@@ -36,9 +37,9 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   readonly responseTimeoutMs: number;
   readonly scheme: string;
   readonly authority: string;
+  readonly counts: UpstreamCounts;
   readonly #connectTimeoutMs: number;
   readonly #name: string;
-  readonly #count: (what: UpstreamCount) => void;
   readonly #openSocket: ReturnType<typeof createStreamDial>;
   readonly #streamWindow: number;
   readonly #channels = new Set<Channel>();
@@ -47,6 +48,9 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   #closed = false;
   #begun = 0;
   #sweeper: Timer | null = null;
+  /** At the line, and the last of them that left calls in it though a connection stood: those wait for a stream. */
+  #looks = 0;
+  #lookInVain = 0;
   /** Of the call that waits longest for a stream. */
   #patience: Timer | null = null;
 
@@ -58,7 +62,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     this.scheme = protocol === "https:" ? "https" : "http";
     this.authority = host;
     this.#name = name;
-    this.#count = options.count ?? (() => {});
+    this.counts = options.counts ?? new UpstreamCounts();
     this.#line = new WaitingLine(name, {
       later: (work) => process.nextTick(work),
       serve: () => this.#serve(),
@@ -71,20 +75,34 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
     const call = new RepeatableCall(this, request, handler);
     call.order = this.#begun++;
-    call.waitsSinceMs = this.clock.monotonicMs();
+    this.#waits(call);
     this.#line.join(call);
     return call;
   }
 
+  #waits(call: Call): void {
+    call.waitsSinceMs = this.clock.monotonicMs();
+    call.waitsSinceLook = this.#looks;
+  }
+
+  /** Its wait is over, however it ends. */
+  #waited(call: Call): void {
+    if (this.#lookInVain > call.waitsSinceLook) this.counts.streamWaits++;
+    call.waitsSinceLook = Infinity;
+  }
+
   #serve(): void {
+    this.#looks++;
     let channel = this.#roomiest();
     while (this.#line.length > 0 && (channel !== null || this.#closed)) {
       const call = this.#line.takeFirst();
       if (call === undefined || call.over) continue;
+      this.#waited(call);
       if (channel === null) this.#line.fail(call, "draining", null);
       else this.#begin(call, channel);
       channel = channel?.hasRoom === true ? channel : this.#roomiest();
     }
+    if (this.#line.length > 0 && this.#full) this.#lookInVain = this.#looks;
     if (this.#line.length > 0 && this.#dialling.size === 0 && this.#mayOpen()) this.#open();
     this.#limitWait();
   }
@@ -107,12 +125,19 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     return false;
   }
 
+  /** Asked where no connection has room. */
+  get #full(): boolean {
+    for (const one of this.#channels) if (one.open && !one.leaving) return true;
+    return false;
+  }
+
   #failOverdue(): void {
     const joinedBy = this.clock.monotonicMs() - this.#connectTimeoutMs;
     for (const call of this.#line.takeAll()) {
       if (call.waitsSinceMs > joinedBy) this.#line.putBack(call);
       else if (!call.over) {
-        this.#count("stream_wait");
+        this.#waited(call);
+        this.counts.streamWaitsOver++;
         call.close();
         call.handler.onFailure(noStream(this.#name));
       }
@@ -151,7 +176,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
         streamWindow: this.#streamWindow,
       });
     } catch (thrown) {
-      this.#line.failAll(ownErrorOfCode(codeOf(thrown)) ?? "connection_reset", thrown);
+      this.#failAll(ownErrorOfCode(codeOf(thrown)) ?? "connection_reset", thrown);
       return;
     }
     this.#channels.add(channel);
@@ -167,7 +192,12 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   #dialTimedOut(channel: Channel): void {
     this.#dialling.delete(channel);
     channel.destroy();
-    this.#line.failAll("connect_timeout", null);
+    this.#failAll("connect_timeout", null);
+  }
+
+  #failAll(code: OwnError, thrown: unknown): void {
+    for (const call of this.#line.calls) this.#waited(call);
+    this.#line.failAll(code, thrown);
   }
 
   onOpen(channel: Channel): void {
@@ -187,35 +217,38 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     if (timer !== undefined) {
       timer?.cancel();
       this.#dialling.delete(channel);
-      this.#line.failAll(ownErrorOfCode(codeOf(error)) ?? "connection_reset", error);
+      this.#failAll(ownErrorOfCode(codeOf(error)) ?? "connection_reset", error);
     }
     if (this.#line.length > 0) this.#line.serveSoon();
   }
 
   onBroken(call: Call, broken: Broken): void {
     const { code, cause, unprocessed, resetCode } = broken;
-    const pauseMs = unprocessed === null || this.#closed ? null : call.takeBack(unprocessed === "refused");
-    if (pauseMs !== null) {
-      this.#count("resent");
-      const again = (): void => {
-        if (call.over) return;
-        call.waitsSinceMs = this.clock.monotonicMs();
-        this.#line.rejoin(call);
-      };
-      if (pauseMs === 0) again();
-      else this.clock.after(pauseMs, again);
+    if (unprocessed === null) {
+      call.close();
+      call.handler.onFailure({ ...describeFailure(code, this.#name, cause), resetCode });
       return;
     }
-    call.close();
-    if (unprocessed === null)
-      call.handler.onFailure({ ...describeFailure(code, this.#name, cause), resetCode });
-    else {
-      this.#count("not_processed");
+    call.settleResend("unprocessed");
+    const pauseMs = this.#closed ? null : call.takeBack(unprocessed === "refused_stream");
+    if (pauseMs === null) {
+      this.counts.resend(unprocessed, "given_up");
+      call.close();
       call.handler.onFailure(notProcessed(this.#name, cause));
+      return;
     }
+    call.resent = unprocessed;
+    const again = (): void => {
+      if (call.over) return;
+      this.#waits(call);
+      this.#line.rejoin(call);
+    };
+    if (pauseMs === 0) again();
+    else this.clock.after(pauseMs, again);
   }
 
   onAbandoned(call: Call): void {
+    this.#waited(call);
     this.#line.leave(call);
   }
 
@@ -237,6 +270,6 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     for (const timer of this.#dialling.values()) timer?.cancel();
     this.#dialling.clear();
     for (const channel of this.#channels) channel.destroy();
-    this.#line.failAll("draining", null);
+    this.#failAll("draining", null);
   }
 }

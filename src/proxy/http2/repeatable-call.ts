@@ -50,6 +50,7 @@ export class RepeatableCall extends Call {
 
   override answered(): void {
     this.#forget();
+    super.answered();
   }
 
   override close(): void {
