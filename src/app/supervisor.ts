@@ -54,6 +54,8 @@ export interface RelayFigures {
   readonly limited: Readonly<Record<string, number>>;
   readonly resends: Readonly<Record<string, number>>;
   readonly streamWaits: number;
+  readonly upstreamConnections: Readonly<Record<string, number>>;
+  readonly upstreamConnectTimes: Readonly<Record<string, number>>;
   readonly uncapturedBodies: number;
   readonly cacheMisses: Readonly<Record<string, number>>;
   readonly cacheEvictions: Readonly<Record<string, number>>;

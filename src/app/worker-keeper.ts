@@ -48,6 +48,8 @@ type Counters = Pick<
   | "limited"
   | "resends"
   | "streamWaits"
+  | "upstreamConnections"
+  | "upstreamConnectTimes"
   | "uncapturedBodies"
   | "cacheMisses"
   | "cacheEvictions"
@@ -59,6 +61,8 @@ const NOTHING: Counters = Object.freeze({
   limited: {},
   resends: {},
   streamWaits: 0,
+  upstreamConnections: {},
+  upstreamConnectTimes: {},
   uncapturedBodies: 0,
   cacheMisses: {},
   cacheEvictions: {},
@@ -81,6 +85,8 @@ function addCounters(one: Counters, other: Counters): Counters {
     limited: addCounts(one.limited, other.limited),
     resends: addCounts(one.resends, other.resends),
     streamWaits: one.streamWaits + other.streamWaits,
+    upstreamConnections: addCounts(one.upstreamConnections, other.upstreamConnections),
+    upstreamConnectTimes: addCounts(one.upstreamConnectTimes, other.upstreamConnectTimes),
     uncapturedBodies: one.uncapturedBodies + other.uncapturedBodies,
     cacheMisses: addCounts(one.cacheMisses, other.cacheMisses),
     cacheEvictions: addCounts(one.cacheEvictions, other.cacheEvictions),

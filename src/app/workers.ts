@@ -232,6 +232,8 @@ class TrafficWorkers implements Traffic, WorkerOwner {
       limited: counts((one) => one.limited),
       resends: counts((one) => one.resends),
       streamWaits: sum((one) => one.streamWaits),
+      upstreamConnections: counts((one) => one.upstreamConnections),
+      upstreamConnectTimes: counts((one) => one.upstreamConnectTimes),
       uncapturedBodies: sum((one) => one.uncapturedBodies),
       cacheMisses: counts((one) => one.cacheMisses),
       cacheEvictions: counts((one) => one.cacheEvictions),

@@ -39,6 +39,7 @@ const SEMANTIC: ReadonlyMap<string, Attribute> = new Map<string, Attribute>([
   ["error_type", { key: "error.type", type: "string" }],
   ["server_address", { key: "server.address", type: "string" }],
   ["server_port", { key: "server.port", type: "int" }],
+  ["network_protocol_version", { key: "network.protocol.version", type: "string" }],
   ["rpc_grpc_status_code", { key: "rpc.grpc.status_code", type: "int" }],
   ["gen_ai_operation_name", { key: "gen_ai.operation.name", type: "string" }],
   ["gen_ai_provider_name", { key: "gen_ai.provider.name", type: "string" }],

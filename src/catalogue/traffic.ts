@@ -1,5 +1,6 @@
 // Families about the requests that pass: rate, errors, duration.
 
+import { CONNECT_SECONDS } from "../kernel/bounds.ts";
 import type { Descriptor } from "./descriptor.ts";
 
 /** Bounds that the HTTP semantic conventions advise for durations, in seconds. */
@@ -137,6 +138,21 @@ export const trafficFamilies: readonly Descriptor[] = [
     type: "counter",
     labels: ["limit"],
     help: "Client connections, or streams of HTTP/2, ended by a limit of `proxy.limits`: head_size, head_timeout, body_timeout, send_timeout, upload_timeout (the model took nothing of a body), idle_timeout, request_timeout, or early_answer (the rest of an upload that was answered early: 64 MiB, 30 s), or tunnel_idle_timeout; over HTTP/2 also flood, stream_resets or max_streams (a stream refused). held_body ends nothing: the client's uploads were told to wait, because the model does not take them. worn_out: after some 8000 such waits it was told to go to a new connection. stream_wait: a call for which a model of HTTP/2 freed no stream within `proxy.connectTimeout`.",
+  },
+  {
+    name: "outrider_upstream_connections_total",
+    otel: { name: "outrider.upstream.connections", unit: "{connection}" },
+    type: "counter",
+    labels: ["network_protocol_version", "outcome"],
+    help: "Connections to the model that were begun, by how their opening ended: opened (over HTTP/2 once the model's SETTINGS have come), connection_refused, connect_timeout, connection_reset, dns_failure, tls_failure, invalid_response (it does not speak HTTP/2), cancelled (nobody waited for it any more). Nearly as many opened as requests: the model closes its connections, or announces that it will. A WebSocket takes one of its own. Not those of probes.",
+  },
+  {
+    name: "outrider_upstream_connect_duration_seconds",
+    otel: { name: "outrider.upstream.connect.duration", unit: "s" },
+    type: "histogram",
+    labels: ["network_protocol_version"],
+    help: "Time that opening a connection to the model took, the TLS handshake included; of those that were opened.",
+    buckets: CONNECT_SECONDS,
   },
   {
     name: "outrider_upstream_resends_total",

@@ -34,6 +34,8 @@ export function parseStats(value: unknown): TrafficStats {
     limited: parseCounts(fields["limited"], "limited"),
     resends: parseCounts(fields["resends"], "resends"),
     streamWaits: parseNumber(fields["streamWaits"]),
+    upstreamConnections: parseCounts(fields["upstreamConnections"], "upstreamConnections"),
+    upstreamConnectTimes: parseCounts(fields["upstreamConnectTimes"], "upstreamConnectTimes"),
     uncapturedBodies: parseNumber(fields["uncapturedBodies"]),
     cacheMisses: parseCounts(fields["cacheMisses"], "cacheMisses"),
     cacheEvictions: parseCounts(fields["cacheEvictions"], "cacheEvictions"),

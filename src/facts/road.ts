@@ -62,6 +62,10 @@ export interface TrafficStats {
   readonly resends: Readonly<Record<string, number>>;
   /** Calls that found no stream free at a model of HTTP/2. */
   readonly streamWaits: number;
+  /** Connections to the model whose opening has ended: keys `version/outcome`, the version that of HTTP. */
+  readonly upstreamConnections: Readonly<Record<string, number>>;
+  /** Of those that were opened, by how long it took: keys `version/bucket` (of `CONNECT_SECONDS`) and `version/sum`, seconds. */
+  readonly upstreamConnectTimes: Readonly<Record<string, number>>;
   /** Bodies that were not copied, because the copies in flight held what they may together. */
   readonly uncapturedBodies: number;
   /** Of what the relay remembers of earlier messages, by the value of `cache`: not found, and forgotten to make room. */

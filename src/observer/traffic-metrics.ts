@@ -1,6 +1,7 @@
 // Figures that the traffic process owns, as series: absolute values handed over, never counted again here.
 
 import type { TrafficStats } from "../facts/road.ts";
+import { CONNECT_SECONDS } from "../kernel/bounds.ts";
 import type { Recorder } from "../telemetry/recorder.ts";
 
 const LOSSES: readonly (readonly [queue: string, what: string])[] = [
@@ -30,11 +31,7 @@ export function recordTrafficStats(recorder: Recorder, stats: TrafficStats, sche
   recorder.counter("outrider_proxy_client_errors_total").set({}, stats.clientErrors);
   for (const [limit, count] of Object.entries(stats.limited))
     recorder.counter("outrider_proxy_limited_total").set({ limit }, count);
-  for (const [key, count] of Object.entries(stats.resends)) {
-    const [reason = "", outcome = ""] = key.split("/");
-    recorder.counter("outrider_upstream_resends_total").set({ reason, outcome }, count);
-  }
-  recorder.counter("outrider_upstream_stream_waits_total").set({}, stats.streamWaits);
+  recordUpstream(recorder, stats);
   for (const [cache, count] of Object.entries(stats.cacheMisses))
     recorder.counter("outrider_proxy_cache_misses_total").set({ cache }, count);
   for (const [cache, count] of Object.entries(stats.cacheEvictions))
@@ -46,4 +43,29 @@ export function recordTrafficStats(recorder: Recorder, stats: TrafficStats, sche
   recorder
     .gauge("http_server_active_requests")
     .set({ http_request_method: "_OTHER", url_scheme: scheme }, stats.activeRequests);
+}
+
+function recordUpstream(recorder: Recorder, stats: TrafficStats): void {
+  for (const [key, count] of Object.entries(stats.resends)) {
+    const [reason = "", outcome = ""] = key.split("/");
+    recorder.counter("outrider_upstream_resends_total").set({ reason, outcome }, count);
+  }
+  recorder.counter("outrider_upstream_stream_waits_total").set({}, stats.streamWaits);
+  for (const [key, count] of Object.entries(stats.upstreamConnections)) {
+    const [version = "", outcome = ""] = key.split("/");
+    recorder
+      .counter("outrider_upstream_connections_total")
+      .set({ network_protocol_version: version, outcome }, count);
+  }
+  for (const [key, sum] of Object.entries(stats.upstreamConnectTimes)) {
+    const [version = "", what] = key.split("/");
+    if (what !== "sum") continue;
+    const counts = Array.from(
+      { length: CONNECT_SECONDS.length + 1 },
+      (_, bucket) => stats.upstreamConnectTimes[`${version}/${bucket}`] ?? 0,
+    );
+    recorder
+      .histogram("outrider_upstream_connect_duration_seconds")
+      .set({ network_protocol_version: version }, counts, sum);
+  }
 }

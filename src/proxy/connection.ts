@@ -56,12 +56,14 @@ export class Connection implements AnswerSink, Carrier, Reader {
   dead = false;
   /** Answers it has carried. */
   served = 0;
+  readonly dialledMs: number;
   idleSinceMs = 0;
   /** The server's own word on how long it keeps an idle connection, or null. */
   keepAliveMs: number | null = null;
 
   constructor(owner: ConnectionOwner, dial: Dial) {
     this.#owner = owner;
+    this.dialledMs = owner.clock.monotonicMs();
     this.#reader = new AnswerReader(this, owner.knownHeads);
     const { socket, openEvent } = dial(this);
     this.#socket = socket;

@@ -54,6 +54,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     this.clock = ReadingClock.of(clock);
     this.responseTimeoutMs = options.responseTimeoutMs;
     this.counts = options.counts ?? new UpstreamCounts();
+    this.counts.speaks("1.1");
     this.knownHeads = new KnownHeads(options.observed ?? null, options.recall);
     this.#dial = createDial(options, this.clock);
   }
@@ -109,7 +110,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     } catch (thrown) {
       // What cannot even be tried: a certificate that is none, a socket path that is too long.
       const cause = thrown instanceof Error ? thrown : new Error(String(thrown));
-      this.#failOldest(ownErrorOf({ kind: "error", error: cause }), cause);
+      this.#notOpened(ownErrorOf({ kind: "error", error: cause }), cause);
       return;
     }
     this.#all.add(connection);
@@ -121,13 +122,14 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     return afterReading(this.clock, this.#connectTimeoutMs, () => {
       this.#dialling.delete(connection);
       connection.destroy();
-      this.#failOldest("connect_timeout", null);
+      this.#notOpened("connect_timeout", null);
     });
   }
 
   onOpen(connection: Connection): void {
     this.#dialling.get(connection)?.cancel();
     this.#dialling.delete(connection);
+    this.counts.opened("1.1", connection.idleSinceMs - connection.dialledMs);
     const call = this.#line.takeForFresh();
     if (call === undefined) this.#keep(connection);
     else call.begin(connection);
@@ -204,7 +206,12 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     if (timer === undefined) return;
     timer?.cancel();
     this.#dialling.delete(connection);
-    this.#failOldest(ownErrorOf(end), causeOf(end));
+    this.#notOpened(ownErrorOf(end), causeOf(end));
+  }
+
+  #notOpened(code: OwnError, thrown: Error | null): void {
+    this.counts.notOpened("1.1", code);
+    this.#failOldest(code, thrown);
   }
 
   /** One dial less: the first in line has waited for it, or for one like it. */
@@ -219,18 +226,22 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     // A dial that nobody waits for is given up: the model does not hear of a client that has left.
     for (const [connection, timer] of this.#dialling) {
       if (this.#dialling.size <= this.#line.length) return;
-      timer?.cancel();
-      this.#dialling.delete(connection);
-      connection.destroy();
+      this.#giveUp(connection, timer);
     }
+  }
+
+  #giveUp(connection: Connection, timer: Timer | null): void {
+    timer?.cancel();
+    this.#dialling.delete(connection);
+    this.counts.notOpened("1.1", "cancelled");
+    connection.destroy();
   }
 
   close(): void {
     this.#closed = true;
     this.#sweeper?.cancel();
     this.#sweeper = null;
-    for (const timer of this.#dialling.values()) timer?.cancel();
-    this.#dialling.clear();
+    for (const [connection, timer] of this.#dialling) this.#giveUp(connection, timer);
     for (const connection of this.#all) connection.destroy();
     this.#idle = [];
     this.#line.failAll("draining", null);

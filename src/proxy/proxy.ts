@@ -64,6 +64,10 @@ export interface ProxyStats {
   readonly resends: Readonly<Record<string, number>>;
   /** Calls that found no stream free at a model of HTTP/2. */
   readonly streamWaits: number;
+  /** Connections to the model whose opening has ended: keys `version/outcome`. */
+  readonly upstreamConnections: Readonly<Record<string, number>>;
+  /** Of those that were opened, how long it took: keys `version/bucket` and `version/sum`, seconds. */
+  readonly upstreamConnectTimes: Readonly<Record<string, number>>;
   /** Of what is remembered of earlier messages: `request_head`, `answer_head`, `target`. */
   readonly cacheMisses: Readonly<Record<string, number>>;
   readonly cacheEvictions: Readonly<Record<string, number>>;
@@ -220,6 +224,8 @@ class HttpProxy implements Proxy, Road {
       limited: { ...this.#connections.limited, stream_wait: this.#upstreamCounts.streamWaitsOver },
       resends: { ...this.#upstreamCounts.resends },
       streamWaits: this.#upstreamCounts.streamWaits,
+      upstreamConnections: { ...this.#upstreamCounts.connections },
+      upstreamConnectTimes: { ...this.#upstreamCounts.connectTimes },
       cacheMisses: countsOf(this.#recalls, "misses"),
       cacheEvictions: countsOf(this.#recalls, "evictions"),
       uncapturedBodies: this.budget.refused,

@@ -1,18 +1,11 @@
 // Upgrades (WebSocket and its kin): the handshake goes through node:http, then bytes pass both ways until one side ends.
 
-import {
-  request as httpRequest,
-  type ClientRequest,
-  type IncomingMessage,
-  type RequestOptions,
-} from "node:http";
-import { request as httpsRequest } from "node:https";
-import { isIP, Socket } from "node:net";
+import type { ClientRequest, IncomingMessage } from "node:http";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Outcome, OwnError } from "../facts/exchange.ts";
 import { afterReading, type Timer } from "../kernel/clock.ts";
 import { codeOf } from "../kernel/problem.ts";
-import { parseUpstreamUrl, tlsNow } from "./dial.ts";
 import { answerLines } from "./answer-head.ts";
 import { Draft, outcomeOfStatus } from "./draft.ts";
 import { FrameMeter } from "./frames.ts";
@@ -31,6 +24,7 @@ import type { Road, Underway } from "./road.ts";
 import { routeOf } from "./rules.ts";
 import { BodyTap } from "./tap.ts";
 import { closeSoon, copyLines, headText, pass, pump } from "./tunnel-bytes.ts";
+import { askAlone } from "./tunnel-dial.ts";
 import type { UpstreamOptions } from "./upstream.ts";
 
 /** How long the other side may take to accept what is still to be flushed when one side has closed. */
@@ -70,6 +64,8 @@ export class Tunnel implements Underway {
   #early: Buffer[] = [];
   #earlyBytes = 0;
   #movedMs = 0;
+  /** While the connection to the model is being opened. */
+  #dialledMs: number | null = null;
 
   constructor(road: Road, options: TunnelOptions, ends: TunnelEnds) {
     this.#road = road;
@@ -121,28 +117,21 @@ export class Tunnel implements Underway {
   }
 
   #dial(target: string): ClientRequest {
-    const { url } = this.#options;
-    const tls = tlsNow(this.#options.tls);
-    const { origin, socketPath } = parseUpstreamUrl(url);
-    const { protocol, hostname, port } = new URL(origin);
-    const host = hostname.replace(/^\[|\]$/g, "");
+    const { request } = this.#ends;
     const lines = [...this.#head.lines, "Connection", "Upgrade"];
-    copyLines(this.#ends.request.rawHeaders, "upgrade", lines);
-    const options: RequestOptions & { servername?: string } = {
-      agent: false,
-      setHost: false,
-      method: this.#ends.request.method,
-      path: target,
-      headers: lines,
-      ...(socketPath === null ? { host, ...(port === "" ? {} : { port }) } : { socketPath }),
-    };
-    if (protocol !== "https:") return httpRequest(options);
-    // An address has no server name; without this node:http would take it from the client's Host line.
-    return httpsRequest({
-      ...options,
-      ...tls,
-      servername: tls?.servername ?? (isIP(host) === 0 ? host : ""),
-    });
+    copyLines(request.rawHeaders, "upgrade", lines);
+    this.#dialledMs = this.#road.clock.monotonicMs();
+    return askAlone(this.#options, { method: request.method, target, lines });
+  }
+
+  /** The connection to the model stands, or will not: counted once. */
+  #dialEnded(how: "opened" | "cancelled" | OwnError): void {
+    const dialledMs = this.#dialledMs;
+    const { counts } = this.#options;
+    this.#dialledMs = null;
+    if (dialledMs === null || counts === undefined) return;
+    if (how === "opened") counts.opened("1.1", this.#road.clock.monotonicMs() - dialledMs);
+    else counts.notOpened("1.1", how);
   }
 
   #limitWaiting(asking: ClientRequest): void {
@@ -159,6 +148,7 @@ export class Tunnel implements Underway {
     asking.on("socket", (socket) => {
       const connected = this.#options.url.startsWith("https:") ? "secureConnect" : "connect";
       socket.once(connected, () => {
+        this.#dialEnded("opened");
         if (this.#timer !== null) limit(responseTimeoutMs, "response_timeout");
       });
     });
@@ -283,6 +273,7 @@ export class Tunnel implements Underway {
 
   #onAskingError(error: Error): void {
     const code = ownErrorOfCode(codeOf(error)) ?? "connection_reset";
+    this.#dialEnded(code);
     this.#fail(describeFailure(code, this.#road.upstreamName, error));
   }
 
@@ -295,6 +286,7 @@ export class Tunnel implements Underway {
 
   #fail(failure: Failure): void {
     if (this.#delivered || this.#outcome !== null) return;
+    this.#dialEnded(failure.code === "draining" ? "cancelled" : failure.code);
     this.#draft.ownError = failure.code;
     this.#draft.status = statusOf(failure.code);
     this.#outcome = outcomeOf(failure.code);
@@ -323,6 +315,7 @@ export class Tunnel implements Underway {
   };
 
   #onClientClosed(): void {
+    this.#dialEnded("cancelled");
     this.#asking?.destroy();
     if (this.#upstream !== null && !this.#upstream.destroyed) this.#close(this.#upstream);
     const client = this.#ends.socket;

@@ -52,8 +52,11 @@ export interface HistogramFamilyHandle {
   observe(labels: Labels, value: number, exemplar?: TraceRef): void;
   /** Makes the series exist with all buckets at 0. */
   zero(labels: Labels): void;
-  /** Takes over the counts of a histogram that is owned elsewhere: per bucket, not cumulated, the last beyond all bounds. */
-  set(labels: Labels, counts: readonly number[]): void;
+  /**
+   * Takes over the counts of a histogram that is owned elsewhere: per bucket, not cumulated, the last beyond all bounds.
+   * Without a sum it has buckets alone.
+   */
+  set(labels: Labels, counts: readonly number[], sum?: number): void;
   series(labels: Labels): HistogramSeriesHandle;
 }
 
@@ -266,8 +269,9 @@ export class HistogramInstrument implements HistogramFamilyHandle {
     const series: HistogramSeries[] = [];
     for (const { labels, owned } of this.#table.children()) {
       if (owned === null) continue;
-      const count = owned.reduce((total, one) => total + one, 0);
-      series.push({ labels, counts: owned, count, sum: null, exemplars: owned.map(() => null) });
+      const { counts, sum } = owned;
+      const count = counts.reduce((total, one) => total + one, 0);
+      series.push({ labels, counts, count, sum, exemplars: counts.map(() => null) });
     }
     return series;
   }
@@ -284,10 +288,10 @@ export class HistogramInstrument implements HistogramFamilyHandle {
   zero(labels: Labels): void {
     this.#child(labels).zero();
   }
-  set(labels: Labels, counts: readonly number[]): void {
+  set(labels: Labels, counts: readonly number[], sum: number | null = null): void {
     invariant(counts.length === this.bounds.length + 1, "one count per bucket");
     const child = this.#table.find(labels, "state");
-    if (child !== null) child.owned = [...counts];
+    if (child !== null) child.owned = { counts: [...counts], sum };
   }
   series(labels: Labels): HistogramSeriesHandle {
     return this.#child(labels);
@@ -322,7 +326,7 @@ class HistogramChild implements Child, HistogramSeriesHandle {
   readonly #counts: Float64Array;
   #sum = 0;
   /** Counts that are owned elsewhere; prom-client has no series for them. */
-  owned: readonly number[] | null = null;
+  owned: { readonly counts: readonly number[]; readonly sum: number | null } | null = null;
   /** Monotonic ms of the last exemplar, per bucket. */
   #exemplarAt: Float64Array | null = null;
   #begun = false;

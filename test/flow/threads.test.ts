@@ -103,6 +103,10 @@ test("while the observer is away the traffic process's own page sums over the wo
   // Each worker remembers for itself.
   const misses = await sidecar.metric("outrider_proxy_cache_misses_total", { cache: "target" });
   assert.ok(misses === 1 || misses === 2, `${misses} misses`);
+  const opened = await sidecar.metric("outrider_upstream_connections_total", { outcome: "opened" });
+  assert.ok(opened >= 1 && opened <= 16, `${opened} connections`);
+  const took = await sidecar.metric("outrider_upstream_connect_duration_seconds_count");
+  assert.equal(took, opened);
   assert.equal(recorded, 16);
 });
 

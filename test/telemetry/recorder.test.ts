@@ -162,6 +162,11 @@ test("counts of a histogram owned elsewhere are taken over as they are", async (
   assert.deepEqual(series?.counts, counts);
   assert.equal(series?.count, (33 * 34) / 2);
   assert.equal(series?.sum, null);
+  all.recorder
+    .histogram("outrider_classification_score")
+    .set({ model: "m", version: "1", actual: "negative" }, counts, 1.5);
+  const [, summed] = await histograms(all, "outrider_classification_score");
+  assert.deepEqual([summed?.counts, summed?.sum], [counts, 1.5]);
 });
 
 test("label sets that prom-client's own key would confuse stay apart", async () => {

@@ -104,6 +104,41 @@ const target: readonly Panel[] = [
 
 const connections: readonly Panel[] = [
   lines({
+    title: "Connections to the model server",
+    description:
+      "Connections opened a second, those that could not be, and the requests (dashed). Few connections carry many requests; as many connections as requests: the model server closes them.",
+    unit: "cps",
+    dashed: "/requests/",
+    targets: [
+      one(
+        rate(
+          `outrider_upstream_connections_total{${SIDECAR},outcome="opened"}`,
+          "instance, network_protocol_version",
+        ),
+        `${I} HTTP/{{network_protocol_version}} opened`,
+      ),
+      one(
+        rate(`outrider_upstream_connections_total{${SIDECAR},outcome!="opened"}`, "instance, outcome") +
+          " > 0",
+        `${I} {{outcome}}`,
+        "every connection was opened",
+      ),
+      one(rate(`outrider_requests_total{${SIDECAR}}`, "instance"), `${I} requests`),
+    ],
+  }),
+  lines({
+    title: "Time to open a connection",
+    description:
+      "95 of 100 connections to the model server were opened within this time, the TLS handshake included.",
+    unit: "s",
+    targets: [
+      one(
+        quantile(0.95, `outrider_upstream_connect_duration_seconds_bucket{${SIDECAR}}`, "instance"),
+        `${I} p95`,
+      ),
+    ],
+  }),
+  lines({
     title: "Requests that came back",
     description:
       "Requests that the model server had not processed (goaway, refused_stream), or whose connection it closed, and what came of sending them again. Given up: the client was told. Beside them requests that waited for a stream of HTTP/2, and those that got none in time.",

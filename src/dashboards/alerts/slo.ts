@@ -7,6 +7,7 @@ import { type AlertSpec, PERCENT, share } from "./spec.ts";
 const CHECKS: Readonly<Record<Slo, readonly string[]>> = {
   availability: [
     "Board Service, panel Requests by outcome: `server_error` is the model server's own, `connect_error`, `reset` and `timeout` are failures to reach it.",
+    'Why it cannot be connected to: `sum by (outcome) (rate(outrider_upstream_connections_total{outcome!="opened"}[5m]))`.',
     "Does the model turn requests away, or close connections under them? `sum by (reason, outcome) (rate(outrider_upstream_resends_total[5m]))`: those that are `given_up` failed; board Sidecar and target, panel Requests that came back.",
     'Which model and version: `topk(5, sum by (model, version, outcome) (rate(outrider_requests_total{outcome!~"ok|client_error|client_abort"}[5m])))`.',
     "Began with a new version? Board Versions, history. With a restart or an eviction? Board Sidecar and target.",

@@ -52,6 +52,7 @@ export class Channel {
   /** Streams above this were not processed (RFC 9113 §6.8); null: no GOAWAY has come. */
   lastStreamId: number | null = null;
   streams = 0;
+  dialledMs = 0;
   idleSinceMs = 0;
   #limit = STREAMS_MAX;
   #begun = 0;

@@ -63,6 +63,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     this.authority = host;
     this.#name = name;
     this.counts = options.counts ?? new UpstreamCounts();
+    this.counts.speaks("2");
     this.#line = new WaitingLine(name, {
       later: (work) => process.nextTick(work),
       serve: () => this.#serve(),
@@ -176,11 +177,12 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
         streamWindow: this.#streamWindow,
       });
     } catch (thrown) {
-      this.#failAll(ownErrorOfCode(codeOf(thrown)) ?? "connection_reset", thrown);
+      this.#notOpened(ownErrorOfCode(codeOf(thrown)) ?? "connection_reset", thrown);
       return;
     }
     this.#channels.add(channel);
     const { clock } = this;
+    channel.dialledMs = clock.monotonicMs();
     const limit =
       this.#connectTimeoutMs > 0
         ? afterReading(clock, this.#connectTimeoutMs, () => this.#dialTimedOut(channel))
@@ -192,7 +194,13 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
   #dialTimedOut(channel: Channel): void {
     this.#dialling.delete(channel);
     channel.destroy();
-    this.#failAll("connect_timeout", null);
+    this.#notOpened("connect_timeout", null);
+  }
+
+  /** All that waits has waited for it. */
+  #notOpened(code: OwnError, thrown: unknown): void {
+    this.counts.notOpened("2", code);
+    this.#failAll(code, thrown);
   }
 
   #failAll(code: OwnError, thrown: unknown): void {
@@ -204,6 +212,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     this.#dialling.get(channel)?.cancel();
     this.#dialling.delete(channel);
     channel.idleSinceMs = this.clock.monotonicMs();
+    this.counts.opened("2", channel.idleSinceMs - channel.dialledMs);
     this.#line.serveSoon();
   }
 
@@ -217,7 +226,7 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     if (timer !== undefined) {
       timer?.cancel();
       this.#dialling.delete(channel);
-      this.#failAll(ownErrorOfCode(codeOf(error)) ?? "connection_reset", error);
+      this.#notOpened(ownErrorOfCode(codeOf(error)) ?? "connection_reset", error);
     }
     if (this.#line.length > 0) this.#line.serveSoon();
   }
@@ -267,7 +276,10 @@ class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
     this.#sweeper?.cancel();
     this.#sweeper = null;
     this.#patience?.cancel();
-    for (const timer of this.#dialling.values()) timer?.cancel();
+    for (const timer of this.#dialling.values()) {
+      timer?.cancel();
+      this.counts.notOpened("2", "cancelled");
+    }
     this.#dialling.clear();
     for (const channel of this.#channels) channel.destroy();
     this.#failAll("draining", null);
