@@ -8,12 +8,16 @@ const ANNOUNCED_MS_MAX = 60_000;
 const LONG_MS = 20_000;
 /** Taken off a server's own `Keep-Alive: timeout`. */
 const MARGIN_MS = 2000;
-/** Used again at once below this, whatever is known of the server. */
-const UNPROVEN_MS = 50;
-/** Else for this share of the longest time that an idle connection has been seen to survive: what the server has not shown is not relied on. */
+/** Used again for this share of the longest time that an idle connection has been seen to survive: what the server has not shown is not relied on. */
 const PROVEN_SHARE = 0.7;
+/** And at least so much below it: clocks and turns of the loop are no finer, in the server and here. */
+const PROVEN_MARGIN_MS = 5;
 /** For so long a server that has closed one of a certain age is not trusted beyond it. */
 const CLOSED_MS = 600_000;
+/** While it is not known to answer on one connection beside idle ones, a call on a new one waits for so long at least before they go. */
+const BESIDE_MS_MIN = 25;
+/** And for this share of the youngest's age, after which that age is shown well enough to be relied on. */
+const BESIDE_SHARE = 0.5;
 /** And connections are kept for this share of that age. */
 const KEPT_SHARE = 0.8;
 /** Connections kept for longer than `IDLE_MS`: a model server may have room for few. */
@@ -62,7 +66,7 @@ export class IdleTimes {
    * behind one address that stands still seems to keep what it cannot close.
    */
   closed({ idleSinceMs }: Idle, now: number, met = false): void {
-    this.#survivedMs = Math.min(this.#survivedMs, IDLE_MS, Math.max(UNPROVEN_MS, now - idleSinceMs));
+    this.#survivedMs = Math.min(this.#survivedMs, IDLE_MS, now - idleSinceMs);
     // When it was closed is known to lie behind the last look alone.
     const age = Math.max(0, this.#aliveMs - idleSinceMs);
     this.#closedMs = met ? 0 : Math.min(this.#trustedMs(now), age);
@@ -84,12 +88,21 @@ export class IdleTimes {
     return now - this.#closedAtMs < CLOSED_MS ? this.#closedMs : Number.POSITIVE_INFINITY;
   }
 
+  /**
+   * How long a call on a new connection may go unheard before those that are idle, the youngest since `idleSinceMs`, make way: the server
+   * may serve one connection at a time. Null: it does not.
+   */
+  makeWayMs(idleSinceMs: number, now: number): number | null {
+    return this.#servesOthers ? null : Math.max(BESIDE_MS_MIN, (now - idleSinceMs) * BESIDE_SHARE);
+  }
+
   /** An idle connection is used for a request until it is so old. */
   reuseMs(connection: Idle, now: number): number {
     if (connection.keepAliveMs !== null) return this.keptMs(connection, now, false);
     const survived = this.#survivedMs;
     const long = Math.min(survived, this.#trustedMs(now), LONG_MS);
-    return Math.max(UNPROVEN_MS, Math.min(IDLE_MS, survived * PROVEN_SHARE), long * PROVEN_SHARE);
+    const proven = Math.max(Math.min(IDLE_MS, survived * PROVEN_SHARE), long * PROVEN_SHARE);
+    return Math.min(proven, survived - PROVEN_MARGIN_MS);
   }
 
   /** It is kept until it is so old. `long`: it is one of those that may be kept for long. */

@@ -115,6 +115,20 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     }
     this.#all.add(connection);
     this.#dialling.set(connection, this.#limitDial(connection));
+    this.#makeWayFor(connection);
+  }
+
+  #makeWayFor(connection: Connection): void {
+    const now = this.clock.monotonicMs();
+    const youngest = this.#idle.at(-1);
+    const waitMs = youngest === undefined ? null : this.#times.makeWayMs(youngest.idleSinceMs, now);
+    if (waitMs === null) return;
+    afterReading(this.clock, waitMs, () => {
+      const later = this.clock.monotonicMs();
+      if (connection.dead || !connection.unheard || this.#times.makeWayMs(later, later) === null) return;
+      this.#observe(this.#idle[0], later);
+      for (const one of this.#idle.splice(0)) one.destroy();
+    });
   }
 
   #limitDial(connection: Connection): Timer | null {

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { NO_HOST, NO_SERVER } from "../support/nowhere.ts";
 import {
   OK,
+  OK_KEPT,
   ageless,
   ask,
   eventually,
@@ -217,7 +218,7 @@ test("a connection that the model closes while idle costs no request", async (t)
   const sockets: Socket[] = [];
   const origin = await rawOrigin(t, (socket) => {
     sockets.push(socket);
-    socket.on("data", () => socket.write(OK));
+    socket.on("data", () => socket.write(OK_KEPT));
   });
   const { port } = await startProxy(t, origin.url, { clock: ageless });
   for (let i = 0; i < 8; i++) {

@@ -5,10 +5,12 @@ import type { Socket } from "node:net";
 import { test } from "node:test";
 import {
   OK,
+  OK_KEPT,
   ageless,
   ask,
   eventually,
   get,
+  heldClock,
   httpOrigin,
   pause,
   post,
@@ -40,7 +42,7 @@ test("a GET that an idle connection swallowed is asked again, once; a POST never
     let served = 0;
     socket.on("data", (chunk) => {
       requests.push(chunk.toString().split(" ", 2).join(" "));
-      if (served++ === 0) socket.write(OK);
+      if (served++ === 0) socket.write(OK_KEPT);
       else socket.destroy();
     });
   });
@@ -208,4 +210,57 @@ test("idle connections are used again for about as long as the model has been se
     await pause(80);
   }
   assert.ok(origin.connections() < 5, `${origin.connections()} connections`);
+});
+
+test("a model that serves one connection at a time is kept waiting for the moment only in which it is not known", async (t) => {
+  const waiting: Socket[] = [];
+  let current: Socket | null = null;
+  const serve = (socket: Socket): void => {
+    current = socket;
+    socket.on("data", () => socket.write(OK));
+    socket.once("close", () => {
+      current = null;
+      const next = waiting.shift();
+      if (next !== undefined) serve(next);
+    });
+  };
+  const origin = await rawOrigin(t, (socket) => {
+    if (current === null) serve(socket);
+    else waiting.push(socket);
+  });
+  const clock = heldClock();
+  const { port } = await startProxy(t, origin.url, { clock });
+  assert.match(await ask(t, port, post("/1", "x")), /ok$/);
+  clock.pass(40);
+  // Nothing but the time of this test's clock could end the idle connection otherwise, and that stands still.
+  assert.match(await ask(t, port, post("/2", "x")), /ok$/);
+  assert.equal(origin.connections(), 2);
+  clock.pass(30);
+  for (const path of ["/3", "/4"]) assert.match(await ask(t, port, post(path, "x")), /ok$/);
+});
+
+test("while a slow model answers on a new connection, an idle one stays once it has served two at a time", async (t) => {
+  const asked: Socket[] = [];
+  const sockets: Socket[] = [];
+  const origin = await rawOrigin(t, (socket) => {
+    sockets.push(socket);
+    socket.on("data", (chunk) => {
+      if (chunk.toString().startsWith("POST /slow")) asked.push(socket);
+      else socket.write(OK);
+    });
+  });
+  const clock = heldClock();
+  const { port } = await startProxy(t, origin.url, { clock });
+  const slow = await rawClient(t, port);
+  assert.match(await ask(t, port, post("/1", "x")), /ok$/);
+  assert.match(await ask(t, port, post("/2", "x")), /ok$/);
+  slow.send(post("/slow", "x"));
+  await eventually(() => asked.length === 1);
+  await pause(60);
+  assert.deepEqual(
+    sockets.map((socket) => socket.destroyed),
+    [false, false, false],
+  );
+  for (const socket of asked) socket.write(OK);
+  await slow.until("ok");
 });

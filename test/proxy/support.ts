@@ -59,7 +59,7 @@ export const LIMITS: ProxyOptions["limits"] = Object.freeze({
   streamsMax: 128,
 });
 
-/** Real timers, but nothing gets older: an idle connection is as good as new, however busy the machine is. */
+/** Real timers, but nothing gets older: an idle connection that is announced to be kept is used again, however busy the machine is. */
 export const ageless: Clock = { ...systemClock, monotonicMs: () => 0 };
 
 /** Real timers, and a time that only the test moves: no limit is over before it says so, however busy the machine is. */
@@ -335,3 +335,5 @@ export function valuesOf(message: string, name: string): string[] {
 }
 
 export const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+/** And announces that the connection is kept. */
+export const OK_KEPT = OK.replace("\r\n", "\r\nKeep-Alive: timeout=60\r\n");

@@ -6,7 +6,7 @@ import { OK } from "./origin.ts";
 import { alone, head, must, post } from "./requests.ts";
 
 /** POSTs that meet the moment in which the model closes an idle connection; gives how many failed. */
-async function idleRace(stage: Stage, count: number): Promise<number> {
+async function idleRace(stage: Stage, count: number, keptMs = 120): Promise<number> {
   const timers = new Map<number, NodeJS.Timeout>();
   stage.script((asked) => {
     clearTimeout(timers.get(asked.connection));
@@ -14,7 +14,7 @@ async function idleRace(stage: Stage, count: number): Promise<number> {
       asked.send(OK);
       timers.set(
         asked.connection,
-        setTimeout(() => asked.socket.end(), 120),
+        setTimeout(() => asked.socket.end(), keptMs),
       );
     });
   });
@@ -24,7 +24,7 @@ async function idleRace(stage: Stage, count: number): Promise<number> {
     const answer = await client.send(post(stage.path, "hello", "Connection: close")).answerOrEnd("POST");
     if (statusOf(answer) !== 200) failed++;
     client.close();
-    await pause(117 + (i % 7));
+    await pause(Math.max(0, keptMs - 3 + (i % 7)));
   }
   return failed;
 }
@@ -69,6 +69,16 @@ export const keptCases: readonly Case[] = [
     ...alone("idle-close-race", "RFC 9112 §9.3.1", async (stage) => {
       const failed = await idleRace(stage, 120);
       if (failed > 0) throw new Failed(`${failed} of 120 POSTs failed`);
+    }),
+    long: true,
+  },
+  {
+    ...alone("idle-close-race-young", "RFC 9112 §9.3.1", async (stage) => {
+      for (const keptMs of [2, 10, 30, 60]) {
+        const failed = await idleRace(stage, 40, keptMs);
+        if (failed > 0)
+          throw new Failed(`${failed} of 40 POSTs failed where the model closes after ${keptMs} ms`);
+      }
     }),
     long: true,
   },
