@@ -14,7 +14,7 @@ import {
   type Proc,
   type Processes,
 } from "./procfs.ts";
-import { rootOf } from "./tree.ts";
+import { lineage, rootOf } from "./tree.ts";
 import type { Place } from "./way.ts";
 
 export type TargetOptions =
@@ -105,7 +105,17 @@ async function byPort(proc: string, port: number, host: string | null): Promise<
   const holders = await readHolders(proc, new Set(listeners.map(({ inode }) => inode)));
   // Somebody listens and nobody shows the socket: another user's process, or another pid namespace.
   if (holders.length === 0) return { missing: "no_permission" };
-  return found(await readProcesses(proc), holders, proc);
+  const processes = await readProcesses(proc);
+  const seen = found(processes, holders, proc);
+  if (!("missing" in seen)) return seen;
+  const root = starterOf(processes, holders, proc);
+  return root === null ? seen : { root };
+}
+
+/** Who started us, or started that, and holds the socket itself: the nearest of them. This process and the one it belongs to are not. */
+function starterOf(processes: Processes, holders: readonly number[], proc: string): Proc | null {
+  const [, , ...above] = lineage(processes, readProc(proc, "self")?.pid ?? 0);
+  return above.find(({ pid }) => holders.includes(pid)) ?? null;
 }
 
 function found(processes: Processes, pids: readonly number[], proc: string): Discovery {

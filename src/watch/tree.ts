@@ -3,7 +3,7 @@
 import type { Proc, Processes } from "./procfs.ts";
 
 /** The process, its parent, and so on up to the first one that cannot be seen. */
-function lineage(processes: Processes, pid: number): Proc[] {
+export function lineage(processes: Processes, pid: number): Proc[] {
   const line: Proc[] = [];
   for (let at = processes.get(pid); at !== undefined; at = processes.get(at.ppid)) {
     if (line.includes(at)) break;
@@ -15,7 +15,7 @@ function lineage(processes: Processes, pid: number): Proc[] {
 export interface RootQuestion {
   /** Processes that were discovered: the holders of the listening socket, the matches of a name. */
   readonly found: readonly number[];
-  /** Ourselves: neither we nor our ancestors are ever the service. */
+  /** Ourselves: neither we nor our ancestors are the service. (One that alone holds the listening socket is: `discover`.) */
   readonly self: number;
 }
 

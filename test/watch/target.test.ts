@@ -49,6 +49,19 @@ suite("who is watched", { concurrency: true }, () => {
     assert.deepEqual(pidsOf(await watching(t, PORT, fake).first()), [100]);
   });
 
+  test("a server that started us is watched, without us and without what started it", async (t) => {
+    const fake = machine(t);
+    fake.put({ pid: 50, ppid: 1, name: "start.sh" });
+    fake.put({ pid: 100, ppid: 50, pgrp: 50, sockets: ["777"] });
+    fake.put({ pid: 102, ppid: 100, pgrp: 50 });
+    fake.put({ pid: 901, ppid: 100, pgrp: 50 });
+    fake.self({ pid: 900, ppid: 901, pgrp: 50 });
+    assert.deepEqual(pidsOf(await watching(t, PORT, fake).first()), [100, 102]);
+    fake.put({ pid: 100, ppid: 50, pgrp: 50 });
+    fake.put({ pid: 901, ppid: 100, pgrp: 50, sockets: ["777"] });
+    assert.equal(await watching(t, PORT, fake).first(), null, "our own port is nobody's");
+  });
+
   test("pid 1 only when it is the server itself, and never what it started to watch it", async (t) => {
     const fake = machine(t);
     fake.put({ pid: 1, ppid: 0, name: "gunicorn", sockets: ["777"] });
