@@ -6,6 +6,8 @@ const IDLE_MS = 4000;
 const ANNOUNCED_MS_MAX = 60_000;
 /** At most, where it has shown it, and a new one costs a handshake. */
 const LONG_MS = 20_000;
+/** Beyond its last answer a server may have stood still for so long, and have closed nothing meanwhile. */
+const STILL_MS = 500;
 /** Taken off a server's own `Keep-Alive: timeout`. */
 const MARGIN_MS = 2000;
 /** Used again for this share of the longest time that an idle connection has been seen to survive: what the server has not shown is not relied on. */
@@ -51,8 +53,13 @@ export class IdleTimes {
    * show that it would: one that stands still cannot close them, and closes those that are too old when it goes on, unread requests or not.
    */
   alive({ idleSinceMs }: Idle, now: number): void {
-    const shown = Math.max(Math.min(now - idleSinceMs, IDLE_MS), this.#answeredMs - idleSinceMs);
+    const shown = Math.max(Math.min(now - idleSinceMs, IDLE_MS) - STILL_MS, this.#answeredMs - idleSinceMs);
     this.#survivedMs = Math.max(this.#survivedMs, shown);
+  }
+
+  /** It made way, alive: a server that serves one connection at a time answers nothing beside it, and shows it in no other way. */
+  madeWay({ idleSinceMs }: Idle, now: number): void {
+    this.#survivedMs = Math.max(this.#survivedMs, Math.min(now - idleSinceMs, IDLE_MS));
   }
 
   /** All have been looked at. */

@@ -126,8 +126,10 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     afterReading(this.clock, waitMs, () => {
       const later = this.clock.monotonicMs();
       if (connection.dead || !connection.unheard || this.#times.makeWayMs(later, later) === null) return;
-      this.#observe(this.#idle[0], later);
-      for (const one of this.#idle.splice(0)) one.destroy();
+      for (const one of this.#idle.splice(0)) {
+        if (!one.dead) this.#times.madeWay(one, later);
+        one.destroy();
+      }
     });
   }
 

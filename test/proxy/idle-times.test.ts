@@ -139,6 +139,19 @@ test("a model that stands still shows nothing: what it could not close does not 
   assert.equal(times.reuseMs(second, 16_000), 10_850);
 });
 
+test("nor does one that stands still for a moment show what it would close by then", () => {
+  const times = new IdleTimes("short");
+  const one = { keepAliveMs: null, idleSinceMs: 0 };
+  times.answered(0, false);
+  times.alive(one, 40);
+  assert.ok(times.reuseMs(one, 40) <= 0, "it may have stood still since its answer");
+  times.answered(40, true);
+  times.alive(one, 41);
+  assert.equal(times.reuseMs(one, 41), 28);
+  times.alive(one, 3500);
+  assert.equal(times.reuseMs(one, 3500), 2100);
+});
+
 test("once a request has met a closing connection, four seconds are the most for ten minutes", () => {
   const times = new IdleTimes("long");
   const one = { keepAliveMs: null, idleSinceMs: 0 };
