@@ -8,6 +8,7 @@ import { movedClock } from "../support/hand-clock.ts";
 import { ask as askStream, connectStreams, streamOrigin } from "./http2-support.ts";
 import {
   OK,
+  OK_KEPT,
   ageless,
   ask,
   eventually,
@@ -33,7 +34,7 @@ const SWITCHED = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConn
 
 test("a model that keeps its connections is dialled once, one that closes them each time, over HTTP/1.1", async (t) => {
   for (const [answer, opened] of [
-    [OK, 1],
+    [OK_KEPT, 1],
     [OK.replace("\r\n", "\r\nConnection: close\r\n"), 5],
   ] as const) {
     const origin = await scriptedOrigin(t, answer);
