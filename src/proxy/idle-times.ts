@@ -10,7 +10,11 @@ const LONG_MS = 20_000;
 const STILL_MS = 500;
 /** Taken off a server's own `Keep-Alive: timeout`. */
 const MARGIN_MS = 2000;
-/** Used again for this share of the longest time that an idle connection has been seen to survive: what the server has not shown is not relied on. */
+/** Used again below this as long as the server has not closed one so soon: a request that follows the one before at once takes its connection. */
+const UNPROVEN_MS = 10;
+/** What is closed below this tells a server that may close at any moment. */
+const YOUNG_MS = 2 * UNPROVEN_MS;
+/** Else for this share of the longest time that an idle connection has been seen to survive: what the server has not shown is not relied on. */
 const PROVEN_SHARE = 0.7;
 /** And at least so much below it: clocks and turns of the loop are no finer, in the server and here. */
 const PROVEN_MARGIN_MS = 5;
@@ -40,6 +44,7 @@ export class IdleTimes {
   /** When all idle connections were last known to be alive. */
   #aliveMs = 0;
   #servesOthers = false;
+  #closesYoung = false;
   /** The end of the last answer. */
   #answeredMs = Number.NEGATIVE_INFINITY;
 
@@ -74,6 +79,7 @@ export class IdleTimes {
    */
   closed({ idleSinceMs }: Idle, now: number, met = false): void {
     this.#survivedMs = Math.min(this.#survivedMs, IDLE_MS, now - idleSinceMs);
+    if (now - idleSinceMs < YOUNG_MS) this.#closesYoung = true;
     // When it was closed is known to lie behind the last look alone.
     const age = Math.max(0, this.#aliveMs - idleSinceMs);
     this.#closedMs = met ? 0 : Math.min(this.#trustedMs(now), age);
@@ -109,7 +115,7 @@ export class IdleTimes {
     const survived = this.#survivedMs;
     const long = Math.min(survived, this.#trustedMs(now), LONG_MS);
     const proven = Math.max(Math.min(IDLE_MS, survived * PROVEN_SHARE), long * PROVEN_SHARE);
-    return Math.min(proven, survived - PROVEN_MARGIN_MS);
+    return Math.max(this.#closesYoung ? 0 : UNPROVEN_MS, Math.min(proven, survived - PROVEN_MARGIN_MS));
   }
 
   /** It is kept until it is so old. `long`: it is one of those that may be kept for long. */

@@ -239,6 +239,13 @@ test("a model that serves one connection at a time is kept waiting for the momen
   for (const path of ["/3", "/4"]) assert.match(await ask(t, port, post(path, "x")), /ok$/);
 });
 
+test("requests that follow one another at once take one connection, whatever the model announces", async (t) => {
+  const origin = await rawOrigin(t, (socket) => socket.on("data", () => socket.write(OK)));
+  const { port } = await startProxy(t, origin.url, { clock: heldClock() });
+  for (let i = 0; i < 10; i++) assert.match(await ask(t, port, post("/", "x")), /ok$/);
+  assert.equal(origin.connections(), 1);
+});
+
 test("while a slow model answers on a new connection, an idle one stays once it has served two at a time", async (t) => {
   const asked: Socket[] = [];
   const sockets: Socket[] = [];
@@ -253,7 +260,9 @@ test("while a slow model answers on a new connection, an idle one stays once it 
   const { port } = await startProxy(t, origin.url, { clock });
   const slow = await rawClient(t, port);
   assert.match(await ask(t, port, post("/1", "x")), /ok$/);
+  clock.pass(20);
   assert.match(await ask(t, port, post("/2", "x")), /ok$/);
+  clock.pass(30);
   slow.send(post("/slow", "x"));
   await eventually(() => asked.length === 1);
   await pause(60);
