@@ -29,10 +29,21 @@ export class HeadScan {
   readonly valueEnds = new Int32Array(PLAIN_LINES_MAX);
   /** One of `FIELD`. */
   readonly fields = new Uint8Array(PLAIN_LINES_MAX);
+  /** 1: the line does not go on. Filled in by whoever works the lines off. */
+  readonly drops = new Uint8Array(PLAIN_LINES_MAX);
+  /** Where what goes on begins, from `from` on; the same. */
+  keptFrom = 0;
 
   /** Behind `name: ` of line `i`. */
   valueAt(i: number): number {
     return (this.nameEnds[i] ?? 0) + 2;
+  }
+
+  /** How many of its lines are this field. */
+  counts(field: number): number {
+    let counted = 0;
+    for (let i = 0; i < this.count; i++) if (this.fields[i] === field) counted++;
+    return counted;
   }
 
   /**

@@ -1,8 +1,10 @@
-// Plain heads that have come before. One client says the same head again and again, and so does a model, but for its Content-Length: such
-// a head is told by one comparison of its bytes and is not read again. A head that differs anywhere else is read as if nothing were known.
+// Plain heads that have come before. One client says the same head again and again, and so does a model, but for its Content-Length and
+// for ids that are new each time: such a head is told by one comparison of its bytes and is not read again. A head that differs anywhere
+// else is read as if nothing were known.
 
 import type { HeaderFilter } from "../facts/header-filter.ts";
-import { flat } from "../kernel/ascii.ts";
+import { FIELD } from "./field-names.ts";
+import { fits, type Filled, type Gap } from "./head-gaps.ts";
 import { digits } from "./head-scan.ts";
 import type { PlainHead } from "./plain-head.ts";
 import { newRecall, type Recall } from "./recall.ts";
@@ -13,6 +15,8 @@ const KNOWN_MAX = 64;
 const KNOWN_BYTES_MAX = 1024;
 /** One of so many heads that were not known is kept: most of those come once. */
 const KEPT_OF = 8;
+/** A head that has come again more often is no sign of what is new each time. */
+const COME_AGAIN_MAX = 8;
 /** Of a connection of whose heads fewer than a third are known so many are not looked for, after about `CREDIT` failures. */
 const REST_HEADS = 1024;
 const CREDIT = 64;
@@ -43,27 +47,36 @@ export class Worth {
 export interface KnownHead<Head> extends PlainHead {
   /** The same in memory of its own, with what the observer is told of it. */
   lasting(): Head;
-  /** It again, with another Content-Length: `text` and `kept` are those of that one. */
-  resized(text: string, kept: string, length: number): Head;
-}
-
-/** Where the digits of the Content-Length stand, and what stands around them. */
-interface Digits {
-  readonly at: number;
-  readonly count: number;
-  readonly text: readonly [string, string];
-  readonly kept: readonly [string, string];
+  /** It again, with other values in its gaps. */
+  filled(filled: Filled): Head;
 }
 
 interface Known<Head> {
   readonly head: Head;
-  readonly bytes: number;
+  readonly bytes: Buffer;
+  readonly length: number;
   /** Each four bytes, little endian; the last four end with the head. */
   readonly words: Int32Array;
   /** Which of their bits are compared. */
   readonly masks: Int32Array;
-  /** Null: it is the same head only with the same length. */
-  readonly digits: Digits | null;
+  /** In the order they stand in. */
+  readonly gaps: readonly Gap[];
+  /** Of the head goes on what stands from the first to the second of these, from the third to the fourth, ... */
+  readonly runs: readonly number[];
+  /** How often it has come again. */
+  found: number;
+}
+
+/** A head that was read. */
+export interface Came {
+  readonly bytes: Buffer;
+  readonly from: number;
+  /** Its values that may be others when it comes again, in order. */
+  readonly open: readonly Gap[];
+  /** See `Known`. */
+  readonly runs: readonly number[];
+  /** The place of the head that was known last on its connection; -1: none was. */
+  readonly after: number;
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -71,7 +84,6 @@ const NO_BYTES = Buffer.alloc(0);
 export class KnownHeads<Head extends KnownHead<Head>> {
   /** Which lines are told to the observer; null: all. */
   readonly filter: HeaderFilter | null;
-  readonly #lengthIsTold: boolean;
   readonly #recall: Recall;
   readonly #known: Known<Head>[] = [];
   /** Where the next one is kept, and the last one was. */
@@ -86,14 +98,13 @@ export class KnownHeads<Head extends KnownHead<Head>> {
   constructor(filter: HeaderFilter | null, recall: Recall = newRecall()) {
     this.filter = filter;
     this.#recall = recall;
-    this.#lengthIsTold = filter === null || filter.keeps("content-length");
   }
 
   get size(): number {
     return this.#known.length;
   }
 
-  /** The head at `from` of the `to` bytes that came, if it is the one at `place` (0 at first) or the one kept last; else null. */
+  /** The head at `from` of the `to` bytes that came, if it is the one at `place` or the one kept last; else null. */
   find(bytes: Buffer, span: { readonly from: number; readonly to: number }, place: number): Head | null {
     if (bytes !== this.#bytes) {
       this.#bytes = bytes;
@@ -109,25 +120,37 @@ export class KnownHeads<Head extends KnownHead<Head>> {
   #headAt(place: number, from: number, to: number): Head | null {
     const known = this.#known[place];
     // The bytes behind `to` are not ours.
-    if (known === undefined || to - from < known.bytes) return null;
+    if (known === undefined || to - from < known.length) return null;
     const { words, masks } = known;
     const view = this.#view;
     const last = words.length - 1;
     // To the end, whatever differs: how long it takes tells nothing of another client's head.
-    let differs = (view.getInt32(from + known.bytes - 4, true) ^ (words[last] ?? 0)) & (masks[last] ?? 0);
-    for (let i = 0; i < last; i++)
-      differs |= (view.getInt32(from + 4 * i, true) ^ (words[i] ?? 0)) & (masks[i] ?? 0);
+    let changed = view.getInt32(from + known.length - 4, true) ^ (words[last] ?? 0);
+    let differs = changed & (masks[last] ?? 0);
+    for (let i = 0; i < last; i++) {
+      const other = view.getInt32(from + 4 * i, true) ^ (words[i] ?? 0);
+      changed |= other;
+      differs |= other & (masks[i] ?? 0);
+    }
     if (differs !== 0) return null;
-    return known.digits === null ? known.head : this.#resized(known.head, known.digits, from);
+    const head = changed === 0 ? known.head : this.#filled(known, from);
+    if (head !== null) known.found++;
+    return head;
   }
 
-  #resized(head: Head, { at, count, text, kept }: Digits, from: number): Head | null {
-    const length = digits(this.#bytes, from + at, from + at + count);
-    if (length < 0 || length === head.length) return length < 0 ? null : head;
-    const said = String(length);
-    // 0012 is no number's own spelling.
-    if (said.length !== count) return null;
-    return head.resized(text[0] + said + text[1], kept[0] + said + kept[1], length);
+  /** Null: what stands in a gap is not plainly a value. */
+  #filled({ head, gaps, runs, length: bytes }: Known<Head>, from: number): Head | null {
+    let { length } = head;
+    for (const gap of gaps) {
+      if (gap.field === FIELD.contentLength) {
+        length = digits(this.#bytes, from + gap.at, from + gap.at + gap.length);
+        if (length < 0) return null;
+      } else if (!fits(this.#view, from + gap.at, gap)) return null;
+    }
+    const text = this.#bytes.toString("latin1", from, from + bytes);
+    let kept = text.slice(runs[0], runs[1]);
+    for (let i = 2; i < runs.length; i += 2) kept += text.slice(runs[i], runs[i + 1]);
+    return head.filled({ text, kept, length, gaps });
   }
 
   /** Asked for each head that was not known: is it one of those that are kept? */
@@ -138,49 +161,59 @@ export class KnownHeads<Head extends KnownHead<Head>> {
     return true;
   }
 
-  /** `head`, which begins at `from`, was read; its Content-Length stands at `digitsAt`, -1: it has none. Gives its place, where it is kept, else -1. */
-  note(head: Head, bytes: Buffer, at: { readonly from: number; readonly digitsAt: number }): number {
+  /** `head` was read. Gives its place, where it is kept, else -1. */
+  note(head: Head, came: Came): number {
     const { length } = head.text;
     if (length > KNOWN_BYTES_MAX) return -1;
-    const { from, digitsAt } = at;
-    const found = this.#lengthIsTold || digitsAt < 0 ? null : digitsOf(head, digitsAt - from);
-    const place = this.#next;
-    if (place < this.#known.length) this.#recall.evictions++;
-    this.#known[place] = knownOf(head.lasting(), bytes.subarray(from, from + length), found);
+    const { bytes, from, open, runs, after } = came;
+    const before = after < 0 ? undefined : this.#known[after];
+    const own = bytes.subarray(from, from + length);
+    const renewed = before !== undefined && before.found < COME_AGAIN_MAX && isAlike(before.bytes, own, open);
+    const gaps = open.filter(
+      (gap) =>
+        gap.field === FIELD.contentLength ||
+        before?.gaps.some(({ name }) => name === gap.name) === true ||
+        (renewed && differsIn(gap, before.bytes, own)),
+    );
+    const place = renewed ? after : this.#next;
+    if (!renewed && place < this.#known.length) this.#recall.evictions++;
+    this.#known[place] = knownOf(head.lasting(), own, { gaps, runs });
     this.#last = place;
-    this.#next = (place + 1) % KNOWN_MAX;
+    if (!renewed) this.#next = (place + 1) % KNOWN_MAX;
     return place;
   }
 }
 
-/** Null: the digits are not those of the number. */
-function digitsOf({ text, kept, length }: PlainHead, at: number): Digits | null {
-  const said = String(length);
-  const count = said.length;
-  if (text.slice(at, at + count + 2) !== `${said}\r\n`) return null;
-  // The line from its name on: no other one is like it, for a plain head has one Content-Length.
-  const line = text.slice(text.lastIndexOf("\r\n", at) + 2, at + count + 2);
-  const inKept = kept.startsWith(line) ? 0 : kept.indexOf(`\r\n${line}`) + 2;
-  const keptAt = inKept + line.length - 2 - count;
-  if (!kept.startsWith(line, inKept)) return null;
-  return {
-    at,
-    count,
-    text: [flat(text.slice(0, at)), flat(text.slice(at + count))],
-    kept: [flat(kept.slice(0, keptAt)), flat(kept.slice(keptAt + count))],
-  };
+/** Do these two say the same but for values that may be others? */
+function isAlike(one: Buffer, other: Buffer, open: readonly Gap[]): boolean {
+  if (one.length !== other.length) return false;
+  let from = 0;
+  for (const { at, length } of open) {
+    if (one.compare(other, from, at, from, at) !== 0) return false;
+    from = at + length;
+  }
+  return one.compare(other, from, one.length, from) === 0;
 }
 
-function knownOf<Head>(head: Head, bytes: Buffer, found: Digits | null): Known<Head> {
+function differsIn({ at, length }: Gap, one: Buffer, other: Buffer): boolean {
+  return one.compare(other, at, at + length, at, at + length) !== 0;
+}
+
+/** `head` has memory of its own, `bytes` has not. */
+function knownOf<Head>(
+  head: Head,
+  bytes: Buffer,
+  { gaps, runs }: Pick<Known<Head>, "gaps" | "runs">,
+): Known<Head> {
   const { length } = bytes;
   const words = new Int32Array(Math.ceil(length / 4));
   const masks = new Int32Array(words.length).fill(-1);
   const compared = Buffer.alloc(length, 0xff);
-  if (found !== null) compared.fill(0, found.at, found.at + found.count);
+  for (const gap of gaps) compared.fill(0, gap.at, gap.at + gap.length);
   for (let i = 0; i < words.length; i++) {
     const at = Math.min(4 * i, length - 4);
     words[i] = bytes.readInt32LE(at);
     masks[i] = compared.readInt32LE(at);
   }
-  return { head, bytes: length, words, masks, digits: found };
+  return { head, bytes: Buffer.from(bytes), length, words, masks, gaps, runs, found: 0 };
 }

@@ -4,6 +4,7 @@ import type { RawHeaders } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
 import { flat } from "../kernel/ascii.ts";
 import { FIELD } from "./field-names.ts";
+import { observedWith, type Filled } from "./head-gaps.ts";
 import { digits } from "./head-scan.ts";
 import type { KnownHead } from "./known-heads.ts";
 import { PlainReader, linesOf, observedIn, type Use } from "./plain-head.ts";
@@ -32,6 +33,7 @@ export class PlainAnswer implements KnownHead<PlainAnswer> {
   hasDate = false;
   readonly #filter: HeaderFilter | null;
   #observed: RawHeaders | null = null;
+  #filled: Filled | null = null;
 
   constructor(
     text: string,
@@ -49,7 +51,9 @@ export class PlainAnswer implements KnownHead<PlainAnswer> {
   }
 
   get observed(): RawHeaders {
-    return this.#observed ?? observedIn(this.text, this.#filter);
+    const known = this.#observed;
+    if (known === null) return observedIn(this.text, this.#filter);
+    return this.#filled === null ? known : observedWith(known, this.#filled);
   }
 
   lasting(): PlainAnswer {
@@ -61,14 +65,15 @@ export class PlainAnswer implements KnownHead<PlainAnswer> {
     return head;
   }
 
-  resized(text: string, kept: string, length: number): PlainAnswer {
-    const head = this.#as(new PlainAnswer(text, this, this.#filter));
-    head.kept = kept;
-    head.length = length;
+  filled(filled: Filled): PlainAnswer {
+    const head = this.#as(new PlainAnswer(filled.text, this, this.#filter));
+    head.kept = filled.kept;
+    head.length = filled.length;
+    head.#filled = filled;
     return head;
   }
 
-  /** `head` with all that does not depend on its text and its length. */
+  /** `head` with all that does not depend on its text, its length and its gaps. */
   #as(head: PlainAnswer): PlainAnswer {
     head.extended = this.extended;
     head.closes = this.closes;
@@ -95,6 +100,11 @@ export class PlainAnswerReader extends PlainReader<PlainAnswer> {
     const head = new PlainAnswer(text, { status, reason }, this.filter);
     if (!this.gather(head, bytes, at + 2 - from)) return null;
     return head.chunked && head.length >= 0 ? null : head;
+  }
+
+  protected override mayDiffer(_head: PlainAnswer, bytes: Uint8Array, i: number): boolean {
+    // A date changes once a second: between two of them heads are the same.
+    return this.scan.fields[i] === FIELD.other && !this.isNamed(bytes, i, "date");
   }
 
   protected override use(head: PlainAnswer, bytes: Uint8Array, i: number): Use {

@@ -3,9 +3,10 @@
 
 import type { RawHeaders } from "../facts/exchange.ts";
 import type { HeaderFilter } from "../facts/header-filter.ts";
-import { says } from "../kernel/ascii.ts";
+import { flat, says } from "../kernel/ascii.ts";
 import { readFieldLines } from "./field-lines.ts";
 import { FIELD } from "./field-names.ts";
+import { GAP_BYTES_MIN, type Gap } from "./head-gaps.ts";
 import { HeadScan, digits } from "./head-scan.ts";
 import { Worth, type KnownHead, type KnownHeads } from "./known-heads.ts";
 
@@ -64,8 +65,8 @@ export abstract class PlainReader<Head extends KnownHead<Head>> {
   protected readonly filter: HeaderFilter | null;
   protected readonly scan = SCAN;
   readonly #known: KnownHeads<Head>;
-  /** Where a head of this connection was known last. */
-  #place = 0;
+  /** Where a head of this connection was known last; -1: none was. */
+  #place = -1;
   readonly #worth = new Worth();
 
   /** `known`: heads of all connections. */
@@ -78,7 +79,7 @@ export abstract class PlainReader<Head extends KnownHead<Head>> {
   read(bytes: Buffer, from: number, to: number): Head | null {
     const known = this.#known;
     const looks = this.#worth.look();
-    const same = looks ? known.find(bytes, { from, to }, this.#place) : null;
+    const same = looks ? known.find(bytes, { from, to }, Math.max(0, this.#place)) : null;
     if (same !== null) {
       this.#worth.found();
       this.#place = known.foundAt;
@@ -88,18 +89,55 @@ export abstract class PlainReader<Head extends KnownHead<Head>> {
     if (head === null || !looks) return head;
     this.#worth.failed();
     if (!known.due()) return head;
-    const place = known.note(head, bytes, { from, digitsAt: this.#digitsAt() });
+    const open = this.#open(head, bytes);
+    const place = known.note(head, { bytes, from, open, runs: this.#runs(head), after: this.#place });
     if (place >= 0) this.#place = place;
     return head;
   }
 
   protected abstract readAnew(bytes: Buffer, from: number, to: number): Head | null;
 
-  /** Where the Content-Length of the head scanned last stands, or -1. */
-  #digitsAt(): number {
-    const i = this.scan.fields.subarray(0, this.scan.count).indexOf(FIELD.contentLength);
-    return i < 0 ? -1 : this.scan.valueAt(i);
+  /** The values of the head read last that may be others when it comes again. */
+  #open(head: Head, bytes: Uint8Array): Gap[] {
+    const { filter, scan } = this;
+    const { from, names, nameEnds, valueEnds } = scan;
+    const gaps: Gap[] = [];
+    let observed = 0;
+    for (let i = 0; i < scan.count; i++) {
+      const name = head.text.slice((names[i] ?? 0) - from, (nameEnds[i] ?? 0) - from);
+      const at = scan.valueAt(i) - from;
+      const told = filter === null || filter.keeps(name);
+      if (this.#isOpen(head, bytes, i))
+        gaps.push({
+          field: scan.fields[i] ?? FIELD.other,
+          name: flat(name),
+          at,
+          length: (valueEnds[i] ?? 0) - from - at,
+          observedAt: told ? observed + 1 : -1,
+        });
+      if (told) observed += 2;
+    }
+    return gaps;
   }
+
+  /** Where what of the head read last goes on begins and ends. */
+  #runs(head: Head): number[] {
+    const { from, names, valueEnds, drops, keptFrom } = this.scan;
+    const runs = [keptFrom];
+    for (let i = 0; i < this.scan.count; i++)
+      if (drops[i] === 1) runs.push((names[i] ?? 0) - from, (valueEnds[i] ?? 0) + 2 - from);
+    runs.push(head.text.length - 2);
+    return runs;
+  }
+
+  #isOpen(head: Head, bytes: Uint8Array, i: number): boolean {
+    if (this.scan.fields[i] === FIELD.contentLength) return true;
+    const length = (this.scan.valueEnds[i] ?? 0) - this.scan.valueAt(i);
+    return length >= GAP_BYTES_MIN && this.mayDiffer(head, bytes, i);
+  }
+
+  /** May the value of line `i` be another one, of the same length, without the head saying anything else to the relay? */
+  protected abstract mayDiffer(head: Head, bytes: Uint8Array, i: number): boolean;
 
   /** Notes what line `i` says. */
   protected abstract use(head: Head, bytes: Uint8Array, i: number): Use;
@@ -124,10 +162,12 @@ export abstract class PlainReader<Head extends KnownHead<Head>> {
     const { scan } = this;
     const { text } = head;
     const { from, count } = scan;
+    scan.keptFrom = first;
     let runAt = first;
     let kept = "";
     for (let i = 0; i < count; i++) {
       const use = this.use(head, bytes, i);
+      scan.drops[i] = use === "drop" ? 1 : 0;
       if (use === "keep") continue;
       if (use === "not plain") return false;
       const valueEnd = (scan.valueEnds[i] ?? 0) - from;

@@ -5,6 +5,7 @@ import type { HeaderFilter } from "../facts/header-filter.ts";
 import { flat } from "../kernel/ascii.ts";
 import { TOKEN } from "./field-lines.ts";
 import { FIELD } from "./field-names.ts";
+import { observedWith, valueIn, type Filled } from "./head-gaps.ts";
 import type { KnownHead, KnownHeads } from "./known-heads.ts";
 import { PlainReader, isExtended, linesOf, observedIn, type Use } from "./plain-head.ts";
 import { isHost, isPredictionId } from "./request-head.ts";
@@ -37,11 +38,14 @@ export class PlainRequest implements KnownHead<PlainRequest> {
   host = "";
   predictionId: string | null = null;
   traceparent: string | null = null;
+  /** It is one of version 00 that was found to be valid. */
+  continuesTrace = false;
   /** The line, with its CRLF; "": there is none. */
   tracestate = "";
 
   readonly #filter: HeaderFilter | null;
   #observed: RawHeaders | null = null;
+  #filled: Filled | null = null;
 
   constructor(
     text: string,
@@ -59,7 +63,9 @@ export class PlainRequest implements KnownHead<PlainRequest> {
   }
 
   get observed(): RawHeaders {
-    return this.#observed ?? observedIn(this.text, this.#filter);
+    const known = this.#observed;
+    if (known === null) return observedIn(this.text, this.#filter);
+    return this.#filled === null ? known : observedWith(known, this.#filled);
   }
 
   lasting(): PlainRequest {
@@ -72,14 +78,30 @@ export class PlainRequest implements KnownHead<PlainRequest> {
     return head;
   }
 
-  resized(text: string, kept: string, length: number): PlainRequest {
+  filled(filled: Filled): PlainRequest {
+    const { text, kept, length, gaps } = filled;
     const head = this.#as(new PlainRequest(text, this, this.#filter));
     head.kept = kept;
     head.length = length;
+    head.#filled = filled;
+    for (const gap of gaps) {
+      switch (gap.field) {
+        case FIELD.traceparent:
+          head.traceparent = valueIn(text, gap);
+          head.continuesTrace = true;
+          break;
+        case FIELD.tracestate:
+          head.tracestate = `${gap.name}: ${valueIn(text, gap)}\r\n`;
+          break;
+        case FIELD.predictionId:
+          head.predictionId = valueIn(text, gap);
+          break;
+      }
+    }
     return head;
   }
 
-  /** `head` with all that does not depend on its text and its length. */
+  /** `head` with all that does not depend on its text, its length and its gaps. */
   #as(head: PlainRequest): PlainRequest {
     head.extended = this.extended;
     head.closes = this.closes;
@@ -121,6 +143,25 @@ export class PlainRequestReader extends PlainReader<PlainRequest> {
     const target = text.slice(line.methodEnd + 1, line.targetEnd);
     const head = new PlainRequest(text, { method, target }, this.filter);
     return this.gather(head, bytes, 0) && head.host !== "" ? head : null;
+  }
+
+  protected override mayDiffer(head: PlainRequest, bytes: Uint8Array, i: number): boolean {
+    switch (this.scan.fields[i] ?? FIELD.other) {
+      case FIELD.other:
+        // A gRPC call is told by it.
+        return !this.isNamed(bytes, i, "content-type");
+      case FIELD.traceparent:
+      case FIELD.tracestate:
+      case FIELD.via:
+      case FIELD.forwardedFor:
+      case FIELD.forwardedProto:
+      case FIELD.forwardedHost:
+        return true;
+      case FIELD.predictionId:
+        return head.predictionId !== null && this.scan.counts(FIELD.predictionId) === 1;
+      default:
+        return false;
+    }
   }
 
   protected override use(head: PlainRequest, bytes: Uint8Array, i: number): Use {

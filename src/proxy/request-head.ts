@@ -5,7 +5,7 @@ import { flat } from "../kernel/ascii.ts";
 import { FIELD, addConnectionTokens, fieldOf, removeNamed } from "./field-names.ts";
 import { isExtended } from "./plain-head.ts";
 import type { PlainRequest } from "./plain-request.ts";
-import { beginTrace, continueTrace, type Tracing } from "./trace.ts";
+import { beginTrace, continueCurrent, continueTrace, type Tracing } from "./trace.ts";
 
 const VISIBLE_ASCII = /^[\x21-\x7e]{1,256}$/;
 
@@ -100,9 +100,7 @@ export function readRequestHead(raw: RawHeaders, context: HeadContext): RequestH
 
 /** The same for a plain head. The upstream is asked by the host's name that the client used. */
 export function plainRequestHead(head: PlainRequest, context: PlainContext): RequestHead {
-  const tracing =
-    (head.traceparent === null ? null : continueTrace(head.traceparent)) ??
-    beginTrace(context.traceSampleRatio);
+  const tracing = tracingOf(head) ?? beginTrace(context.traceSampleRatio);
   const { own } = context;
   const state = tracing.trace.parentSpanId === null ? "" : head.tracestate;
   const text = head.extended === null ? head.kept + own.text : extendedText(head, head.extended, own);
@@ -117,6 +115,11 @@ export function plainRequestHead(head: PlainRequest, context: PlainContext): Req
     tracing,
     refusal: null,
   };
+}
+
+function tracingOf({ traceparent, continuesTrace }: PlainRequest): Tracing | null {
+  if (traceparent === null) return null;
+  return continuesTrace ? continueCurrent(traceparent) : continueTrace(traceparent);
 }
 
 export interface PlainContext {

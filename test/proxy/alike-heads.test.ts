@@ -82,5 +82,38 @@ test("clients with heads that are alike get their own answers, and are told apar
   }
 });
 
+/** Fewer are read in full than come: how many is in known-heads.test.ts. */
+test("a client that says a new trace and a new id with each request: the model and the observer get them, and no older ones", async (t) => {
+  const echoId = (request: string): string =>
+    `HTTP/1.1 200 OK\r\nContent-Length: ${request.length}\r\nX-Request-Id: ${valuesOf(request, "x-request-id").join()}\r\n\r\n${request}`;
+  const origin = await scriptedOrigin(t, echoId);
+  const { proxy, port, delivered } = await startProxy(t, origin.url, { observed: headerFilter([]) });
+  const client = await rawClient(t, port);
+  const hex = (i: number, digits: number): string => (i * 7919).toString(16).padStart(digits, "5");
+  for (let i = 0; i < REQUESTS; i++) {
+    const from = client.text().length;
+    const lines = [`traceparent: 00-${hex(i, 32)}-${hex(i, 16)}-01`, `X-Request-Id: ${hex(i, 12)}`];
+    client.send(post("/p", `body ${i}.`, "tracestate: a=b", ...lines));
+    await eventually(() => client.text().includes(`body ${i}.`, from));
+    const answer = client.text().slice(from);
+    const echoed = answer.slice(answer.indexOf("\r\n\r\n") + 4);
+    assert.deepEqual(valuesOf(answer.slice(0, -echoed.length), "x-request-id"), [hex(i, 12)]);
+    assert.deepEqual(valuesOf(echoed, "x-request-id"), [hex(i, 12)]);
+    const [traceparent = "", ...others] = valuesOf(echoed, "traceparent");
+    assert.ok(traceparent.startsWith(`00-${hex(i, 32)}-`) && traceparent.endsWith("-01"), traceparent);
+    assert.ok(!traceparent.includes(hex(i, 16), 36));
+    assert.deepEqual([...others, ...valuesOf(echoed, "tracestate")], ["a=b"]);
+  }
+  const facts = await delivered(REQUESTS);
+  for (const [i, { requestHeaders, responseHeaders, trace }] of facts.entries()) {
+    const id = ["x-request-id", hex(i, 12)];
+    assert.deepEqual([requestHeaders, responseHeaders], [id, id]);
+    assert.deepEqual([trace.traceId, trace.parentSpanId, trace.sampled], [hex(i, 32), hex(i, 16), true]);
+  }
+  const { request_head, answer_head } = proxy.stats().cacheMisses;
+  assert.ok(Math.max(request_head ?? 0, answer_head ?? 0) < REQUESTS / 2, `${request_head}, ${answer_head}`);
+});
+
+const REQUESTS = 120;
 const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
 const TRACE = `traceparent: 00-${TRACE_ID}-b7ad6b7169203331-01`;
