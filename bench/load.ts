@@ -1,5 +1,6 @@
 // Load over raw keep-alive sockets for a fixed time: closed loop on a fixed number of connections, or open loop at a rate. A process of its own.
 
+import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 
 export interface LoadResult {
@@ -18,6 +19,7 @@ const [
   secondsText = "3",
   rateText = "0",
   path = "/v2/models/bench/infer",
+  freshText = "",
 ] = process.argv;
 const port = Number(portText);
 const connections = Number(connectionsText);
@@ -25,9 +27,24 @@ const seconds = Math.min(60, Number(secondsText));
 const rate = Number(rateText);
 
 const body = `{"inputs":[{"name":"x","shape":[1,10],"datatype":"FP64","data":[${Array.from({ length: 10 }, (_, i) => (i / 7).toFixed(15)).join(",")}]}],"pad":"${"y".repeat(200)}"}`;
-const request = Buffer.from(
-  `POST ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-);
+const requestWith = (lines: string): string =>
+  `POST ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n${lines}Content-Length: ${body.length}\r\n\r\n${body}`;
+
+/** Lines that each request says anew, as tracing clients and gateways do. */
+const FRESH: ReadonlyMap<string, () => string> = new Map([
+  ["traceparent", () => `traceparent: 00-${hex(32)}-${hex(16)}-01\r\n`],
+  ["x-request-id", () => `X-Request-Id: ${hex(8)}-${hex(4)}-4${hex(3)}-a${hex(3)}-${hex(12)}\r\n`],
+]);
+const fresh = freshText.split(",").flatMap((name) => FRESH.get(name) ?? []);
+const alike = Buffer.from(requestWith(""));
+let pool = "";
+
+function hex(digits: number): string {
+  if (pool.length < digits) pool = randomBytes(32 * 1024).toString("hex");
+  const given = pool.slice(0, digits);
+  pool = pool.slice(digits);
+  return given;
+}
 
 const latencies: number[] = [];
 let errors = 0;
@@ -76,7 +93,8 @@ class Client {
     this.#busy = true;
     this.#need = -1;
     this.#have = 0;
-    this.#socket.write(request);
+    if (fresh.length === 0) this.#socket.write(alike);
+    else this.#socket.write(requestWith(fresh.map((line) => line()).join("")), "latin1");
   }
 
   #onData(chunk: Buffer): void {

@@ -22,7 +22,7 @@ const WARM_SECONDS = 20;
 /** Open loop needs room for what is late. */
 const PACED_CONNECTIONS = 64;
 
-interface Peer {
+export interface Peer {
   readonly name: string;
   readonly port: number;
   readonly root: ChildProcess | null;
@@ -75,12 +75,19 @@ export function cpuMicros(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
-export function runLoad(
-  port: number,
-  options: { seconds: number; rate: number; connections: number; path?: string },
-): Promise<LoadResult> {
-  const { connections, seconds, rate, path = "/v2/models/bench/infer" } = options;
-  const args = [join(here, "load.ts"), port, connections, seconds, rate, path].map(String);
+export interface LoadOptions {
+  readonly seconds: number;
+  /** Requests a second; 0: as many as are answered. */
+  readonly rate: number;
+  readonly connections: number;
+  readonly path?: string;
+  /** Names of lines that each request says anew, with commas: `traceparent`, `x-request-id`. Default: none. */
+  readonly fresh?: string;
+}
+
+export function runLoad(port: number, options: LoadOptions): Promise<LoadResult> {
+  const { connections, seconds, rate, path = "/v2/models/bench/infer", fresh = "" } = options;
+  const args = [join(here, "load.ts"), port, connections, seconds, rate, path, fresh].map(String);
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   let text = "";
   child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
@@ -119,26 +126,33 @@ async function startPeers(stage: Stage, say: (line: string) => void): Promise<Pe
   return peers;
 }
 
-async function warm(peer: Peer): Promise<void> {
+/** `mixes`: see `LoadOptions.fresh`; in turn. */
+export async function warm(peer: Peer, mixes: readonly string[] = [""]): Promise<void> {
   let requests = 0;
-  for (let seconds = 0; seconds < WARM_SECONDS && requests < WARM_REQUESTS; seconds += SECONDS)
-    requests += (await runLoad(peer.port, { seconds: SECONDS, rate: 0, connections: CONNECTIONS })).requests;
+  for (let i = 0; i * SECONDS < WARM_SECONDS && requests < WARM_REQUESTS; i++) {
+    const fresh = mixes[i % mixes.length] ?? "";
+    const load = { seconds: SECONDS, rate: 0, connections: CONNECTIONS, fresh };
+    requests += (await runLoad(peer.port, load)).requests;
+  }
 }
 
 /** CPU of the peer's processes per request of one load, the first process alone, and the load's own figures. */
-async function loaded(peer: Peer, path: string): Promise<{ all: number; first: number; result: LoadResult }> {
+export async function loaded(
+  peer: Peer,
+  load: Pick<LoadOptions, "path" | "fresh">,
+): Promise<{ all: number; first: number; result: LoadResult }> {
   const pids = peer.root?.pid === undefined ? [] : tree(peer.root.pid);
   const before = pids.map((pid) => cpuMicros(pid));
-  const result = await runLoad(peer.port, { seconds: SECONDS, rate: 0, connections: CONNECTIONS, path });
+  const result = await runLoad(peer.port, { seconds: SECONDS, rate: 0, connections: CONNECTIONS, ...load });
   // What was queued is still being observed: it belongs to these requests.
-  if (peer.name === "outrider") await new Promise((resolve) => setTimeout(resolve, 500));
+  if (peer.name.startsWith("outrider")) await new Promise((resolve) => setTimeout(resolve, 500));
   const used = pids.map((pid, i) => (cpuMicros(pid) - (before[i] ?? 0)) / result.requests);
   return { all: used.reduce((sum, micros) => sum + micros, 0), first: used[0] ?? 0, result };
 }
 
 async function measure(peer: Peer, row: RelayRow): Promise<void> {
-  const small = await loaded(peer, "/v2/models/bench/infer");
-  const large = await loaded(peer, "/large");
+  const small = await loaded(peer, {});
+  const large = await loaded(peer, { path: "/large" });
   push(row.cpuMicros, small.all);
   push(row.trafficMicros, small.first);
   push(row.perSecond, small.result.requests / small.result.seconds);

@@ -1,6 +1,7 @@
 // `npm run bench [-- part...]`: ratios of one run. Absolute figures depend on the machine and are printed only beside their ratio.
 
 import { benchCompare } from "./compare.ts";
+import { benchHeads } from "./heads.ts";
 import { benchLedger, ledgerLine } from "./ledger.ts";
 import { benchLabels } from "./labels.ts";
 import { benchRetained } from "./retained.ts";
@@ -51,6 +52,20 @@ async function relay(): Promise<void> {
   tellRelay(await benchRelay(say));
 }
 
+/** `--against PATH`: a working copy to run beside this one. */
+async function heads(): Promise<void> {
+  say("\nHeads that say something new each time: traffic process / nginx, CPU per request");
+  const at = process.argv.indexOf("--against");
+  const against = at < 0 ? null : (process.argv[at + 1] ?? null);
+  for (const { fresh, micros, errors } of await benchHeads(option("rounds", 10), against)) {
+    const nginx = micros.get("nginx") ?? [];
+    const told = [...micros].map(([name, ours]) =>
+      name === "nginx" ? `${name} ${median(ours).toFixed(1)} us` : `${name} ${ratio(ours, nginx)}`,
+    );
+    say(`  ${(fresh || "alike").padEnd(26)} ${told.join("   ")}   errors ${errors}`);
+  }
+}
+
 async function threads(): Promise<void> {
   say(
     "\nTraffic workers: the same requests over 32 connections, one and two (load and model share the cores)",
@@ -78,7 +93,7 @@ function compare(): Promise<void> {
   return Promise.resolve();
 }
 
-/** `--rows N`, `--seconds N`. */
+/** `--rows N`, `--seconds N`, `--rounds N`. */
 function option(name: string, otherwise: number): number {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? otherwise : Number(process.argv[at + 1]);
@@ -91,6 +106,7 @@ async function retained(): Promise<void> {
 
 const PARTS = new Map([
   ["relay", relay],
+  ["heads", heads],
   ["threads", threads],
   ["ledger", ledger],
   ["retained", retained],

@@ -124,9 +124,9 @@ export class Stage {
     return this.#listen(ports.listen, this.spawn(process.execPath, args));
   }
 
-  /** Several of one stage need a `store` each. */
-  outrider(ports: Ports, { threads = 1, store = "store" } = {}): Promise<ChildProcess> {
-    const args = [join(repository, "src", "main.ts"), "run"];
+  /** Several of one stage need a `store` each. `root`: the working copy that is run. */
+  outrider(ports: Ports, { threads = 1, store = "store", root = repository } = {}): Promise<ChildProcess> {
+    const args = [join(root, "src", "main.ts"), "run"];
     args.push("--upstream", `http://127.0.0.1:${ports.upstream}`, "--listen", `127.0.0.1:${ports.listen}`);
     args.push("--telemetry-listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0");
     args.push("--store", join(this.folder, store), "--set", `proxy.threads=${threads}`);
