@@ -116,7 +116,7 @@ const change = fc.oneof(
 
 /** Values in `text` that are new each time, in the same form. */
 const IDS =
-  /(?<=\r\n(?:traceparent: 00-|X-Request-Id: |X-Prediction-Id: |tracestate: vendor=))[\da-f]+(?:-[\da-f]{4,})*/g;
+  /(?<=\r\n(?:traceparent: 00-|X-Request-Id: |X-Prediction-Id: |tracestate: vendor=|X-Forwarded-For: |Via: ))[\da-f]+(?:-[\da-f]{4,})*/g;
 
 /** With others, made of `seed`. */
 function renewed(text: string, seed: number): string {
