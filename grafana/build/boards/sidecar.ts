@@ -135,6 +135,7 @@ const connections: readonly Panel[] = [
       one(
         quantile(0.95, `outrider_upstream_connect_duration_seconds_bucket{${SIDECAR}}`, "instance"),
         `${I} p95`,
+        "no connection was opened lately: those there are were used again",
       ),
     ],
   }),
