@@ -1,8 +1,9 @@
 // The HTTP API: labels come in here, and everything known goes out. The only room that knows express.
 
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import express, { type Express, type NextFunction, type Request, type Response, type Router } from "express";
 import type { Duplex } from "node:stream";
+import { createServer } from "../kernel/http.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import { Problem, codeOf, messageOf } from "../kernel/problem.ts";
 import type { ApiNeeds, ApiOptions } from "./contract.ts";

@@ -1,9 +1,10 @@
 // The telemetry listener of the traffic process: alive, ready, which version, and the observer's metrics, or our own few when it is away.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { ObserverState, TrafficStats } from "../facts/road.ts";
 import { pathOf } from "../kernel/glob.ts";
+import { createServer } from "../kernel/http.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { messageOf } from "../kernel/problem.ts";

@@ -1,7 +1,8 @@
 // One POST over a kept-alive connection, bounded in time and in what is read of the answer.
 
-import { request, type Agent, type IncomingHttpHeaders } from "node:http";
+import type { Agent, IncomingHttpHeaders } from "node:http";
 import type { Clock } from "../kernel/clock.ts";
+import { request } from "../kernel/http.ts";
 
 export interface Post {
   readonly url: string;

@@ -1,7 +1,8 @@
 // The demo's model server: a small Open Inference Protocol v2 server over node:http that stands where a real one would.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { sleep, type Clock } from "../kernel/clock.ts";
+import { createServer } from "../kernel/http.ts";
 import { uuidv7 } from "../kernel/ids.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import { inferAnswer, modelAnswer } from "./answers.ts";

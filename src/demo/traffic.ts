@@ -1,7 +1,7 @@
 // The demo's callers: rows through the proxy at a steady mean rate, and labels to the API when the truth becomes known.
 
-import { Agent } from "node:http";
 import type { Clock, Timer } from "../kernel/clock.ts";
+import { Agent } from "../kernel/http.ts";
 import { uuidv7 } from "../kernel/ids.ts";
 import { UndoStack, type Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
@@ -57,7 +57,7 @@ class Traffic implements DemoTraffic {
   readonly #undo: UndoStack;
   readonly #labels: LabelSender;
   readonly #answers = new Map<string, number>();
-  #agent: Agent | null = null;
+  #agent: InstanceType<typeof Agent> | null = null;
   #stopped = new AbortController();
   #next: Timer | null = null;
   readonly #early = new Set<Timer>();

@@ -1,8 +1,8 @@
 // Versions that the traffic does not tell: polled from a metadata endpoint of the model server.
 
-import { get } from "node:http";
 import { get as getTls } from "node:https";
 import type { Clock, Timer } from "../kernel/clock.ts";
+import { get } from "../kernel/http.ts";
 import { parsePath, readPath } from "../kernel/jsonpath.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";

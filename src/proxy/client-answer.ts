@@ -8,7 +8,7 @@ import { FIELD, fieldOf } from "./field-names.ts";
 import type { ClientSide } from "./messages.ts";
 import type { RelayRequest } from "./client-request.ts";
 import type { PlainLines } from "./response-head.ts";
-import { STATUS_CODES } from "node:http";
+import { STATUS_CODES } from "../kernel/http.ts";
 import { SHORT_BYTES_MAX } from "./upstream.ts";
 
 type Framing = "length" | "chunked" | "none" | "until-close";

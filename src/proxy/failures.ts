@@ -1,6 +1,6 @@
 // The sidecar's own errors: what went wrong on the way to the model, which status tells it, and the problem document (RFC 9457).
 
-import { STATUS_CODES } from "node:http";
+import { STATUS_CODES } from "../kernel/http.ts";
 import type { Outcome, OwnError } from "../facts/exchange.ts";
 import { codeOf, messageOf } from "../kernel/problem.ts";
 

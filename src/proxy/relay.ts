@@ -4,7 +4,7 @@
 //       └──────turn over: streamed──────▶│                  │
 //   Every state goes to `over` when the client leaves, the upstream fails, or the drain deadline cuts.
 
-import { STATUS_CODES } from "node:http";
+import { STATUS_CODES } from "../kernel/http.ts";
 import { CollectedBody } from "./collected.ts";
 import type { RawHeaders } from "../facts/exchange.ts";
 import { answerLines, plainAnswerLines, type AnswerClues } from "./answer-head.ts";

@@ -1,8 +1,9 @@
 // How a tunnel asks the model for an upgrade: through node:http, on a connection that nothing else uses.
 
-import { request as httpRequest, type ClientRequest, type RequestOptions } from "node:http";
+import type { ClientRequest, RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
+import { request as httpRequest } from "../kernel/http.ts";
 import { parseUpstreamUrl, tlsNow, type DialOptions } from "./dial.ts";
 
 /** Not sent before `end` is called. `lines` are flat, all that is sent. */

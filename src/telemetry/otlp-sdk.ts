@@ -2,7 +2,7 @@
 // costs 0.3 s and 40 MB to load: only who sends anything pays that.
 
 import { context, diag, DiagLogLevel, metrics, type DiagLogger } from "@opentelemetry/api";
-import type { ExportResult } from "@opentelemetry/core";
+import { ExportResultCode, type ExportResult } from "@opentelemetry/core";
 import { OTLPMetricExporterBase } from "@opentelemetry/exporter-metrics-otlp-http";
 import {
   convertLegacyHttpOptions,
@@ -27,12 +27,17 @@ const BATCH_POINTS_MAX = 2000;
 /** Requests under way at once: a receiver that never answers must not gather more. */
 const EXPORTS_MAX = 4;
 
+export interface Exported {
+  /** null: it was taken. */
+  readonly error: string | null;
+}
+
 export interface SdkOptions {
   readonly settings: OtlpSettings;
   readonly resource: Attributes;
   readonly producer: ProducerOptions;
   /** Told how every export ended. */
-  readonly ended: (result: ExportResult) => void;
+  readonly ended: (exported: Exported) => void;
   readonly diagnostics: DiagLogger;
 }
 
@@ -98,12 +103,16 @@ function createExporter(settings: OtlpSettings): PushMetricExporter {
   return new OTLPMetricExporterBase(delegate, config);
 }
 
+function errorOf({ code, error }: ExportResult): string | null {
+  return code === ExportResultCode.SUCCESS ? null : (error?.message ?? "export failed");
+}
+
 /** Passes everything on and tells how each export ended. */
-function reporting(inner: PushMetricExporter, ended: (result: ExportResult) => void): PushMetricExporter {
+function reporting(inner: PushMetricExporter, ended: SdkOptions["ended"]): PushMetricExporter {
   return {
     export: (batch: ResourceMetrics, done) => {
       inner.export(batch, (result) => {
-        ended(result);
+        ended({ error: errorOf(result) });
         done(result);
       });
     },

@@ -2,13 +2,12 @@
 // the receiver does. Without an endpoint nothing is loaded, started or sent.
 
 import type { DiagLogger } from "@opentelemetry/api";
-import { ExportResultCode, type ExportResult } from "@opentelemetry/core";
 import type { PartState } from "../facts/road.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { messageOf } from "../kernel/problem.ts";
-import type { RunningSdk } from "./otlp-sdk.ts";
+import type { Exported, RunningSdk } from "./otlp-sdk.ts";
 import { settleOtlp, type OtlpConfig, type OtlpSettings } from "./otlp-settings.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Attributes, Env } from "./resource.ts";
@@ -143,12 +142,12 @@ class ExportBook {
     for (const result of ["success", "failure"]) exports.zero({ result });
   }
 
-  ended(result: ExportResult): void {
+  ended({ error }: Exported): void {
     const { recorder, clock } = this.#options;
-    const good = result.code === ExportResultCode.SUCCESS;
+    const good = error === null;
     recorder.counter(EXPORTS).inc({ result: good ? "success" : "failure" });
     if (good) recorder.gauge(LAST_SUCCESS).set({}, clock.wallMs() / 1000);
-    const why = good ? null : (result.error?.message ?? "export failed").slice(0, 500);
+    const why = error?.slice(0, 500) ?? null;
     this.#turn(good ? "ok" : "degraded", why);
     if (why !== null) this.#say(why);
   }

@@ -1,12 +1,18 @@
 // Who we are, said once: the OTLP resource and target_info show the same attributes.
 
-import { defaultResource } from "@opentelemetry/resources";
 import {
   ATTR_SERVICE_INSTANCE_ID,
   ATTR_SERVICE_NAME,
   ATTR_SERVICE_VERSION,
 } from "@opentelemetry/semantic-conventions";
 import type { Log } from "../kernel/log.ts";
+
+/** What the SDK says of itself, as it does: to ask it, all of it would be loaded at each start. A test compares. */
+const SDK: Attributes = {
+  "telemetry.sdk.language": "nodejs",
+  "telemetry.sdk.name": "opentelemetry",
+  "telemetry.sdk.version": "3.1.0",
+};
 
 export type Env = Readonly<Record<string, string | undefined>>;
 export type Attributes = Readonly<Record<string, string>>;
@@ -27,12 +33,11 @@ export interface ResourceOptions {
  */
 export function resourceOf(options: ResourceOptions): Attributes {
   const { env, log } = options;
-  const sdk = Object.entries(defaultResource().attributes).map(([key, value]) => [key, String(value)]);
   const given = parseResourceAttributes(env["OTEL_RESOURCE_ATTRIBUTES"] ?? "");
   if (given === null) log.warn({}, "OTEL_RESOURCE_ATTRIBUTES is not a list of key=value and is left out");
   const name = env["OTEL_SERVICE_NAME"]?.trim() ?? "";
   return {
-    ...Object.fromEntries(sdk),
+    ...SDK,
     [ATTR_SERVICE_NAME]: options.serviceName,
     [ATTR_SERVICE_VERSION]: options.serviceVersion,
     [ATTR_SERVICE_INSTANCE_ID]: options.instanceId,

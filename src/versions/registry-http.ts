@@ -1,6 +1,6 @@
 // Calls to a registry: bounded in time and size, never redirected, never repeated here; the answer as data or as trouble.
 
-import { type Dispatcher, request } from "undici";
+import type { Dispatcher } from "undici";
 import { messageOf } from "../kernel/problem.ts";
 import type { Reply } from "./registry.ts";
 
@@ -151,11 +151,13 @@ class HttpCalls implements RegistryHttp {
     }
   }
 
-  #send(call: Call, authorised: Readonly<Record<string, string>>): Promise<Dispatcher.ResponseData> {
+  async #send(call: Call, authorised: Readonly<Record<string, string>>): Promise<Dispatcher.ResponseData> {
+    // Not at the start: it costs 0.1 s to load, and most have no registry.
+    const { request } = await import("undici");
     const url = new URL(`${this.#base}${call.path}`);
     for (const [name, value] of Object.entries(call.query ?? {})) url.searchParams.set(name, value);
     const content = contentOf(call);
-    return request(url, {
+    return await request(url, {
       method: call.method,
       headers: { accept: "application/json", ...content.headers, ...authorised, ...call.headers },
       ...(content.body === null ? {} : { body: content.body }),

@@ -1,9 +1,10 @@
 // One probe, once: a request or a connection, and what came of it. Never rejects.
 
-import { request as httpRequest, type ClientRequest, type IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { connect, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { request as httpRequest } from "../kernel/http.ts";
 import { codeOf } from "../kernel/problem.ts";
 import { wayOf, type Place } from "./way.ts";
 

@@ -2,9 +2,10 @@
 // process namespace, another container) that is all there is. Bounded in time and bytes.
 // asking -> waiting (no answer or no figures: asked again later and later) -> asking; or -> given up (several processes answer).
 
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { afterReading, type Clock } from "../kernel/clock.ts";
+import { request as httpRequest } from "../kernel/http.ts";
 import { ContinuedCounter } from "./accounts.ts";
 import { parseFigures, type PageFigures } from "./page-figures.ts";
 import { NOTHING, type Reading } from "./sample.ts";
