@@ -1,6 +1,7 @@
 // The traffic process put together: relay, supervisor of the observer, telemetry listener. Start and stop, nothing else.
 
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
 import { CertificateWatch, type CertificateNeeds, type Texts } from "./app/certificates.ts";
 import { configuredHeaders, relaySnapshot } from "./app/relay-snapshot.ts";
 import { createSupervisor, type Supervisor } from "./app/supervisor.ts";
@@ -92,6 +93,7 @@ class Application implements App {
       {
         command: observerCommand,
         env,
+        compiledIn: join(this.#config.store.path, "compiled"),
         opening: { session: randomUUID(), config: this.#config },
         extraHeaders: configuredHeaders(this.#config),
       },

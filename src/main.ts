@@ -1,7 +1,7 @@
 // argv, environment and signals become calls. The only place that reads process.env and the only process.exit.
 
 import { setFlagsFromString } from "node:v8";
-import { runCli } from "./cli/cli.ts";
+import { openCompiledCode, COMPILED_CODE } from "./kernel/compiled-code.ts";
 
 // What is read lies outside V8's heap. By default every 64 MB of it ask for a full collection of a heap that has hardly changed:
 // with bodies of 64 MB that was half of the relay's CPU. So the limit of such memory grows with the heap's, as the rest does.
@@ -9,6 +9,11 @@ setFlagsFromString("--external-memory-accounted-in-global-limit");
 // While the observer reads stored rows, V8 learns that rows outlive a collection and makes the next ones in the old generation,
 // where each keeps alive what it refers to until all of the heap is marked: over 100 MB of rows that nobody needs.
 if (process.argv[2] === "observer") setFlagsFromString("--no-allocation-site-pretenuring");
+
+// After the flags, which are part of what V8 has compiled, and before all that is to be read so.
+const compiledIn = process.env[COMPILED_CODE];
+const compiled = compiledIn === undefined ? null : openCompiledCode(compiledIn);
+const { runCli } = await import("./cli/cli.ts");
 
 const self = process.argv[1] ?? "";
 
@@ -27,5 +32,6 @@ const code = await runCli(process.argv.slice(2), {
   },
   observerCommand: [process.execPath, ...process.execArgv, self, "observer"],
   workerCommand: [process.execPath, ...process.execArgv, self, "traffic-worker"],
+  compiled,
 });
 process.exit(code);

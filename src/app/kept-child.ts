@@ -21,6 +21,8 @@ export interface ChildOptions {
   /** Executable and arguments. */
   readonly command: readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Added to it, unless the one before ended before it was ready: what was to help it may be what it died of. */
+  readonly help?: Readonly<Record<string, string>>;
   /** What it inherits, as descriptors 4, 5 and so on. */
   readonly descriptors: readonly number[];
   /** How long it may take until it is ready. */
@@ -60,6 +62,7 @@ export class KeptChild {
   #restart: Timer | null = null;
   #backoffMs = BACKOFF_FIRST_MS;
   #bornAtMs = 0;
+  #wasReady = true;
   #heardAtMs = 0;
   #downSinceMs: number | null = 0;
   #exited: (() => void) | null = null;
@@ -103,11 +106,12 @@ export class KeptChild {
   /** It has said that it does its work. */
   becomeReady(): void {
     this.#state = "ready";
+    this.#wasReady = true;
     this.#downSinceMs = null;
   }
 
   #spawn(): void {
-    const { command, descriptors, env, name } = this.#options;
+    const { command, descriptors, env, help = {}, name } = this.#options;
     const { clock, log } = this.#needs;
     const [executable, ...args] = command;
     this.#state = "opening";
@@ -115,8 +119,9 @@ export class KeptChild {
     this.#heardAtMs = this.#bornAtMs;
     const child = spawn(executable, args, {
       stdio: ["ignore", "inherit", "inherit", "pipe", ...descriptors],
-      env: { ...env },
+      env: { ...env, ...(this.#wasReady ? help : {}) },
     });
+    this.#wasReady = false;
     this.#child = child;
     child.on("error", (error) => log.error({ error: error.message }, `${name} could not be started`));
     // "close", not "exit": what it said before it ended is read first.

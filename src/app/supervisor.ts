@@ -3,6 +3,7 @@
 import type { EndedExchange } from "../facts/exchange.ts";
 import { FRAME, type ObserverState, type Opening, type TrafficStats } from "../facts/road.ts";
 import { afterReading, type Clock, type Timer } from "../kernel/clock.ts";
+import { COMPILED_CODE } from "../kernel/compiled-code.ts";
 import type { Part } from "../kernel/lifecycle.ts";
 import type { Log } from "../kernel/log.ts";
 import { ByteReader } from "../kernel/wire.ts";
@@ -33,6 +34,8 @@ export interface SupervisorOptions {
   readonly command: readonly [string, ...string[]];
   readonly opening: Omit<Opening, "stats">;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Folder of its compiled code. */
+  readonly compiledIn: string;
   /** Header names the configuration mentions (versions, slices, ids), beside the usual ones. */
   readonly extraHeaders: readonly string[];
 }
@@ -109,6 +112,7 @@ class ObserverSupervisor implements Supervisor {
         meanwhile: "traffic goes on",
         command: options.command,
         env: options.env,
+        help: { [COMPILED_CODE]: options.compiledIn },
         descriptors: [],
         openingMs: OPENING_MS,
         backoffMaxMs: BACKOFF_MAX_MS,

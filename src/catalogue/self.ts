@@ -67,7 +67,7 @@ export const selfFamilies: readonly Descriptor[] = [
     otel: { name: "outrider.store.size", unit: "By" },
     type: "gauge",
     labels: [],
-    help: "Size of the store on disk.",
+    help: "Size of the store on disk, with the compiled code that is kept in its folder.",
   },
   {
     name: "outrider_store_wal_size_bytes",

@@ -84,7 +84,7 @@ function addSidecar(program: Command, run: Run): void {
     });
   program.command("observer", { hidden: true }).action(async () => {
     const { runObserver } = await import("../observer.ts");
-    run.end(await runObserver(run.io.env));
+    run.end(await runObserver(run.io.env, run.io.compiled));
   });
   program.command("traffic-worker", { hidden: true }).action(async () => {
     const { runTrafficWorker } = await import("../app/traffic-worker.ts");

@@ -1,5 +1,7 @@
 // What a command may touch of the process it runs in: handed down from main.ts.
 
+import type { CompiledCode } from "../kernel/compiled-code.ts";
+
 export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
@@ -14,6 +16,8 @@ export interface CliIo {
   readonly observerCommand: readonly [string, ...string[]];
   /** The same for a traffic worker. */
   readonly workerCommand: readonly [string, ...string[]];
+  /** What of this program is kept compiled; null: nothing, as for every process that is not told where. */
+  readonly compiled: CompiledCode | null;
 }
 
 export const EXIT = Object.freeze({ ok: 0, failed: 1, usage: 2 });

@@ -43,6 +43,8 @@ export interface ObserverNeeds {
   readonly log: Log;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly road: Pick<Road, "ready" | "acknowledge" | "state">;
+  /** Beside the ledger, in the store's folder. */
+  readonly compiledBytes: () => number;
 }
 
 export interface Observer extends Part {
@@ -109,6 +111,7 @@ class Rooms implements Observer {
       ...this.#rooms(),
       measuring: this.#measuring,
       versions: this.#versions,
+      compiledBytes: needs.compiledBytes,
       overflows: () => {
         const { routes, slices } = this.#extractor.overflows();
         return { slice_value: slices, route: routes, model: this.#book.overflows() };

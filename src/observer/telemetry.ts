@@ -56,6 +56,7 @@ export interface TelemetryParts {
   readonly served: Served;
   readonly measuring: Measuring;
   readonly versions: ObserverVersions;
+  readonly compiledBytes: () => number;
   /** Names counted as `_OTHER` because their cap was reached, since start. */
   readonly overflows: () => { readonly slice_value: number; readonly route: number; readonly model: number };
 }
@@ -188,7 +189,7 @@ class Telemetry implements ObserverTelemetry {
 
   #collectStore(): void {
     const stats = this.#parts.ledger.stats();
-    this.recorder.gauge("outrider_store_size_bytes").set({}, stats.sizeBytes);
+    this.recorder.gauge("outrider_store_size_bytes").set({}, stats.sizeBytes + this.#parts.compiledBytes());
     this.recorder.gauge("outrider_store_wal_size_bytes").set({}, stats.walBytes);
     const { steps, forced, failed } = stats.wal;
     for (const [result, count] of Object.entries({ ok: steps - forced, forced, failed }))

@@ -26,6 +26,7 @@ async function run(args: readonly string[], cwd: string): Promise<{ code: number
     onSignal: () => undefined,
     onHangup: () => {},
     observerCommand: ["false"],
+    compiled: null,
     workerCommand: ["false"],
   });
   return { code, out };
