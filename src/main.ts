@@ -1,6 +1,8 @@
 // argv, environment and signals become calls. The only place that reads process.env and the only process.exit.
 
 import { setFlagsFromString } from "node:v8";
+import type { CliIo } from "./cli/io.ts";
+import { ownProcess } from "./cli/processes.ts";
 import { openCompiledCode, COMPILED_CODE } from "./kernel/compiled-code.ts";
 
 // What is read lies outside V8's heap. By default every 64 MB of it ask for a full collection of a heap that has hardly changed:
@@ -13,11 +15,11 @@ if (process.argv[2] === "observer") setFlagsFromString("--no-allocation-site-pre
 // After the flags, which are part of what V8 has compiled, and before all that is to be read so.
 const compiledIn = process.env[COMPILED_CODE];
 const compiled = compiledIn === undefined ? null : openCompiledCode(compiledIn);
-const { runCli } = await import("./cli/cli.ts");
 
 const self = process.argv[1] ?? "";
 
-const code = await runCli(process.argv.slice(2), {
+const args = process.argv.slice(2);
+const io: CliIo = {
   env: process.env,
   cwd: process.cwd(),
   stdout: process.stdout,
@@ -33,5 +35,7 @@ const code = await runCli(process.argv.slice(2), {
   observerCommand: [process.execPath, ...process.execArgv, self, "observer"],
   workerCommand: [process.execPath, ...process.execArgv, self, "traffic-worker"],
   compiled,
-});
-process.exit(code);
+};
+
+const own = ownProcess(args[0]);
+process.exit(own === null ? await (await import("./cli/cli.ts")).runCli(args, io) : await own(io));

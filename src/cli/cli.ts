@@ -82,14 +82,6 @@ function addSidecar(program: Command, run: Run): void {
       const { printConfig } = await import("./config-commands.ts");
       run.end(printConfig({ file: textOption(options, "config"), flags: flagsToKeys(options) }, run.io));
     });
-  program.command("observer", { hidden: true }).action(async () => {
-    const { runObserver } = await import("../observer.ts");
-    run.end(await runObserver(run.io.env, run.io.compiled));
-  });
-  program.command("traffic-worker", { hidden: true }).action(async () => {
-    const { runTrafficWorker } = await import("../app/traffic-worker.ts");
-    run.end(await runTrafficWorker(run.io.env));
-  });
 }
 
 function withApiFlags(command: Command, io: CliIo): Command {

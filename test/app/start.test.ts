@@ -16,11 +16,12 @@ import { postJson, startSidecar, until, type Sidecar } from "../support/sidecar.
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const source = (name: string): string => new URL(`../../src/${name}`, import.meta.url).href;
 
-test("a start loads no HTTP client, and nothing of OpenTelemetry's SDK", () => {
+test("a start loads no HTTP client, nothing of OpenTelemetry's SDK, and in processes of ours no reader of command lines", () => {
   const program = `
     import { registerHooks } from "node:module";
     const loaded = [];
     registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) });
+    await import(${JSON.stringify(source("cli/processes.ts"))});
     await import(${JSON.stringify(source("app.ts"))});
     await import(${JSON.stringify(source("observer.ts"))});
     console.log(JSON.stringify([...loaded, ...process.moduleLoadList]));
@@ -33,7 +34,7 @@ test("a start loads no HTTP client, and nothing of OpenTelemetry's SDK", () => {
     loaded.some((name) => name.endsWith("/prom-client/index.js")),
     "this is not what was loaded",
   );
-  const needless = /\/undici\/|deps\/undici|@opentelemetry\/(?!api\/|semantic-conventions\/)/;
+  const needless = /\/undici\/|\/commander\/|deps\/undici|@opentelemetry\/(?!api\/|semantic-conventions\/)/;
   assert.deepEqual(
     loaded.filter((name) => needless.test(name)),
     [],
