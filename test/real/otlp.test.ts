@@ -67,7 +67,8 @@ async function traffic(): Promise<void> {
     }
   }
   for (const path of ["/house", "/elsewhere"]) {
-    const refused = await request(`${sidecar.traffic}${path}`, { method: "POST", body: '{"x":"bad"}' });
+    const ask = { method: "POST", body: '{"x":"bad"}', reset: true } as const;
+    const refused = await request(`${sidecar.traffic}${path}`, ask);
     await refused.body.dump();
   }
   await until(async () => (await sidecar.metric("outrider_predictions_total")) >= 2 * ROWS);
@@ -98,6 +99,8 @@ async function traffic(): Promise<void> {
     before = now;
     return rests;
   });
+  // Those of its clients are closed by them when they have been idle.
+  await sidecar.metricIs("outrider_proxy_connections", 0);
 }
 
 test("the published protobuf classes read every series of /metrics out of the OTLP, with the same value", async () => {
