@@ -4,6 +4,7 @@ import type { ClientRequest, RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
 import { request as httpRequest } from "../kernel/http.ts";
+import { HEAD_BYTES_MAX } from "./answer-reader.ts";
 import { parseUpstreamUrl, tlsNow, type DialOptions } from "./dial.ts";
 
 /** Not sent before `end` is called. `lines` are flat, all that is sent. */
@@ -21,13 +22,14 @@ export function askAlone(
     method: ask.method,
     path: ask.target,
     headers: ask.lines,
+    maxHeaderSize: HEAD_BYTES_MAX,
     ...(socketPath === null ? { host, ...(port === "" ? {} : { port }) } : { socketPath }),
   };
-  if (protocol !== "https:") return httpRequest(options);
   // An address has no server name; without this node:http would take it from the client's Host line.
-  return httpsRequest({
-    ...options,
-    ...tls,
-    servername: tls?.servername ?? (isIP(host) === 0 ? host : ""),
-  });
+  const servername = tls?.servername ?? (isIP(host) === 0 ? host : "");
+  const asking =
+    protocol === "https:" ? httpsRequest({ ...options, ...tls, servername }) : httpRequest(options);
+  // node:http would leave out the lines beyond the 2000th, and tell nobody.
+  asking.maxHeadersCount = 0;
+  return asking;
 }

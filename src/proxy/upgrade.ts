@@ -23,7 +23,7 @@ import { readResponseHead } from "./response-head.ts";
 import type { Road, Underway } from "./road.ts";
 import { routeOf } from "./rules.ts";
 import { BodyTap } from "./tap.ts";
-import { closeSoon, copyLines, headText, pass, pump } from "./tunnel-bytes.ts";
+import { closeSoon, copyLines, headText, pass, passAnswer, pump, withoutLength } from "./tunnel-bytes.ts";
 import { askAlone } from "./tunnel-dial.ts";
 import type { UpstreamOptions } from "./upstream.ts";
 
@@ -54,6 +54,7 @@ export class Tunnel implements Underway {
   readonly #head: RequestHead;
   readonly #draft: Draft;
   #asking: ClientRequest | null = null;
+  #refusal: IncomingMessage | null = null;
   #upstream: Duplex | null = null;
   #timer: Timer | null = null;
   #outcome: Outcome | null = null;
@@ -154,7 +155,8 @@ export class Tunnel implements Underway {
     });
   }
 
-  #answered(response: IncomingMessage): readonly string[] {
+  /** The lines for the client; null: it is no answer that can be passed on, and has failed. */
+  #answered(response: IncomingMessage): string[] | null {
     this.#timer?.cancel();
     this.#timer = null;
     const draft = this.#draft;
@@ -174,7 +176,10 @@ export class Tunnel implements Underway {
       receivedVersion: response.httpVersion,
       versionHeader: route?.versionHeader ?? null,
     });
-    return answerLines(head, draft, { rules, route, target });
+    const defect = response.httpVersionMajor === 1 ? head.defect : `HTTP/${response.httpVersion}`;
+    if (defect === null) return answerLines(head, draft, { rules, route, target });
+    this.#fail(describeFailure("invalid_response", this.#road.upstreamName, new Error(defect)));
+    return null;
   }
 
   #onUpgrade(response: IncomingMessage, other: { socket: Duplex; glued: Buffer }): void {
@@ -186,7 +191,12 @@ export class Tunnel implements Underway {
       upstream.destroy();
       return;
     }
-    const lines = [...this.#answered(response), "Connection", "Upgrade"];
+    const answered = this.#answered(response);
+    if (answered === null) {
+      upstream.destroy();
+      return;
+    }
+    const lines = [...withoutLength(answered), "Connection", "Upgrade"];
     copyLines(response.rawHeaders, "upgrade", lines);
     this.#draft.upgraded = true;
     this.#outcome = "ok";
@@ -248,7 +258,9 @@ export class Tunnel implements Underway {
       response.destroy();
       return;
     }
-    const lines = [...this.#answered(response)];
+    const lines = this.#answered(response);
+    if (lines === null) return;
+    this.#refusal = response;
     const status = response.statusCode ?? 502;
     const bodiless = status === 204 || status === 304 || this.#ends.request.method === "HEAD";
     const chunked = !bodiless && response.headers["content-length"] === undefined;
@@ -256,14 +268,14 @@ export class Tunnel implements Underway {
     lines.push("Connection", "close");
     this.#outcome = outcomeOfStatus(status);
     client.write(headText(response, lines), "latin1");
-    response.on("data", (chunk: Buffer) => {
-      this.#draft.tunnelResponseBytes(chunk.length);
-      if (chunked) client.write(`${chunk.length.toString(16)}\r\n`, "latin1");
-      if (!client.write(chunk)) response.pause();
-      if (chunked) client.write("\r\n", "latin1");
+    passAnswer(response, client, {
+      chunked,
+      count: (chunk) => this.#draft.tunnelResponseBytes(chunk.length),
+      whole: (trailers) => {
+        this.#draft.responseTrailers = trailers;
+        return this.#draft.abortedBy === null;
+      },
     });
-    client.on("drain", () => response.resume());
-    response.on("end", () => client.end(chunked ? "0\r\n\r\n" : ""));
     response.on("error", () => this.#edge(() => this.#brokenBy("upstream", "reset")));
     // Whatever the client still sends is not part of anything.
     client.off("data", this.#keepEarly);
@@ -274,7 +286,9 @@ export class Tunnel implements Underway {
   #onAskingError(error: Error): void {
     const code = ownErrorOfCode(codeOf(error)) ?? "connection_reset";
     this.#dialEnded(code);
-    this.#fail(describeFailure(code, this.#road.upstreamName, error));
+    // To node:http a reset ends an answer that only the connection's end delimits, as a close does.
+    if (this.#refusal?.complete === false) this.#brokenBy("upstream", "reset");
+    else this.#fail(describeFailure(code, this.#road.upstreamName, error));
   }
 
   #brokenBy(side: "client" | "upstream", outcome: Outcome): void {

@@ -3,7 +3,7 @@
 import type { Case, Stage } from "./case.ts";
 import { Failed, expectStatus, expectThat, pause, statusOf, until } from "./client.ts";
 import { OK } from "./origin.ts";
-import { alone, head, must, post } from "./requests.ts";
+import { alone, head, must, post, should } from "./requests.ts";
 
 /** POSTs that meet the moment in which the model closes an idle connection; gives how many failed. */
 async function idleRace(stage: Stage, count: number, keptMs = 120): Promise<number> {
@@ -222,6 +222,58 @@ export const upgradeCases: readonly Case[] = [
     const client = await stage.open();
     const answer = await client.send(head("GET", stage.path, ...WS)).answer();
     expectThat(statusOf(answer) === 403 && answer.body === "no", `answered ${answer.start}`);
+  }),
+  must("ws-refused-reset", "RFC 9112 §8", async (stage) => {
+    stage.script((asked) => {
+      asked.send("HTTP/1.1 403 No\r\nConnection: close\r\n\r\nhalf");
+      setTimeout(() => asked.socket.resetAndDestroy(), 50);
+    });
+    const client = await stage.open();
+    const answer = await client.send(head("GET", stage.path, ...WS)).answerOrEnd();
+    const visible = answer === null || statusOf(answer) >= 500 || !answer.complete;
+    expectThat(visible, "a reset refusal looks whole");
+  }),
+  should("ws-refused-trailers", "RFC 9110 §6.5", async (stage) => {
+    stage.answers("HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\nX-T: 1\r\n\r\n");
+    const client = await stage.open();
+    const answer = await client.send(head("GET", stage.path, ...WS)).answer();
+    expectThat(answer.body === "no", `the body was ${JSON.stringify(answer.body)}`);
+    expectThat(
+      answer.trailers.some(([name, value]) => /^x-t$/i.test(name) && value === "1"),
+      "the trailer was lost",
+    );
+  }),
+  must("ws-refused-odd-coding", "RFC 9112 §6.1", async (stage) => {
+    stage.answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: xyz\r\n\r\nno");
+    const client = await stage.open();
+    client.send(head("GET", stage.path, ...WS));
+    const origin = await stage.askedOnce();
+    setTimeout(() => origin.socket.end(), 50);
+    const answer = await client.answerOrEnd();
+    const shown = answer === null || statusOf(answer) >= 500 || /transfer-encoding: xyz/i.test(client.text);
+    expectThat(shown, "an unknown coding was taken for none");
+  }),
+  must("ws-no-length", "RFC 9110 §8.6", async (stage) => {
+    stage.script((asked) => {
+      asked.send(SWITCH.replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\n"));
+      asked.socket.on("data", (bytes) => asked.send(`<${bytes.toString("latin1")}>`));
+    });
+    const client = await stage.open();
+    client.send(head("GET", stage.path, ...WS));
+    await until(() => client.text.includes("\r\n\r\n") || client.ended, "an answer");
+    if (!client.text.startsWith("HTTP/1.1 101"))
+      return expectThat(client.text.startsWith("HTTP/1.1 50"), "no 502");
+    expectThat(!/content-length/i.test(client.text), "a 101 with a length");
+    client.send("0123456789");
+    await until(() => client.text.endsWith("<0123456789>"), "the echo");
+  }),
+  should("ws-large-head", "RFC 9110 §5.4", async (stage) => {
+    const odd = Array.from({ length: 2100 }, (_, i) => `X-${i}: aaaaaaaa\r\n`).join("");
+    stage.script((asked) => asked.send(SWITCH.replace("\r\n\r\n", `\r\n${odd}\r\n`)));
+    const client = await stage.open();
+    client.send(head("GET", stage.path, ...WS));
+    await until(() => client.text.includes("\r\n\r\n") || client.ended, "an answer");
+    expectThat(client.text.includes("X-2099: aaaaaaaa\r\n"), "lines were cut off, or the head was refused");
   }),
   must("h2c-not-forwarded", "RFC 9113 §3.1", async (stage) => {
     const client = await stage.open();
