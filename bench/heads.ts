@@ -1,9 +1,8 @@
 // Heads that are new each time: CPU of the traffic process per request over nginx's, where clients say a new `traceparent`, a new id, or
 // both with each request, and where they say the same; in rounds of one run. Another working copy may run beside this one.
 
-import { join } from "node:path";
 import { loaded, warm, type Peer } from "./relay.ts";
-import { Stage, goBuild, listening } from "./peers/stage.ts";
+import { Stage } from "./peers/stage.ts";
 import { freePort } from "../test/real/support/process.ts";
 
 /** What each request says anew. */
@@ -43,10 +42,7 @@ export async function benchHeads(rounds: number, against: string | null): Promis
 }
 
 async function startPeers(stage: Stage, against: string | null): Promise<Peer[]> {
-  const upstream = await freePort();
-  goBuild("upstream.go", join(stage.folder, "upstream"));
-  stage.spawn(join(stage.folder, "upstream"), [`127.0.0.1:${upstream}`]);
-  await listening(upstream);
+  const upstream = await stage.upstream();
   const ports = async (): Promise<{ listen: number; upstream: number }> => ({
     listen: await freePort(),
     upstream,

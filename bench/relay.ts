@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { LoadResult } from "./load.ts";
-import { Stage, goBuild, listening, type Ports } from "./peers/stage.ts";
+import { Stage, type Ports } from "./peers/stage.ts";
 import { freePort } from "../test/real/support/process.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -103,10 +103,7 @@ export function runLoad(port: number, options: LoadOptions): Promise<LoadResult>
 }
 
 async function startPeers(stage: Stage, say: (line: string) => void): Promise<Peer[]> {
-  const upstream = await freePort();
-  goBuild("upstream.go", join(stage.folder, "upstream"));
-  stage.spawn(join(stage.folder, "upstream"), [`127.0.0.1:${upstream}`]);
-  await listening(upstream);
+  const upstream = await stage.upstream();
   const peers: Peer[] = [{ name: "direct", port: upstream, root: null }];
   const starts: readonly [string, (ports: Ports) => Promise<ChildProcess>][] = [
     ["nginx", (ports) => stage.nginx(ports, "bare")],

@@ -1,8 +1,7 @@
 // Traffic workers: requests a second and CPU per request with one and with two, in rounds of one run.
 
-import { join } from "node:path";
 import { cpuMicros, runLoad, tree } from "./relay.ts";
-import { Stage, goBuild, listening } from "./peers/stage.ts";
+import { Stage } from "./peers/stage.ts";
 import { freePort } from "../test/real/support/process.ts";
 
 const ROUNDS = 5;
@@ -20,10 +19,7 @@ export interface ThreadsRow {
 export async function benchThreads(): Promise<readonly ThreadsRow[]> {
   const stage = new Stage();
   try {
-    const upstream = await freePort();
-    goBuild("upstream.go", join(stage.folder, "upstream"));
-    stage.spawn(join(stage.folder, "upstream"), [`127.0.0.1:${upstream}`]);
-    await listening(upstream);
+    const upstream = await stage.upstream();
     const peers: { row: ThreadsRow; port: number; pid: number }[] = [];
     for (const threads of [1, 2]) {
       const listen = await freePort();

@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../../test/real/support/process.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const repository = join(here, "..", "..");
@@ -16,7 +17,7 @@ export interface Ports {
   readonly upstream: number;
 }
 
-export async function listening(port: number): Promise<void> {
+async function listening(port: number): Promise<void> {
   for (let i = 0; i < 400; i++) {
     const open = await new Promise<boolean>((resolve) => {
       const socket = connect(port, "127.0.0.1", () => {
@@ -32,7 +33,7 @@ export async function listening(port: number): Promise<void> {
 }
 
 /** Builds a Go program of this folder; throws with the compiler's words. */
-export function goBuild(source: string, out: string): void {
+function goBuild(source: string, out: string): void {
   const env = { ...process.env, GO111MODULE: "off" };
   const built = spawnSync("go", ["build", "-o", out, join(here, source)], { encoding: "utf8", env });
   if (built.status !== 0) throw new Error(`Go: ${built.error?.message ?? built.stderr}`);
@@ -89,6 +90,15 @@ export class Stage {
   async #listen(port: number, child: ChildProcess): Promise<ChildProcess> {
     await listening(port);
     return child;
+  }
+
+  /** The model that all stand in front of; gives its port. */
+  async upstream(): Promise<number> {
+    const port = await freePort();
+    const program = join(this.folder, "upstream");
+    goBuild("upstream.go", program);
+    await this.#listen(port, this.spawn(program, [`127.0.0.1:${port}`]));
+    return port;
   }
 
   nginx(ports: Ports, configuration: "bare" | "full"): Promise<ChildProcess> {

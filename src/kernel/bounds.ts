@@ -1,4 +1,4 @@
-// Bounds of the histograms that the traffic process counts by itself and hands over; the catalogue names them as buckets.
+// Bounds of histograms, which the catalogue names as buckets: those that the traffic process counts by itself and hands over, and the way to count.
 
 /** Seconds from the beginning of a connection to the model until requests may be written: a loopback's to a default limit's. */
 export const CONNECT_SECONDS: readonly number[] = Object.freeze([
@@ -7,6 +7,7 @@ export const CONNECT_SECONDS: readonly number[] = Object.freeze([
 
 /** Which of a histogram's counts a value belongs to: `bounds.length` beyond all of them. */
 export function bucketOf(bounds: readonly number[], value: number): number {
-  const at = bounds.findIndex((bound) => value <= bound);
-  return at < 0 ? bounds.length : at;
+  let bucket = 0;
+  while (bucket < bounds.length && !(value <= (bounds[bucket] ?? Infinity))) bucket++;
+  return bucket;
 }

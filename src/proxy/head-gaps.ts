@@ -43,18 +43,19 @@ const SPACES = 0x2020_2020;
 export function fits(view: DataView, at: number, { field, length }: Gap): boolean {
   if (field === FIELD.traceparent) return saysTraceparent(view, at, length);
   const last = at + length - 4;
-  let outside = 0;
-  // Of each byte the high bit is set in one of the three where it is over 0x7e, or under 0x20; what is borrowed or carried from the byte
-  // below comes from one that is outside itself.
-  for (let i = at; i < last; i += 4) {
-    const four = view.getInt32(i, true);
-    outside |= four | (four - SPACES) | (four + ONES);
-  }
-  const four = view.getInt32(last, true);
-  outside |= four | (four - SPACES) | (four + ONES);
+  let outside = outsideBits(view.getInt32(last, true));
+  for (let i = at; i < last; i += 4) outside |= outsideBits(view.getInt32(i, true));
   if ((outside & HIGH_BITS) !== 0) return false;
   if (field === FIELD.predictionId) return !hasSpace(view, at, length);
   return view.getUint8(at) !== SPACE && view.getUint8(last + 3) !== SPACE;
+}
+
+/**
+ * Of each byte the high bit is set in one of the three where it is over 0x7e, or under 0x20; what is borrowed or carried from the byte
+ * below comes from one that is outside itself.
+ */
+function outsideBits(four: number): number {
+  return four | (four - SPACES) | (four + ONES);
 }
 
 function hasSpace(view: DataView, at: number, length: number): boolean {

@@ -2,6 +2,7 @@
 
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, type Registry } from "prom-client";
 import type { Descriptor } from "../catalogue.ts";
+import { bucketOf } from "../kernel/bounds.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { invariant } from "../kernel/problem.ts";
 import type { Admission } from "./admission.ts";
@@ -353,9 +354,7 @@ class HistogramChild implements Child, HistogramSeriesHandle {
   observe(value: number, exemplar?: TraceRef): void {
     if (!(value > -Infinity && value < Infinity)) return this.#options.invalid();
     this.zero();
-    const bounds = this.#bounds;
-    let bucket = 0;
-    while (bucket < bounds.length && value > (bounds[bucket] ?? Infinity)) bucket++;
+    const bucket = bucketOf(this.#bounds, value);
     if (exemplar !== undefined && this.live && this.#exemplarDue(bucket)) {
       this.#histogram.observe({ labels: this.#place, value, exemplarLabels: { ...exemplar } });
       return;

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { ServerHttp2Stream } from "node:http2";
 import { test, type TestContext } from "node:test";
+import { streamOrigin } from "../proxy/http2-support.ts";
 import { startSidecar, type Sidecar } from "../support/sidecar.ts";
 import { grpcCalls, startAgingServer, type GrpcCalls, type GrpcCallsTold } from "./support/grpc-calls.ts";
 
@@ -48,29 +49,16 @@ interface Scripted {
 
 /** A gRPC model by node:http2 that turns streams away as it is told. */
 async function scripted(t: TestContext, takes: Takes): Promise<Scripted> {
-  const server = createServer();
-  const sessions = new Set<ServerHttp2Session>();
   const processed: string[] = [];
+  const counts = new WeakMap<object, number>();
   let turnedAway = 0;
-  server.on("session", (session) => {
-    sessions.add(session);
-    session.on("error", () => {});
-    session.once("close", () => sessions.delete(session));
-    let count = 0;
-    session.on("stream", (stream) => {
-      stream.on("error", () => {});
-      if (takes(stream, ++count) === "turn away") turnedAway++;
-      else void answer(stream, processed);
-    });
+  const { port } = await streamOrigin(t, (stream) => {
+    const session = stream.session ?? {};
+    const count = (counts.get(session) ?? 0) + 1;
+    counts.set(session, count);
+    if (takes(stream, count) === "turn away") turnedAway++;
+    else void answer(stream, processed);
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => {
-    server.close();
-    for (const session of sessions) session.destroy();
-  });
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
   return { port, processed, turnedAway: () => turnedAway };
 }
 
