@@ -40,7 +40,10 @@ export interface Sidecar {
   scrape(): Promise<string>;
   /** /metrics with the families of the observer. Throws when none comes. */
   metrics(): Promise<string>;
-  /** Sum of the family's samples of one scrape that carry all of `labels`; 0 when there is none. */
+  /**
+   * Sum of the family's samples of one scrape that carry all of `labels`; 0 when there is none. A family that only the observer
+   * tells is asked for until it answers: that it was too slow for one scrape is not a 0.
+   */
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
   /** Waits until that sum is `value`. */
   metricIs(name: string, value: number, labels?: Readonly<Record<string, string>>): Promise<void>;
@@ -136,7 +139,11 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     await until(async () => sampleSum((text = await scrape()), "outrider_observer_up") === 1);
     return text;
   };
-  const metric: Sidecar["metric"] = async (name, labels) => sampleSum(await scrape(), name, labels);
+  const metric: Sidecar["metric"] = async (name, labels) => {
+    const text = await scrape();
+    const told = sampleSum(text, "outrider_observer_up") === 1 || text.includes(`# TYPE ${name} `);
+    return sampleSum(told ? text : await metrics(), name, labels);
+  };
   const gone = new Promise<number | null>((resolve) => child.once("close", (code) => resolve(code)));
   return {
     child,
