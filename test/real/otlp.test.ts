@@ -107,11 +107,11 @@ test("the published protobuf classes read every series of /metrics out of the OT
   const { same, moved, metrics } = await assertSameOnBothRoads(await collect(sidecar, receiver));
   assert.ok(same > 500, `only ${same} samples stood still`);
   // Matured windows end where labels are in: a moving instant, and with it the number of series. What is expected of labels changes
-  // while predictions wait, and so does what is held against it.
+  // while predictions wait, and so does what is held against it. Probes are jobs: they run by the clock.
   const moving =
-    /basis=matured|^outrider_series\{|^outrider_(label_(delay|maturity|expected)|estimate|drift|concept)/;
+    /basis=matured|^outrider_series\{|^outrider_(label_(delay|maturity|expected)|estimate|nowcast|drift|concept)/;
   const ours = moved.filter(
-    (key) => /^outrider_(?!otlp|target|store|probe|proxy_loop)|^http_/.test(key) && !moving.test(key),
+    (key) => /^outrider_(?!otlp|target|store|probe|job|proxy_loop)|^http_/.test(key) && !moving.test(key),
   );
   assert.deepEqual(ours, [], "these were to stand still");
   for (const [kind, least] of [

@@ -182,8 +182,8 @@ function scraped(samples: readonly ScrapedSample[]): Map<string, { value: number
   return known;
 }
 
-/** Gauges of the runtime are another value at each look, and may come back to an earlier one. */
-const RUNTIME = /^(?:nodejs|process)_|_loop_delay_/;
+/** Gauges of the runtime, and of the process that is watched, are another value at each look, and may come back to an earlier one. */
+const RUNTIME = /^(?:nodejs|process|outrider_target)_|_loop_delay_/;
 
 export interface Agreement {
   /** Samples whose value stood still and was the same on both roads. */
