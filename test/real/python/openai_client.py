@@ -1,4 +1,7 @@
-"""The OpenAI client asks a server for chats, whole and streamed; prints what it got as JSON. Arguments: base URL, rounds."""
+"""The OpenAI client asks a server for chats, whole and streamed; prints what it got as JSON. Arguments: base URL, rounds.
+
+With 0 rounds it takes half a stream and is gone.
+"""
 
 import json
 import sys
@@ -39,8 +42,8 @@ for _ in range(rounds):
             "firstSeconds": first,
         }
     )
-# Half a stream, and gone.
-leaving = client.chat.completions.create(**ask, stream=True)
-next(iter(leaving))
-leaving.close()
+if rounds == 0:
+    leaving = client.chat.completions.create(**ask, stream=True)
+    next(iter(leaving))
+    leaving.close()
 print(json.dumps(told))
