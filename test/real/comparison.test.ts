@@ -177,7 +177,7 @@ test(
     t.after(() => sidecar.stop("SIGKILL"));
     const prometheus = await startPrometheus(t, {
       scrapeUrl: `${sidecar.telemetry}/metrics`,
-      intervalMs: 500,
+      intervalMs: 2000,
     });
 
     for (const name of MODELS) {

@@ -154,15 +154,33 @@ interface Group {
 
 /** By arrival, increases are extrapolated over the scrapes: they come to rest only about. */
 const AT_REST = 0.01;
+/** Between two looks at the numbers: several scrapes. */
+const LOOK_MS = 3000;
+const SETTLED_MS = 300_000;
 
-/** Every rule has seen every replica's last scrape: several evaluations on, the numbers are the same. */
-async function settled(prometheus: Prometheus, records: readonly string[], within = 0): Promise<Numbers> {
+interface Rest {
+  readonly replicas: number;
+  readonly records: readonly string[];
+  /** Relative; default: not at all. */
+  readonly within?: number;
+}
+
+/**
+ * Every rule has seen every replica's last scrape: several evaluations on, the numbers are the same. A replica that was too slow
+ * for a scrape is left out of the numbers until its next one.
+ */
+async function settled(prometheus: Prometheus, { replicas, records, within = 0 }: Rest): Promise<Numbers> {
+  const whole = async (): Promise<boolean> => {
+    const up = await prometheus.query(`min_over_time(up{job="outrider"}[${2 * LOOK_MS}ms])`);
+    return up.length === replicas && up.every(({ value }) => value === 1);
+  };
   let before: Numbers = new Map();
-  for (let tries = 0; tries < 40; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+  const until = performance.now() + SETTLED_MS;
+  while (performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     const now = await numbersOf(prometheus, records);
     const same = now.size === before.size && [...now.keys()].every((key) => before.has(key));
-    if (now.size > 0 && same && farthest(now, before).off <= within) return now;
+    if (now.size > 0 && same && farthest(now, before).off <= within && (await whole())) return now;
     before = now;
   }
   throw new Error("the numbers do not come to rest");
@@ -180,7 +198,7 @@ async function runFleet(size: number, rows: readonly Row[], upstream: string): P
   const prometheus = await startPrometheus(owner, {
     scrapeUrl: null,
     jobs: { outrider: sidecars.map(({ telemetry }) => telemetry) },
-    intervalMs: 500,
+    intervalMs: 1000,
     ruleFiles: [rulesFile],
   });
   try {
@@ -193,11 +211,11 @@ async function runFleet(size: number, rows: readonly Row[], upstream: string): P
     const labelled = rows.filter(({ label }) => label !== null).length;
     const pairs = `sum(${LEVEL}:outrider_pairs:sum{window="24h",basis="all"})`;
     await prometheus.queryUntil(pairs, (samples) => total(samples) === labelled, 180_000);
-    const window = await settled(prometheus, RECORDS);
+    const window = await settled(prometheus, { replicas: size, records: RECORDS });
     const quality = await getJson(`${sidecars[0]?.api ?? ""}/v1/quality?window=24h`);
     return {
       window,
-      arrival: await settled(prometheus, ARRIVAL, AT_REST),
+      arrival: await settled(prometheus, { replicas: size, records: ARRIVAL, within: AT_REST }),
       groups: quality.body["groups"] as Group[],
     };
   } finally {

@@ -204,7 +204,7 @@ test("MLServer with scikit-learn models: nothing is changed, and every metric is
 async function assertReadByPrometheus(sidecar: Sidecar, models: readonly TrainedModel[]): Promise<void> {
   const prometheus = await startPrometheus(owner, {
     scrapeUrl: `${sidecar.telemetry}/metrics`,
-    intervalMs: 500,
+    intervalMs: 2000,
   });
   await prometheus.queryUntil("up", (samples) => samples.some(({ value }) => value === 1));
   const text = await sidecar.metrics();

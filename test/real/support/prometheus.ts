@@ -12,6 +12,7 @@ export interface PrometheusOptions {
   readonly scrapeUrl: string | null;
   /** Further jobs by name, with the addresses of their targets. */
   readonly jobs?: Readonly<Record<string, readonly string[]>>;
+  /** Between two scrapes, and for each of them. */
   readonly intervalMs: number;
   /** Rule files, by absolute path. */
   readonly ruleFiles?: readonly string[];
