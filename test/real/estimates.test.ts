@@ -69,7 +69,7 @@ test(
   async () => {
     const python = await ensureVenv("nannyml");
     const told = await run(python, [join(pythonFolder, "nannyml_cbpe.py")], {
-      withinMs: 600_000,
+      withinMs: 1_500_000,
       env: { NML_DISABLE_USAGE_LOGGING: "1", DO_NOT_TRACK: "1" },
     });
     const cases = JSON.parse(told.stdout) as Case[];

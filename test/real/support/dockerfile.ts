@@ -2,7 +2,7 @@
 
 import { cpSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
-import { run } from "./command.ts";
+import { runFetching } from "./command.ts";
 import type { DockerStage } from "./deploy.ts";
 
 const BUILD_MS = 10 * 60_000;
@@ -111,7 +111,8 @@ class Executor {
     const { folder, nodeFolder } = this.#build;
     const moved = script.replaceAll(/(^|[\s=])(\/(?:tmp|opt|var|build)\b)/g, `$1${folder}$2`);
     mkdirSync(join(folder, "tmp"), { recursive: true });
-    await run("sh", ["-ec", moved], {
+    // Each of the steps fetches, or does the same when it is done again.
+    await runFetching("sh", ["-ec", moved], {
       cwd: this.#inside(this.#workdir),
       env: { PATH: `${nodeFolder}:${process.env["PATH"] ?? ""}`, NODE_ENV: "" },
       withinMs: BUILD_MS,

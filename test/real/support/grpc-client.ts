@@ -43,7 +43,6 @@ export async function grpcClient(work: {
 }): Promise<GrpcTold> {
   const { python } = await ensurePython();
   const { stdout } = await run(python, [join(pythonFolder, "grpc_client.py")], {
-    withinMs: 120_000,
     env: await pythonEnvironment(),
     stdin: JSON.stringify(work),
   });

@@ -47,7 +47,7 @@ export async function startLitellm(owner: Owner): Promise<Litellm> {
     },
     cwd: folder,
     readyUrl: `${url}/health/liveliness`,
-    readyWithinMs: 240_000,
+    readyWithinMs: 600_000,
   });
   return { url, python };
 }

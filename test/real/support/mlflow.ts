@@ -30,7 +30,7 @@ export async function startMlflowScoring(owner: Owner): Promise<MlflowScoring> {
     env: await pythonEnvironment(),
     cwd: folder,
     readyUrl: `${url}/ping`,
-    readyWithinMs: 300_000,
+    readyWithinMs: 600_000,
   });
   return { url, port, model, process: started };
 }
@@ -72,7 +72,7 @@ export async function startMlflowTracking(
     env: { ...(await pythonEnvironment()), ...env },
     cwd: folder,
     readyUrl: `${url}/health`,
-    readyWithinMs: 300_000,
+    readyWithinMs: 600_000,
   });
   return { url, port, process: started };
 }

@@ -42,7 +42,7 @@ export async function startMlserver(owner: Owner): Promise<Mlserver> {
     env: await pythonEnvironment(),
     cwd: folder,
     readyUrl: `${url}/v2/health/ready`,
-    readyWithinMs: 300_000,
+    readyWithinMs: 600_000,
   });
   return {
     url,

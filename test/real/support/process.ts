@@ -24,7 +24,7 @@ export interface ProcessOptions {
   readonly readyUrl: string;
   /** Default 400. */
   readonly readyBelow?: number;
-  /** Default 60 s. */
+  /** Default 180 s. */
   readonly readyWithinMs?: number;
 }
 
@@ -32,7 +32,7 @@ export interface RealProcess {
   readonly pid: number;
   /** The last part of what it wrote to stdout and stderr. */
   output(): string;
-  /** SIGTERM to it and its children, SIGKILL five seconds later. Safe twice. */
+  /** SIGTERM to it and its children, SIGKILL a minute later: a sidecar's own time to end is 35 s. Safe twice. */
   stop(): Promise<void>;
   /** SIGKILL at once: the crash. */
   kill(): Promise<void>;
@@ -40,7 +40,8 @@ export interface RealProcess {
 
 const OUTPUT_CHARS_MAX = 256 * 1024;
 const SHOWN_CHARS = 4000;
-const STOP_MS = 20_000;
+const STOP_MS = 60_000;
+const LAST_WORDS_MS = 10_000;
 const groups = new Set<number>();
 
 // A test file that dies takes its processes with it.
@@ -97,9 +98,18 @@ export function temporaryFolder(owner: Owner, name: string): string {
   return folder;
 }
 
+/** Waits for it, no longer than that. */
+async function within(ms: number, done: Promise<void>): Promise<void> {
+  const late = new AbortController();
+  await Promise.race([done, sleep(ms, null, { signal: late.signal }).catch(() => {})]);
+  late.abort();
+}
+
 class Started implements RealProcess {
   readonly pid: number;
   readonly #exited: Promise<void>;
+  /** All that it wrote has been read. */
+  readonly #closed: Promise<void>;
   #output = "";
   #ended: string | null = null;
 
@@ -117,6 +127,7 @@ class Started implements RealProcess {
         resolve();
       });
     });
+    this.#closed = new Promise((resolve) => child.on("close", () => resolve()));
   }
 
   /** How it ended (`0`, `1`, `SIGKILL`), or null while it runs. */
@@ -130,9 +141,7 @@ class Started implements RealProcess {
 
   async stop(): Promise<void> {
     signalGroup(this.pid, "SIGTERM");
-    const late = new AbortController();
-    await Promise.race([this.#exited, sleep(STOP_MS, null, { signal: late.signal }).catch(() => {})]);
-    late.abort();
+    await within(STOP_MS, this.#exited);
     await this.kill();
   }
 
@@ -140,6 +149,8 @@ class Started implements RealProcess {
     // Also when the process itself is gone: a child of its own may be left.
     signalGroup(this.pid, "SIGKILL");
     await this.#exited;
+    // Who left the group may hold its pipes for ever.
+    await within(LAST_WORDS_MS, this.#closed);
     groups.delete(this.pid);
   }
 }
