@@ -360,9 +360,7 @@ suite("POST /v1/labels", () => {
   });
 
   test("a body that pauses for too long is 408, and a slow one is stored while it comes", async (t) => {
-    const { port, store } = await running(t, {
-      options: { limits: { ...DEFAULT_LIMITS, bodyIdleMs: 2000 } },
-    });
+    const { port, store } = await running(t);
     // A line may wait for the next, not for the end: that would make the body late.
     async function* slow(): AsyncGenerator<string> {
       for (let i = 0; i < 4; i++) {
@@ -375,14 +373,15 @@ suite("POST /v1/labels", () => {
       yield line("t");
       await new Promise(() => {});
     }
-    const reply = await call(port, { headers: NDJSON, body: stuck() });
+    const hasty = await running(t, { options: { limits: { ...DEFAULT_LIMITS, bodyIdleMs: 500 } } });
+    const reply = await call(hasty.port, { headers: NDJSON, body: stuck() });
     assert.equal(reply.status, 408);
   });
 
   test("one request too many is 429, and large JSON bodies share one allowance", async (t) => {
     const store = createStore();
     store.answers = ["hang", "keep"];
-    const limits = { ...DEFAULT_LIMITS, requestsInFlightMax: 1, jsonBytesHeldMax: 200, storeTimeoutMs: 2000 };
+    const limits = { ...DEFAULT_LIMITS, requestsInFlightMax: 1, jsonBytesHeldMax: 200, storeTimeoutMs: 5000 };
     const { port } = await running(t, { store, options: { limits } });
     const first = call(port, { headers: NDJSON, body: line("a") });
     await until(() => store.batchMost > 0);

@@ -89,7 +89,7 @@ async function send(sidecar: Sidecar): Promise<void> {
 
 test(
   "above store.maxSize the oldest exchanges go, whole and counted; the numbers are those of the rest, after kill -9 too",
-  { timeout: 400_000 },
+  { timeout: 800_000 },
   async (t) => {
     const folder = mkdtempSync(join(tmpdir(), "outrider-retention-"));
     t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -116,6 +116,7 @@ test(
     let text = "";
     const labels = { reason: "size" };
     let still = 0;
+    let left: number[] = [];
     await until(async () => {
       const before = forgotten;
       text = await sidecar.metrics();
@@ -123,9 +124,11 @@ test(
       await new Promise((resolve) => setTimeout(resolve, 1000));
       // Between two deletions a checkpoint may be written, in steps.
       still = forgotten > 0 && forgotten === before ? still + 1 : 0;
-      return still === STILL_SECONDS;
-    }, 200_000);
-    const left = await survivors(sidecar);
+      if (still < STILL_SECONDS) return false;
+      left = await survivors(sidecar);
+      text = await sidecar.metrics();
+      return sampleSum(text, "outrider_store_forgotten_total", labels) === forgotten;
+    }, 300_000);
     assert.ok(left.length > 0 && left.length < EXCHANGES, `${left.length} exchanges are left`);
     assert.deepEqual(
       left,

@@ -192,7 +192,7 @@ test("an event stream without end flows until proxy.drainTimeout, then is cut, v
   const model = await startSlowModel(t);
   const sidecar = await startSidecar({
     upstream: model.url,
-    env: { OUTRIDER_PROXY_DRAIN_TIMEOUT: "1500ms" },
+    env: { OUTRIDER_PROXY_DRAIN_TIMEOUT: "5s" },
   });
   const streams = [1, 2].map(() => readEvents(`${sidecar.traffic}/events`));
   await until(() => model.open() === 2);
@@ -202,7 +202,7 @@ test("an event stream without end flows until proxy.drainTimeout, then is cut, v
   await Promise.all(streams.map(({ ended }) => ended));
   for (const [i, { events }] of streams.entries())
     assert.ok(events >= (before[i] ?? 0) + 5, `${events} events after ${before[i]}: it did not flow`);
-  assert.ok(performance.now() - from >= 1500, "they were cut before their time");
+  assert.ok(performance.now() - from >= 5000, "they were cut before their time");
   for (const { whole } of streams) assert.equal(whole, false, "a cut stream must not look complete");
   await until(() => model.open() === 0);
   await clean();

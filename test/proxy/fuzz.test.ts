@@ -149,6 +149,9 @@ async function rig(t: TestContext): Promise<Rig> {
   };
 }
 
+/** For what is answered in any case: wide enough for a machine that hardly runs. */
+const ANSWERED_MS = 60_000;
+
 /** Sends `parts` and reads until the connection ends, an answer is whole, or nothing comes for a while. */
 async function exchange(port: number, parts: readonly Buffer[], quietMs: number): Promise<Buffer> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
@@ -177,7 +180,7 @@ async function assertCalm({ running, answerWith }: Rig): Promise<void> {
   const probe = await exchange(
     running.port,
     [latin(`GET /probe HTTP/1.1${CRLF}Host: a${CRLF}${CRLF}`)],
-    5000,
+    ANSWERED_MS,
   );
   assert.match(probe.toString("latin1"), /^HTTP\/1\.1 200 [^]*ok/);
   await eventually(() => running.proxy.stats().activeRequests === 0);
@@ -212,7 +215,7 @@ test("whatever valid answer comes in whatever pieces, the client gets its bytes 
           ]);
           one.answerWith(pieces(bytes, at));
           const request = latin(`GET / HTTP/1.1${CRLF}Host: a${CRLF}${CRLF}`);
-          const got = parseMessage(await exchange(one.running.port, [request], 5000));
+          const got = parseMessage(await exchange(one.running.port, [request], ANSWERED_MS));
           const sent = parseMessage(bytes);
           assert.match(got?.first ?? "", new RegExp(`^HTTP/1\\.1 ${code} `));
           assert.ok(got?.body.equals(sent?.body ?? latin("?")));
@@ -236,7 +239,7 @@ test("whatever valid request comes in whatever pieces, the model gets its bytes,
           made.bytes,
         ]);
         one.answerWith([latin(OK)]);
-        const answer = (await exchange(one.running.port, pieces(bytes, at), 5000)).toString("latin1");
+        const answer = (await exchange(one.running.port, pieces(bytes, at), ANSWERED_MS)).toString("latin1");
         if (answer.startsWith("HTTP/1.1 400 ")) assert.equal(one.received().length, 0, "refused whole");
         else {
           const [got, sent] = [parseMessage(one.received()), parseMessage(bytes)];

@@ -204,10 +204,11 @@ test("only HTTP/1.1 and HTTP/1.0 are forwarded, and what is forwarded names a ho
 
 test("idle connections are used again for about as long as the model has been seen to keep them", async (t) => {
   const origin = await scriptedOrigin(t, OK);
-  const { port } = await startProxy(t, origin.url);
+  const clock = heldClock();
+  const { port } = await startProxy(t, origin.url, { clock });
   for (let i = 0; i < 10; i++) {
     await ask(t, port, post("/", "x"));
-    await pause(80);
+    clock.pass(80);
   }
   assert.ok(origin.connections() < 5, `${origin.connections()} connections`);
 });
