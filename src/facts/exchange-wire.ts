@@ -113,6 +113,7 @@ function decodeBody(from: ByteReader): BodyCopy {
   const marks: number[] = [];
   for (let left = from.u32(); left > 0; left--) marks.push(from.f64());
   const tail = from.bytes();
+  if (marks.length === 0 && tail.length === 0) return { kept, total, bytes };
   return {
     kept,
     total,
@@ -133,9 +134,9 @@ function encodeWebSocket(out: ByteWriter, facts: WebSocketFacts | undefined): vo
   out.u8(facts.measured ? 1 : 0);
 }
 
-function decodeWebSocket(from: ByteReader): { webSocket?: WebSocketFacts } {
-  if (from.u8() === 0) return {};
-  const webSocket = {
+function decodeWebSocket(from: ByteReader): WebSocketFacts | null {
+  if (from.u8() === 0) return null;
+  return {
     requestMessages: from.f64(),
     responseMessages: from.f64(),
     firstMessageMs: numberOrNull(from.f64()),
@@ -143,7 +144,6 @@ function decodeWebSocket(from: ByteReader): { webSocket?: WebSocketFacts } {
     closeCode: numberOrNull(from.f64()),
     measured: from.u8() === 1,
   };
-  return { webSocket };
 }
 
 /** Appends `exchange`. */
@@ -187,11 +187,66 @@ export function encodeExchange(out: ByteWriter, exchange: EndedFact, options: En
   encodeBody(out, exchange.response, { shed: shedBodies, headers: exchange.responseHeaders });
 }
 
-/** Reads one exchange. Its bodies are views into the frame. */
-export function decodeExchange(from: ByteReader): Exchange {
-  const requestParts = from.u32();
-  const responseParts = from.u32();
-  const trailerParts = from.u32();
+/** What an exchange says in words beside its ids. */
+type Words = Pick<
+  Exchange,
+  | "method"
+  | "target"
+  | "httpVersion"
+  | "announcedVersion"
+  | "requestHeaders"
+  | "responseHeaders"
+  | "responseTrailers"
+>;
+
+/** How many of the texts are of headers. */
+interface Parts {
+  readonly request: number;
+  readonly response: number;
+  readonly trailers: number;
+}
+
+function wordsOf(texts: readonly string[], { request, response }: Parts): Words {
+  const responseAt = FIXED_TEXTS + request;
+  return {
+    method: texts[4] ?? "",
+    target: texts[5] ?? "",
+    httpVersion: texts[6] ?? "",
+    announcedVersion: textOrNull(texts[7] ?? ""),
+    requestHeaders: texts.slice(FIXED_TEXTS, responseAt),
+    responseHeaders: texts.slice(responseAt, responseAt + response),
+    responseTrailers: texts.slice(responseAt + response),
+  };
+}
+
+function isSaid(headers: RawHeaders, texts: readonly string[], from: number): boolean {
+  for (let i = 0; i < headers.length; i++) if (headers[i] !== texts[from + i]) return false;
+  return true;
+}
+
+/** Whether `wordsOf` would give what stands in `words`. */
+function areSaid(words: Words, texts: readonly string[], { request, response, trailers }: Parts): boolean {
+  const { requestHeaders, responseHeaders, responseTrailers } = words;
+  return (
+    requestHeaders.length === request &&
+    responseHeaders.length === response &&
+    responseTrailers.length === trailers &&
+    words.method === texts[4] &&
+    words.target === texts[5] &&
+    words.httpVersion === texts[6] &&
+    words.announcedVersion === textOrNull(texts[7] ?? "") &&
+    isSaid(requestHeaders, texts, FIXED_TEXTS) &&
+    isSaid(responseHeaders, texts, FIXED_TEXTS + request) &&
+    isSaid(responseTrailers, texts, FIXED_TEXTS + request + response)
+  );
+}
+
+/**
+ * Reads one exchange. Its bodies are views into the frame. Target and headers are the same objects as those of `before`, the one
+ * that was read before it, where they say the same, as they mostly do: whoever looks for them again finds them at once.
+ */
+export function decodeExchange(from: ByteReader, before: Exchange | null = null): Exchange {
+  const parts = { request: from.u32(), response: from.u32(), trailers: from.u32() };
   const status = from.u32();
   const startedAtMs = from.f64();
   const clocks = {
@@ -209,18 +264,22 @@ export function decodeExchange(from: ByteReader): Exchange {
   const abortedBy = pick(SIDES, from.u8());
   const upgraded = from.u8() === 1;
   const texts = from.texts();
-  const [id = "", traceId = "", spanId = "", parentSpanId = "", method = "", target = "", httpVersion = ""] =
-    texts;
-  if (texts.length !== FIXED_TEXTS + requestParts + responseParts + trailerParts)
+  if (texts.length !== FIXED_TEXTS + parts.request + parts.response + parts.trailers)
     throw new RangeError("wire: texts");
-  const responseAt = FIXED_TEXTS + requestParts;
-  return {
-    id,
+  const words = before !== null && areSaid(before, texts, parts) ? before : wordsOf(texts, parts);
+  const webSocket = decodeWebSocket(from);
+  const exchange = {
+    id: texts[0] ?? "",
     idSource,
-    trace: { traceId, spanId, parentSpanId: textOrNull(parentSpanId), sampled },
-    method,
-    target,
-    httpVersion,
+    trace: {
+      traceId: texts[1] ?? "",
+      spanId: texts[2] ?? "",
+      parentSpanId: textOrNull(texts[3] ?? ""),
+      sampled,
+    },
+    method: words.method,
+    target: words.target,
+    httpVersion: words.httpVersion,
     startedAtMs,
     clocks,
     status: status === 0 ? null : status,
@@ -228,12 +287,12 @@ export function decodeExchange(from: ByteReader): Exchange {
     ownError: ownErrorAt === 255 ? null : pick(OWN_ERRORS, ownErrorAt),
     abortedBy,
     upgraded,
-    ...decodeWebSocket(from),
-    announcedVersion: textOrNull(texts[7] ?? ""),
-    requestHeaders: texts.slice(FIXED_TEXTS, responseAt),
-    responseHeaders: texts.slice(responseAt, responseAt + responseParts),
-    responseTrailers: texts.slice(responseAt + responseParts),
+    announcedVersion: words.announcedVersion,
+    requestHeaders: words.requestHeaders,
+    responseHeaders: words.responseHeaders,
+    responseTrailers: words.responseTrailers,
     request: decodeBody(from),
     response: decodeBody(from),
   };
+  return webSocket === null ? exchange : { ...exchange, webSocket };
 }

@@ -57,7 +57,11 @@ class SocketRoad implements Road {
     const batch = from.u32();
     const count = from.u32();
     const exchanges: Exchange[] = [];
-    for (let i = 0; i < count; i++) exchanges.push(decodeExchange(from));
+    let before: Exchange | null = null;
+    for (let i = 0; i < count; i++) {
+      before = decodeExchange(from, before);
+      exchanges.push(before);
+    }
     this.#handlers.facts(batch, exchanges);
   }
 

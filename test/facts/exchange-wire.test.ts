@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { BodyCopy } from "../../src/facts/exchange.ts";
+import type { BodyCopy, Exchange, RawHeaders } from "../../src/facts/exchange.ts";
 import { decodeExchange, encodeExchange } from "../../src/facts/exchange-wire.ts";
 import { ByteReader, ByteWriter } from "../../src/kernel/wire.ts";
 import { exchangeOf } from "../support/exchange.ts";
+import { random } from "../support/random.ts";
+
+/** One of them, by chance. */
+function oneOf<T>(chance: () => number, values: readonly [T, ...T[]]): T {
+  return values[Math.floor(chance() * values.length)] ?? values[0];
+}
 
 const WHOLE = { shedBodies: false, keeps: () => true };
 
@@ -135,4 +141,42 @@ test("shed bodies keep their size and say why they are gone", () => {
   assert.equal(back.response.kept, "shed");
   assert.equal(back.response.total, 2);
   assert.equal(back.response.bytes.length, 0);
+});
+
+test("read after another one, an exchange says what it says by itself, and shares the words that are the same", () => {
+  const chance = random(7);
+  const lists: readonly [RawHeaders, ...RawHeaders[]] = [
+    [],
+    ["content-type", "a"],
+    ["content-type", "b"],
+    ["a", "content-type"],
+  ];
+  const out = new ByteWriter();
+  const count = 2000;
+  for (let i = 0; i < count; i++) {
+    const exchange = exchangeOf({
+      id: String(i),
+      method: oneOf(chance, ["GET", "POST"]),
+      target: oneOf(chance, ["/a", "/a?b", "/caf\u00e9", "/\u20ac"]),
+      httpVersion: oneOf(chance, ["1.1", "2"]),
+      announcedVersion: oneOf(chance, [null, "1"]),
+      requestHeaders: oneOf(chance, lists),
+      responseHeaders: oneOf(chance, lists),
+      responseTrailers: oneOf(chance, lists),
+    });
+    // Twice in a row, as most come.
+    encodeExchange(out, exchange, WHOLE);
+    encodeExchange(out, exchange, WHOLE);
+  }
+  const bytes = out.take();
+  const [alone, after] = [new ByteReader(bytes), new ByteReader(bytes)];
+  const reads: Exchange[] = [];
+  for (let i = 0; i < 2 * count; i++) {
+    const before = reads.at(-1) ?? null;
+    const read = decodeExchange(after, before);
+    assert.deepEqual(read, decodeExchange(alone));
+    if (i % 2 === 1) assert.equal(read.requestHeaders, before?.requestHeaders);
+    reads.push(read);
+  }
+  assert.ok(after.done);
 });
