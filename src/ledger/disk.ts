@@ -148,6 +148,7 @@ export class Disk {
       moved: [],
       after: [],
       changes: [],
+      lastRoute: null,
       forgotten: [],
     };
     try {

@@ -87,6 +87,8 @@ const RANGE_ROWS_MIN = 16;
 /** Where memory proposes to look for a name. */
 export interface Sighting {
   readonly name: string;
+  /** Of the name. */
+  readonly hash: number;
   /** Rows whose exchange may bear it as it is. */
   readonly whole: readonly number[];
   /** What stands before the row number, when there is one. Names of one exchange share it. */
@@ -116,14 +118,17 @@ export class Finder {
     const { memory, sql } = this.#shelf;
     const colon = name.lastIndexOf(":");
     const pos = colon < 1 ? -1 : posFrom(name, colon + 1);
-    if (pos < 0) return { name, whole: memory.rows.candidates(memory.hash(name), sql), base: null, pos: 0 };
+    if (pos < 0) {
+      const plain = memory.hash(name);
+      return { name, hash: plain, whole: memory.rows.candidates(plain, sql), base: null, pos: 0 };
+    }
     let base = this.#base;
     if (base === null || base.name.length !== colon || !name.startsWith(base.name)) {
       base = this.#baseOf(name.slice(0, colon));
       this.#base = base;
     }
     const hash = hashEnd(hashPart(name, colon, base.state), name.length);
-    return { name, whole: memory.rows.candidates(hash, sql), base, pos };
+    return { name, hash, whole: memory.rows.candidates(hash, sql), base, pos };
   }
 
   #baseOf(name: string): Base {

@@ -12,7 +12,9 @@ class Pile {
   readonly #one: Statement;
   readonly #many: Statement;
   readonly #most: number;
-  #cells: Cell[] = [];
+  /** Written over: what is behind `#used` is of the statement before. */
+  readonly #cells: Cell[] = [];
+  #used = 0;
 
   constructor(columns: number, one: Statement, together: { many: Statement; rows: number }) {
     this.#columns = columns;
@@ -22,18 +24,17 @@ class Pile {
   }
 
   add(cells: readonly Cell[]): void {
-    for (const cell of cells) this.#cells.push(cell);
-    if (this.#cells.length < this.#most) return;
+    for (const cell of cells) this.#cells[this.#used++] = cell;
+    if (this.#used < this.#most) return;
+    this.#used = 0;
     this.#many.run(...this.#cells);
-    this.#cells = [];
   }
 
   flush(): void {
-    if (this.#cells.length === 0) return;
-    const cells = this.#cells;
-    this.#cells = [];
-    for (let at = 0; at < cells.length; at += this.#columns)
-      this.#one.run(...cells.slice(at, at + this.#columns));
+    const used = this.#used;
+    this.#used = 0;
+    for (let at = 0; at < used; at += this.#columns)
+      this.#one.run(...this.#cells.slice(at, at + this.#columns));
   }
 }
 

@@ -104,7 +104,7 @@ export function applyExchange(work: Work, exchange: ExchangeRecord, tally: Tally
     if (versionOf(work, namesake.hit) === exchange.version) compare(work, { layout, namesake }, tally);
   }
   if (layout.at.size === 0) return;
-  const targets = append(work, { exchange, layout, series });
+  const targets = append(work, { exchange, layout, series, hash: sighting.hash });
   tally.accepted += targets.size;
   settle(work, { exchange, layout, targets, namesakes });
 }
@@ -186,6 +186,8 @@ function sameRecord(a: Flat, b: Flat): boolean {
 interface Arrival {
   readonly exchange: ExchangeRecord;
   readonly layout: Layout;
+  /** Of the exchange's id. */
+  readonly hash: number;
   readonly series: Series;
 }
 
@@ -210,7 +212,7 @@ function append(work: Work, arrival: Arrival): Map<number, Target> {
     targets.set(pos, { row, prediction });
     work.changes.push({ kind: "predicted", row, prediction });
   }
-  const hashes = [memory.hash(layout.id)];
+  const hashes = [arrival.hash];
   for (const alias of aliases) {
     const hash = memory.hash(alias);
     if (!memory.rows.crowded(hash, work.sql, SHARED_ALIAS_MAX)) hashes.push(hash);
@@ -247,6 +249,15 @@ function sliceOf(work: Work, prediction: Prediction): number | string | null {
   return prediction.slice === null ? null : wordFor(work, JSON.stringify(prediction.slice));
 }
 
+/** Exchanges of one route come in runs. */
+function routeOf(work: Work, { method, route }: ExchangeRecord): number | string {
+  const last = work.lastRoute;
+  if (last !== null && last.method === method && last.route === route) return last.word;
+  const word = wordFor(work, `${method} ${route}`);
+  work.lastRoute = { method, route, word };
+  return word;
+}
+
 function insertHead(
   work: Work,
   at: Arrival & { readonly row: number; readonly aliases: readonly string[] },
@@ -266,7 +277,7 @@ function insertHead(
     prediction === null ? null : sliceOf(work, prediction),
     encodeAliases(at.aliases),
     exchange.traceId,
-    wordFor(work, `${exchange.method} ${exchange.route}`),
+    routeOf(work, exchange),
     exchange.status,
     exchange.durationMs,
     exchange.ttfbMs,
