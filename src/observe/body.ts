@@ -62,7 +62,8 @@ function decompress(
   }
 }
 
-const encodingOf = (head: BodyHead): string => (head.encoding ?? "").trim().toLowerCase();
+const encodingOf = ({ encoding }: BodyHead): string =>
+  encoding === undefined ? "" : encoding.trim().toLowerCase();
 const isPlain = (encoding: string): boolean => encoding === "" || encoding === "identity";
 
 function decoded(bytes: Buffer, head: BodyHead, extent: Extent = "whole"): Buffer | FailureReason {

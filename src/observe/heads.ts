@@ -35,14 +35,19 @@ export class HeaderPicker {
 }
 
 function areEqual(a: RawHeaders, b: RawHeaders): boolean {
+  if (a === b) return true;
   if (a.length !== b.length) return false;
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
   return true;
 }
 
+const JSON_TYPE = "application/json";
+
 /** The media type in lower case, without parameters; "" when there is none. */
 export function mediaType(contentType: string | undefined): string {
-  const text = contentType ?? "";
+  // What nearly all answers are.
+  if (contentType === undefined || contentType === JSON_TYPE) return contentType ?? "";
+  const text = contentType;
   const end = text.indexOf(";");
   return (end < 0 ? text : text.slice(0, end)).trim().toLowerCase();
 }

@@ -16,7 +16,9 @@ export function isFiniteNumber(value: unknown): value is number {
 
 /** The object's own property, or undefined; never one of `Object.prototype`. */
 export function own(object: JsonObject, key: string): unknown {
-  return Object.hasOwn(object, key) ? object[key] : undefined;
+  // Most names that are asked for are not there: then one look is enough.
+  const value = object[key];
+  return value === undefined || Object.hasOwn(object, key) ? value : undefined;
 }
 
 /** The first of `keys` that the object has with a value other than null. */

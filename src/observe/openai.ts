@@ -23,6 +23,7 @@ const OPERATIONS: ReadonlyMap<unknown, Operation> = new Map<unknown, Operation>(
 export function operationOf(json: unknown): Operation | null {
   if (!isObject(json)) return null;
   const object = own(json, "object");
+  if (object === undefined) return null;
   const found = OPERATIONS.get(object);
   if (found !== undefined) return found;
   const data = own(json, "data");
