@@ -113,11 +113,10 @@ function decodeBody(from: ByteReader): BodyCopy {
   const marks: number[] = [];
   for (let left = from.u32(); left > 0; left--) marks.push(from.f64());
   const tail = from.bytes();
-  if (marks.length === 0 && tail.length === 0) return { kept, total, bytes };
+  const body = { kept, total, bytes };
+  if (marks.length === 0 && tail.length === 0) return body;
   return {
-    kept,
-    total,
-    bytes,
+    ...body,
     ...(marks.length > 0 ? { marks } : {}),
     ...(tail.length > 0 ? { tail } : {}),
   };

@@ -148,7 +148,6 @@ export class Disk {
       moved: [],
       after: [],
       changes: [],
-      lastRoute: null,
       forgotten: [],
     };
     try {

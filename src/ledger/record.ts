@@ -249,15 +249,6 @@ function sliceOf(work: Work, prediction: Prediction): number | string | null {
   return prediction.slice === null ? null : wordFor(work, JSON.stringify(prediction.slice));
 }
 
-/** Exchanges of one route come in runs. */
-function routeOf(work: Work, { method, route }: ExchangeRecord): number | string {
-  const last = work.lastRoute;
-  if (last !== null && last.method === method && last.route === route) return last.word;
-  const word = wordFor(work, `${method} ${route}`);
-  work.lastRoute = { method, route, word };
-  return word;
-}
-
 function insertHead(
   work: Work,
   at: Arrival & { readonly row: number; readonly aliases: readonly string[] },
@@ -277,7 +268,7 @@ function insertHead(
     prediction === null ? null : sliceOf(work, prediction),
     encodeAliases(at.aliases),
     exchange.traceId,
-    routeOf(work, exchange),
+    wordFor(work, `${exchange.method} ${exchange.route}`),
     exchange.status,
     exchange.durationMs,
     exchange.ttfbMs,

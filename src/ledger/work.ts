@@ -121,8 +121,6 @@ export interface Work {
   /** Run when it did. */
   readonly after: (() => void)[];
   readonly changes: Change[];
-  /** The route that was written last, and the word that stands for it. */
-  lastRoute: { readonly method: string; readonly route: string; readonly word: number | string } | null;
   /** What a checkpoint counts and the disk does not have any more. */
   readonly forgotten: Forgotten[];
 }

@@ -45,9 +45,9 @@ const JSON_TYPE = "application/json";
 
 /** The media type in lower case, without parameters; "" when there is none. */
 export function mediaType(contentType: string | undefined): string {
+  if (contentType === undefined) return "";
   // What nearly all answers are.
-  if (contentType === undefined || contentType === JSON_TYPE) return contentType ?? "";
-  const text = contentType;
-  const end = text.indexOf(";");
-  return (end < 0 ? text : text.slice(0, end)).trim().toLowerCase();
+  if (contentType === JSON_TYPE) return JSON_TYPE;
+  const end = contentType.indexOf(";");
+  return (end < 0 ? contentType : contentType.slice(0, end)).trim().toLowerCase();
 }
