@@ -1,7 +1,7 @@
 // Facts on their way to the observer: encoded at once into the batch that is being filled, kept until acknowledged, bounded in bytes.
 
 import { headerFilter } from "../facts/header-filter.ts";
-import { encodeExchange, heldOf, type EncodeOptions, type KeepsHeader } from "../facts/exchange-wire.ts";
+import { encodeExchange, heldOf, type KeepsHeader } from "../facts/exchange-wire.ts";
 import type { EndedFact } from "../facts/exchange.ts";
 import { FRAME } from "../facts/road.ts";
 import { ByteWriter, frame, FRAME_HEAD_BYTES } from "../kernel/wire.ts";
@@ -31,13 +31,14 @@ export interface Batch {
  */
 export class Batches {
   readonly #loss: LossBook;
-  readonly #whole: EncodeOptions;
-  readonly #bare: EncodeOptions;
+  readonly #keeps: KeepsHeader;
   readonly #queueBytesMax: number;
   readonly #writer = new ByteWriter(256 * 1024);
   readonly #waiting: Batch[] = [];
   readonly #sent: Batch[] = [];
   #filling = 0;
+  /** Of the batch that is being filled, the last. */
+  #before: EndedFact | null = null;
   #sealedBytes = 0;
   #sealedFacts = 0;
   #next = 1;
@@ -47,9 +48,7 @@ export class Batches {
   constructor(loss: LossBook, options: { extraHeaders: readonly string[]; queueBytesMax: number }) {
     this.#loss = loss;
     const filter = headerFilter(options.extraHeaders);
-    const keeps: KeepsHeader = (name) => filter.keeps(name);
-    this.#whole = { shedBodies: false, keeps };
-    this.#bare = { shedBodies: true, keeps };
+    this.#keeps = (name) => filter.keeps(name);
     this.#queueBytesMax = options.queueBytesMax;
   }
 
@@ -93,7 +92,8 @@ export class Batches {
     const shed = bodies > 0 && queued + bodies > this.#queueBytesMax / 2;
     if (shed) drop(this.#loss, { queue: "observer", what: "body" }, 1);
     if (this.#filling === 0) this.#begin();
-    encodeExchange(this.#writer, exchange, shed ? this.#bare : this.#whole);
+    encodeExchange(this.#writer, exchange, { shedBodies: shed, keeps: this.#keeps, before: this.#before });
+    this.#before = exchange;
     this.#filling += 1;
   }
 
@@ -122,6 +122,7 @@ export class Batches {
     this.#writer.setU32(9, this.#filling);
     this.#queue(this.#writer.take(), { facts: this.#filling, ours: true });
     this.#filling = 0;
+    this.#before = null;
   }
 
   #queue(bytes: Buffer, { facts, ours }: { facts: number; ours: boolean }): void {

@@ -38,10 +38,11 @@ const OWN_ERRORS: readonly OwnError[] = [
 const ID_SOURCES: readonly Exchange["idSource"][] = ["client", "model", "minted"];
 const KEPT: readonly BodyCopy["kept"][] = ["whole", "truncated", "not-captured", "shed"];
 const SIDES: readonly Exchange["abortedBy"][] = [null, "client", "upstream"];
-/** The exchange's own, before those of its headers. */
+/** Of the texts: those of one exchange alone, and with them those before the texts of its headers. */
+const ID_TEXTS = 4;
 const FIXED_TEXTS = 8;
 /** What `encodeExchange` writes before the texts. */
-const NUMBERS_BYTES = 78;
+const NUMBERS_BYTES = 79;
 const NO_BYTES = new Uint8Array(0);
 const NO_MARKS: readonly number[] = Object.freeze([]);
 
@@ -67,6 +68,8 @@ export interface EncodeOptions {
   /** The copies of the bodies stay behind. */
   readonly shedBodies: boolean;
   readonly keeps: KeepsHeader;
+  /** What was appended before it, and will be read before it: the words that both have are not said again. Default null. */
+  readonly before?: EndedFact | null;
 }
 
 /** Adds the lines that are kept to `texts`; gives how many texts that are. */
@@ -145,23 +148,36 @@ function decodeWebSocket(from: ByteReader): WebSocketFacts | null {
   };
 }
 
+/** The same lists of headers, mostly: those of a head that has come before. What they say is not compared. */
+function haveSameWords(one: EndedFact, other: EndedFact): boolean {
+  return (
+    one.target === other.target &&
+    one.method === other.method &&
+    one.httpVersion === other.httpVersion &&
+    one.announcedVersion === other.announcedVersion &&
+    one.requestHeaders === other.requestHeaders &&
+    one.responseHeaders === other.responseHeaders &&
+    one.responseTrailers.length === 0 &&
+    other.responseTrailers.length === 0
+  );
+}
+
 /** Appends `exchange`. */
 export function encodeExchange(out: ByteWriter, exchange: EndedFact, options: EncodeOptions): void {
   const { trace, clocks } = exchange;
-  const { shedBodies, keeps } = options;
-  const texts = [
-    exchange.id,
-    trace.traceId,
-    trace.spanId,
-    trace.parentSpanId ?? "",
-    exchange.method,
-    exchange.target,
-    exchange.httpVersion,
-    exchange.announcedVersion ?? "",
-  ];
-  const requestTexts = gather(texts, exchange.requestHeaders, keeps);
-  const responseTexts = gather(texts, exchange.responseHeaders, keeps);
-  const trailerTexts = gather(texts, exchange.responseTrailers, keeps);
+  const { shedBodies, keeps, before = null } = options;
+  const texts = [exchange.id, trace.traceId, trace.spanId, trace.parentSpanId ?? ""];
+  const again = before !== null && haveSameWords(before, exchange);
+  let requestTexts = 0;
+  let responseTexts = 0;
+  let trailerTexts = 0;
+  if (!again) {
+    const { method, target, httpVersion, announcedVersion } = exchange;
+    texts.push(method, target, httpVersion, announcedVersion ?? "");
+    requestTexts = gather(texts, exchange.requestHeaders, keeps);
+    responseTexts = gather(texts, exchange.responseHeaders, keeps);
+    trailerTexts = gather(texts, exchange.responseTrailers, keeps);
+  }
   const at = out.reserve(NUMBERS_BYTES);
   out.setU32(at, requestTexts);
   out.setU32(at + 4, responseTexts);
@@ -180,6 +196,7 @@ export function encodeExchange(out: ByteWriter, exchange: EndedFact, options: En
   out.setU8(at + 75, exchange.ownError === null ? 255 : index(OWN_ERRORS, exchange.ownError));
   out.setU8(at + 76, index(SIDES, exchange.abortedBy));
   out.setU8(at + 77, exchange.upgraded ? 1 : 0);
+  out.setU8(at + 78, again ? 1 : 0);
   out.texts(texts);
   encodeWebSocket(out, exchange.webSocket);
   encodeBody(out, exchange.request, { shed: shedBodies, headers: exchange.requestHeaders });
@@ -240,6 +257,18 @@ function areSaid(words: Words, texts: readonly string[], { request, response, tr
   );
 }
 
+/** Those of the exchange before. */
+function wordsAgain(before: Words | null, texts: readonly string[]): Words {
+  if (before === null || texts.length !== ID_TEXTS) throw new RangeError("wire: texts again");
+  return before;
+}
+
+function wordsRead(before: Words | null, texts: readonly string[], parts: Parts): Words {
+  if (texts.length !== FIXED_TEXTS + parts.request + parts.response + parts.trailers)
+    throw new RangeError("wire: texts");
+  return before !== null && areSaid(before, texts, parts) ? before : wordsOf(texts, parts);
+}
+
 /**
  * Reads one exchange. Its bodies are views into the frame. Target and headers are the same objects as those of `before`, the one
  * that was read before it, where they say the same, as they mostly do: whoever looks for them again finds them at once.
@@ -262,10 +291,9 @@ export function decodeExchange(from: ByteReader, before: Exchange | null = null)
   const ownErrorAt = from.u8();
   const abortedBy = pick(SIDES, from.u8());
   const upgraded = from.u8() === 1;
+  const again = from.u8() === 1;
   const texts = from.texts();
-  if (texts.length !== FIXED_TEXTS + parts.request + parts.response + parts.trailers)
-    throw new RangeError("wire: texts");
-  const words = before !== null && areSaid(before, texts, parts) ? before : wordsOf(texts, parts);
+  const words = again ? wordsAgain(before, texts) : wordsRead(before, texts, parts);
   const webSocket = decodeWebSocket(from);
   const exchange = {
     id: texts[0] ?? "",

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { Batches } from "../../src/app/batches.ts";
 import { addLosses, createLossBook, type LossBook } from "../../src/app/loss.ts";
 import { Outbox } from "../../src/app/outbox.ts";
-import type { EndedBody, EndedExchange, EndedFact } from "../../src/facts/exchange.ts";
+import type { EndedBody, EndedExchange, EndedFact, Exchange } from "../../src/facts/exchange.ts";
 import { decodeExchange } from "../../src/facts/exchange-wire.ts";
 import { silentLog } from "../../src/kernel/log.ts";
 import { ByteReader } from "../../src/kernel/wire.ts";
@@ -178,7 +178,11 @@ function idsOf(batches: Batches): string[] {
     const from = new ByteReader(batch.bytes.subarray(5));
     from.u32();
     const facts = from.u32();
-    for (let i = 0; i < facts; i++) ids.push(decodeExchange(from).id);
+    let read: Exchange | null = null;
+    for (let i = 0; i < facts; i++) {
+      read = decodeExchange(from, read);
+      ids.push(read.id);
+    }
     assert.ok(from.done);
   }
   return ids;

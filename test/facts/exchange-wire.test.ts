@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { BodyCopy, Exchange, RawHeaders } from "../../src/facts/exchange.ts";
+import type { BodyCopy, EndedFact, Exchange, RawHeaders } from "../../src/facts/exchange.ts";
 import { decodeExchange, encodeExchange } from "../../src/facts/exchange-wire.ts";
 import { ByteReader, ByteWriter } from "../../src/kernel/wire.ts";
 import { exchangeOf } from "../support/exchange.ts";
@@ -38,6 +38,40 @@ test("an exchange survives the road unchanged", () => {
     { ...back, request: { ...back.request, bytes: Buffer.from(back.request.bytes) } },
     { ...exchange, response: { ...exchange.response, bytes: back.response.bytes } },
   );
+});
+
+test("words that the exchange before has, too, cross once", () => {
+  const words = { requestHeaders: ["content-type", "a"], responseHeaders: ["x", "y"], target: "/long/target" };
+  const all = [
+    exchangeOf({ ...words, id: "1" }),
+    exchangeOf({ ...words, id: "2", status: 500, outcome: "server_error" }),
+    exchangeOf({ ...words, id: "3", announcedVersion: "7" }),
+    exchangeOf({ ...words, id: "4", announcedVersion: "7", responseTrailers: ["grpc-status", "0"] }),
+    exchangeOf({ ...words, id: "5", announcedVersion: "7", responseTrailers: ["grpc-status", "0"] }),
+    exchangeOf({ ...words, id: "6", announcedVersion: "7", requestHeaders: ["content-type", "b"] }),
+  ];
+  const out = new ByteWriter();
+  const lengths: number[] = [];
+  let before: EndedFact | null = null;
+  for (const exchange of all) {
+    const from = out.length;
+    encodeExchange(out, exchange, { ...WHOLE, before });
+    lengths.push(out.length - from);
+    before = exchange;
+  }
+  assert.ok((lengths[1] ?? 0) < (lengths[0] ?? 0) - "/long/target".length, lengths.join());
+  const bytes = out.take();
+  const from = new ByteReader(bytes);
+  let read: Exchange | null = null;
+  for (const exchange of all) {
+    read = decodeExchange(from, read);
+    const { request, response, ...rest } = exchange;
+    assert.deepEqual({ ...read, request: null, response: null }, { ...rest, request: null, response: null });
+    assert.deepEqual([read.request.total, read.response.total], [request.total, response.total]);
+  }
+  assert.ok(from.done);
+  const second = new ByteReader(bytes.subarray(lengths[0]));
+  assert.throws(() => decodeExchange(second), /wire: texts again/);
 });
 
 test("the arrival of a body's chunks and its last bytes cross too; shed, they stay behind", () => {
