@@ -41,7 +41,11 @@ test("an exchange survives the road unchanged", () => {
 });
 
 test("words that the exchange before has, too, cross once", () => {
-  const words = { requestHeaders: ["content-type", "a"], responseHeaders: ["x", "y"], target: "/long/target" };
+  const words = {
+    requestHeaders: ["content-type", "a"],
+    responseHeaders: ["x", "y"],
+    target: "/long/target",
+  };
   const all = [
     exchangeOf({ ...words, id: "1" }),
     exchangeOf({ ...words, id: "2", status: 500, outcome: "server_error" }),
