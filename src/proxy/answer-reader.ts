@@ -51,6 +51,8 @@ export class AnswerReader {
   #left = 0;
   #whole = false;
   #chunks: ChunkReader | null = null;
+  /** What `look` found; undefined: it has not looked. */
+  #seen: PlainAnswer | null | undefined = undefined;
   trailers: RawHeaders = NO_LINES;
   /** The connection may carry another request once this answer is done. */
   persistent = false;
@@ -96,6 +98,21 @@ export class AnswerReader {
   stop(): void {
     this.#state = "done";
     this.persistent = false;
+  }
+
+  /** The plain head that these bytes, the first of an answer, begin with, or null. They are still to be read, or `took`. */
+  look(bytes: Buffer, length: number): PlainAnswer | null {
+    if (this.#state !== "head" || this.begun) return null;
+    this.#seen = this.#plain.read(bytes, 0, length);
+    return this.#seen;
+  }
+
+  /** What was looked at was a whole answer after which the connection persists. */
+  took(): void {
+    this.#seen = undefined;
+    this.#state = "done";
+    this.begun = true;
+    this.persistent = true;
   }
 
   /** Reads the first `length` of `bytes`, overwriting them. Gives what is wrong, or null. Bytes behind the answer make it not persistent. */
@@ -158,7 +175,8 @@ export class AnswerReader {
 
   /** Gives where the head ended, -1 when it is not whole yet, or what is wrong with it. */
   #head(bytes: Buffer, at: number, to: number): number | string {
-    const plain = this.#plain.read(bytes, at, to);
+    const plain = this.#seen === undefined ? this.#plain.read(bytes, at, to) : this.#seen;
+    this.#seen = undefined;
     if (plain !== null && this.#headBytes + plain.text.length < HEAD_BYTES_MAX) {
       this.#held.clear();
       this.#plainHead(plain);

@@ -120,6 +120,11 @@ export class Call implements UpstreamCall {
     if (this.#ended !== null && !this.#over) connection.finish(this, this.#ended);
   }
 
+  /** `connection` has it already. */
+  goOn(connection: Carrier): void {
+    this.#connection = connection;
+  }
+
   write(chunk: Buffer): boolean {
     if (this.#over) return true;
     if (this.#connection !== null) return this.#connection.write(this, chunk);

@@ -13,6 +13,12 @@ import { SHORT_BYTES_MAX } from "./upstream.ts";
 
 type Framing = "length" | "chunked" | "none" | "until-close";
 
+/** Both sides of what a client sees of an exchange. */
+export interface RelayEnds {
+  readonly request: RelayRequest;
+  readonly response: RelayResponse;
+}
+
 export class RelayResponse {
   readonly #connection: ClientConnection;
   readonly #request: RelayRequest;
@@ -165,6 +171,13 @@ export class RelayResponse {
     if (behind !== "") more = socket.write(behind, "latin1");
     socket.uncork();
     return more;
+  }
+
+  /** All of it was written by somebody else. */
+  written(): void {
+    this.headersSent = true;
+    this.ended = true;
+    this.#connection.onAnswerEnded(this);
   }
 
   /** The connection tells: every byte has left, or none will any more. */

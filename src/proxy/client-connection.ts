@@ -9,40 +9,19 @@ import type { RawHeaders } from "../facts/exchange.ts";
 import { peerOf, persistenceOf } from "./messages.ts";
 import { RelayRequest } from "./client-request.ts";
 import { RelayResponse } from "./client-answer.ts";
-import type { ClientReading, ClientReads } from "./client-reads.ts";
-import { PROGRESS_BYTES, REST, type ConnectionLimits, type Late } from "./connection-limits.ts";
-import type { KnownHeads } from "./known-heads.ts";
+import type { ConnectionOwner } from "./client-owner.ts";
+import type { ClientReading } from "./client-reads.ts";
+import { AHEAD_BYTES_MAX, GOODBYE_MS, PROGRESS_BYTES, REST, type Late } from "./connection-limits.ts";
+import { EarlyRest } from "./early-rest.ts";
 import type { PlainRequest } from "./plain-request.ts";
 import { PausedUpload } from "./paused-upload.ts";
-import { ownLinesOf, type OwnLines } from "./request-head.ts";
+import type { OwnLines } from "./request-head.ts";
 import type { BadHead, ReadHead } from "./request-line.ts";
 import { RequestReader, type RequestSink } from "./request-reader.ts";
+import type { ShortExchange } from "./short-exchange.ts";
 import { SHORT_BYTES_MAX } from "./upstream.ts";
 import { TurnShare } from "./turn-share.ts";
 
-export interface ConnectionOwner {
-  readonly limits: ConnectionLimits;
-  readonly reads: ClientReads;
-  readonly knownHeads: KnownHeads<PlainRequest>;
-  readonly draining: boolean;
-  /** What a head says to a client whose connection is kept: until when. "": nothing, there is no limit. */
-  readonly keepAliveLines: string;
-  /** Milliseconds, of the last sweep or later. */
-  nowMs(): number;
-  /** As it stands in a `Date` line. */
-  date(): string;
-  onRequest(request: RelayRequest, response: RelayResponse): void;
-  /** What came is no HTTP, and no exchange is under way to say so. */
-  onDefect(connection: ClientConnection, defect: BadHead): void;
-  /** The rest of a request that is being relayed is no HTTP. */
-  onSpoiled(request: RelayRequest, defect: BadHead): void;
-  /** `request`: the one that is under way. */
-  onLate(connection: ClientConnection, late: Late, request: RelayRequest | null): void;
-  onClosed(connection: ClientConnection): void;
-}
-
-/** Bytes taken in ahead of the answer that is under way. */
-const AHEAD_BYTES_MAX = 64 * 1024;
 const NO_BYTES = Buffer.alloc(0);
 
 export class ClientConnection implements RequestSink {
@@ -53,6 +32,8 @@ export class ClientConnection implements RequestSink {
   readonly #owner: ConnectionOwner;
   readonly #bytes: ClientReading;
   readonly #reader: RequestReader;
+  /** Under way, instead of `#request` and `#response`. */
+  #short: ShortExchange | null = null;
   #request: RelayRequest | null = null;
   #response: RelayResponse | null = null;
   #ahead: Buffer = NO_BYTES;
@@ -71,9 +52,7 @@ export class ClientConnection implements RequestSink {
   #headBegan = false;
   #headSinceMs = 0;
   #bodyBytes = 0;
-  #restBytes = 0;
-  /** Since when the rest of an answered request is read and dropped; null: it is not. */
-  #restSinceMs: number | null = null;
+  readonly #rest = new EarlyRest();
   #taker: ((glued: Buffer) => void) | null = null;
   #ownLines: OwnLines | null = null;
   readonly #share = new TurnShare(() => void (this.#upload.paused || this.#closing || this.socket.resume()));
@@ -101,7 +80,12 @@ export class ClientConnection implements RequestSink {
 
   /** No exchange is under way. */
   get idle(): boolean {
-    return this.#request === null;
+    return this.#request === null && this.#short === null;
+  }
+
+  /** An answer may be written to its end at once, and another request may follow. */
+  get takesShort(): boolean {
+    return this.mayPersist && !this.socket.destroyed && this.socket.writableLength === 0;
   }
 
   get mayPersist(): boolean {
@@ -116,7 +100,8 @@ export class ClientConnection implements RequestSink {
 
   /** Those of the last request serve the next: a client says the same host again and again. */
   ownLines(host: string, scheme: "http" | "https"): OwnLines {
-    if (this.#ownLines?.host !== host) this.#ownLines = ownLinesOf(host, { peer: this.peer, scheme });
+    if (this.#ownLines?.host !== host)
+      this.#ownLines = this.#owner.ownLines(host, { peer: this.peer, scheme });
     return this.#ownLines;
   }
 
@@ -131,15 +116,48 @@ export class ClientConnection implements RequestSink {
   readonly #onData = (bytes: Buffer, length: number, lent: boolean): boolean => {
     this.#kept = false;
     if (this.#closing) return false;
+    if (this.#short !== null) this.#short.lengthen();
+    else if (length < SHORT_BYTES_MAX && this.#request === null && this.#takeShort(bytes, length))
+      return false;
     if (this.#upload.paused) this.#upload.looked(length);
     else this.#moved(length);
-    if (this.#restSinceMs !== null && this.#restOver(length)) return false;
+    if (this.#rest.took(length)) {
+      this.#owner.onLate(this, "rest", null);
+      return false;
+    }
     if (this.#reading || (this.#request !== null && this.#reader.done))
       this.#keepAhead(bytes.subarray(0, length));
     else this.#read(bytes, length, lent);
     if (!this.#closing && this.#share.usedUp(length)) this.socket.pause();
     return this.#kept;
   };
+
+  /** True: it was a whole request, of a short exchange. */
+  #takeShort(bytes: Buffer, length: number): boolean {
+    const head = this.#reading || this.#owner.draining ? null : this.#reader.look(bytes, length);
+    if (head === null) return false;
+    const body = bytes.toString("latin1", head.text.length, length);
+    this.#short = this.#owner.onShortRequest({ client: this, head, body });
+    if (this.#short === null) return false;
+    this.#reader.took();
+    this.#wantsKeepAlive = false;
+    this.#movedMs = this.#headSinceMs = this.#owner.nowMs();
+    return true;
+  }
+
+  /** The short exchange is over. */
+  shortEnded(): void {
+    this.#short = null;
+    this.#movedMs = this.#owner.nowMs();
+  }
+
+  /** It goes on as an ordinary one. */
+  lengthened(request: RelayRequest, response: RelayResponse): void {
+    this.#short = null;
+    this.#request = request;
+    this.#response = response;
+    this.#reader.whole();
+  }
 
   /** A trickle is no progress: the bytes of a body count once there are enough of them. */
   #moved(bytes: number): void {
@@ -149,13 +167,6 @@ export class ClientConnection implements RequestSink {
     }
     this.#bodyBytes = 0;
     this.#movedMs = this.#owner.nowMs();
-  }
-
-  /** True: too much of it has come, and the connection ends. */
-  #restOver(bytes: number): boolean {
-    this.#restBytes += bytes;
-    if (this.#restBytes > REST.bytesMax) this.#owner.onLate(this, "rest", null);
-    return this.#closing;
   }
 
   #keepAhead(bytes: Buffer): void {
@@ -170,7 +181,10 @@ export class ClientConnection implements RequestSink {
     let rest = bytes;
     let left = length;
     while (left > 0) {
-      if (!this.#headBegan && this.#request === null) this.#headBegins();
+      if (!this.#headBegan && this.#request === null) {
+        this.#headBegan = true;
+        this.#headSinceMs = this.#owner.nowMs();
+      }
       const end = this.#reader.read(rest, left);
       if (typeof end !== "number") {
         this.#defect(end);
@@ -194,11 +208,6 @@ export class ClientConnection implements RequestSink {
     const request = this.#request;
     if (request !== null && !request.complete) request.receiver?.onRequestLull();
     this.#next();
-  }
-
-  #headBegins(): void {
-    this.#headBegan = true;
-    this.#headSinceMs = this.#owner.nowMs();
   }
 
   onRequestHead(head: ReadHead | PlainRequest): void {
@@ -282,13 +291,9 @@ export class ClientConnection implements RequestSink {
       return;
     }
     // What is left of a request that was answered early is read, and dropped.
-    if (!request.complete) {
-      this.#restSinceMs ??= this.#owner.nowMs();
-      return;
-    }
+    if (!request.complete) return this.#rest.begin(this.#owner.nowMs());
     this.#request = null;
-    this.#restSinceMs = null;
-    this.#restBytes = 0;
+    this.#rest.end();
     this.#movedMs = this.#owner.nowMs();
     this.#reader.next();
     const ahead = this.#ahead;
@@ -329,6 +334,7 @@ export class ClientConnection implements RequestSink {
   }
 
   readonly #onEnd = (): void => {
+    this.#short?.lengthen();
     this.#clientEnded = true;
     // A client that has closed its side is taken for one that has left: the model is not kept at work for nobody.
     if (this.#response !== null && !this.#response.ended) this.socket.destroy();
@@ -341,6 +347,7 @@ export class ClientConnection implements RequestSink {
   };
 
   readonly #onClose = (): void => {
+    this.#short?.lengthen();
     this.#closing = true;
     const response = this.#response;
     this.#response = null;
@@ -351,6 +358,8 @@ export class ClientConnection implements RequestSink {
 
   /** Looked at about once a second. */
   check(nowMs: number): void {
+    // Whatever takes so long that it is looked at is no short exchange.
+    this.#short?.lengthen();
     const { limits } = this.#owner;
     const unsent = this.socket.writableLength;
     if (unsent !== this.#unsentBytes) {
@@ -363,8 +372,8 @@ export class ClientConnection implements RequestSink {
     } else if (unsent > 0) this.#limit("send", stillMs, limits.sendMs);
     else if (this.#headBegan) this.#limit("head", nowMs - this.#headSinceMs, limits.headMs);
     else if (this.#request === null) this.#limit("idle", stillMs, limits.idleMs);
-    else if (this.#restSinceMs !== null)
-      this.#limit("rest", nowMs - this.#restSinceMs, Math.min(REST.ms, limits.bodyMs || REST.ms));
+    else if (this.#rest.sinceMs !== null)
+      this.#limit("rest", nowMs - this.#rest.sinceMs, Math.min(REST.ms, limits.bodyMs || REST.ms));
     else this.#checkUpload(nowMs);
     if (this.#response !== null) this.#limit("total", nowMs - this.#headSinceMs, limits.totalMs);
   }
@@ -388,6 +397,3 @@ export class ClientConnection implements RequestSink {
     this.close();
   }
 }
-
-/** How long a client may take to read the answer that ends its connection. */
-const GOODBYE_MS = 5000;

@@ -4,7 +4,8 @@ import type { Socket } from "node:net";
 import type { HeaderFilter } from "../facts/header-filter.ts";
 import { ReadingClock, onceRead, type Clock, type Timer } from "../kernel/clock.ts";
 import type { RelayResponse } from "./client-answer.ts";
-import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
+import { ClientConnection } from "./client-connection.ts";
+import type { ConnectionOwner } from "./client-owner.ts";
 import type { ConnectionLimits, Late } from "./connection-limits.ts";
 import { ClientReads } from "./client-reads.ts";
 import type { RelayRequest } from "./client-request.ts";
@@ -12,8 +13,10 @@ import { TIME_IS_UP, problemMessage, type Failure } from "./failures.ts";
 import { KnownHeads } from "./known-heads.ts";
 import type { PlainRequest } from "./plain-request.ts";
 import type { Recall } from "./recall.ts";
+import { ownLinesOf, type ClientPlace, type OwnLines } from "./request-head.ts";
 import type { BadHead } from "./request-line.ts";
 import { Roll } from "./road.ts";
+import type { ShortExchange, ShortRequest } from "./short-exchange.ts";
 
 export interface ConnectionsNeeds {
   readonly clock: Clock;
@@ -22,6 +25,8 @@ export interface ConnectionsNeeds {
   readonly observed: HeaderFilter | null;
   /** Counts how what is remembered of requests' heads helps. */
   readonly recall: Recall;
+  /** See `ConnectionOwner`. */
+  readonly onShortRequest: (request: ShortRequest) => ShortExchange | null;
   readonly onRequest: (request: RelayRequest, response: RelayResponse) => void;
   /** The rest of a request that is being relayed is no HTTP. */
   readonly onSpoiled: (request: RelayRequest, failure: Failure) => void;
@@ -65,6 +70,7 @@ export class ClientConnections implements ConnectionOwner {
   #nowMs = 0;
   #date = "";
   #dateUntilMs = 0;
+  #ownLines: OwnLines | null = null;
 
   constructor(needs: ConnectionsNeeds) {
     this.#needs = needs;
@@ -107,6 +113,18 @@ export class ClientConnections implements ConnectionOwner {
       this.#dateUntilMs = Math.floor(now / 1000) * 1000 + 1000;
     }
     return this.#date;
+  }
+
+  /** Those asked for last serve many connections. */
+  ownLines(host: string, client: ClientPlace): OwnLines {
+    const last = this.#ownLines;
+    if (last !== null && last.host === host && last.peer === client.peer) return last;
+    this.#ownLines = ownLinesOf(host, client);
+    return this.#ownLines;
+  }
+
+  onShortRequest(request: ShortRequest): ShortExchange | null {
+    return this.#needs.onShortRequest(request);
   }
 
   onRequest(request: RelayRequest, response: RelayResponse): void {

@@ -27,3 +27,9 @@ export const REST = Object.freeze({ bytesMax: 64 * 1024 * 1024, ms: 30_000 });
 
 /** Of a body, within the time it may stand still. */
 export const PROGRESS_BYTES = 64;
+
+/** Bytes taken in ahead of the answer that is under way. */
+export const AHEAD_BYTES_MAX = 64 * 1024;
+
+/** How long a client may take to read the answer that ends its connection. */
+export const GOODBYE_MS = 5000;

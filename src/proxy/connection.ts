@@ -14,6 +14,7 @@ import type { KnownHeads } from "./known-heads.ts";
 import type { PlainAnswer } from "./plain-answer.ts";
 import type { Reading } from "./read-blocks.ts";
 import { chunkHead, lastChunk, requestText } from "./request-text.ts";
+import type { ShortCall, ShortCarrier } from "./short-call.ts";
 import { SHORT_BYTES_MAX } from "./upstream.ts";
 
 /** What ended a connection, and what it means for the call it carried. */
@@ -33,17 +34,21 @@ export interface ConnectionOwner {
   readonly responseTimeoutMs: number;
   readonly knownHeads: KnownHeads<PlainAnswer>;
   onOpen(connection: Connection): void;
+  /** The answer of a short call is whole; the connection is idle. */
+  onFree(connection: Connection): void;
   /** The answer of `call` is whole; the connection is idle, or dead. */
   onAnswered(connection: Connection, call: Call): void;
   /** Called once. `call`: the one that was not finished, or null. */
   onDead(connection: Connection, call: Call | null, end: End): void;
 }
 
-export class Connection implements AnswerSink, Carrier, Reader {
+export class Connection implements AnswerSink, Carrier, ShortCarrier, Reader {
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
   readonly #reader: AnswerReader;
   #call: Call | null = null;
+  /** Instead of `#call`. */
+  #short: ShortCall | null = null;
   #requestSent = true;
   /** The client takes nothing for now. */
   #paused = false;
@@ -86,7 +91,7 @@ export class Connection implements AnswerSink, Carrier, Reader {
 
   /** It has a call, and has never brought a byte: perhaps the server has not even looked at it. */
   get unheard(): boolean {
-    return this.open && this.served === 0 && this.#call !== null && !this.#reader.begun;
+    return this.open && this.served === 0 && !this.idle && !this.#reader.begun;
   }
 
   begin(call: Call): void {
@@ -107,6 +112,38 @@ export class Connection implements AnswerSink, Carrier, Reader {
       socket.uncork();
     }
     if (this.#requestSent) this.#awaitHead();
+  }
+
+  beginShort(call: ShortCall): void {
+    this.#short = call;
+    this.#reader.expect(call.method);
+    this.#requestSent = true;
+    this.#socket.write(call.begin(this), "latin1");
+    this.#awaitHead();
+  }
+
+  lengthen(call: Call): void {
+    this.#short = null;
+    this.#call = call;
+    call.goOn(this);
+  }
+
+  /** False: it is no short call's whole answer. */
+  #endShort(call: ShortCall, bytes: Buffer, length: number): boolean {
+    const head = this.#reader.look(bytes, length);
+    if (head === null || !call.takes(head, length - head.text.length)) {
+      call.lengthen();
+      return false;
+    }
+    this.#reader.took();
+    this.#short = null;
+    this.#deadlineMs = 0;
+    this.keepAliveMs = head.keepAliveMs;
+    this.served++;
+    this.idleSinceMs = this.#owner.clock.monotonicMs();
+    this.#owner.onFree(this);
+    call.answer(head, bytes.toString("latin1", head.text.length, length));
+    return true;
   }
 
   /** False: wait for the call's `onDrain`. */
@@ -222,11 +259,12 @@ export class Connection implements AnswerSink, Carrier, Reader {
   }
 
   get idle(): boolean {
-    return this.#call === null;
+    return this.#call === null && this.#short === null;
   }
 
   onBytes(bytes: Buffer, length: number, reading: Reading | null): void {
     if (this.dead) return;
+    if (this.#short !== null && this.#endShort(this.#short, bytes, length)) return;
     if (this.#call === null) {
       // Nobody asked: whatever this is, it must not answer the next request.
       this.#end({ kind: "defect", defect: "bytes behind an answer" });
@@ -240,6 +278,7 @@ export class Connection implements AnswerSink, Carrier, Reader {
   }
 
   #onEnd(): void {
+    this.#short?.lengthen();
     if (this.#call !== null && this.#reader.end()) this.#answered();
     else this.#end(ENDED);
   }
@@ -258,6 +297,7 @@ export class Connection implements AnswerSink, Carrier, Reader {
 
   #end(end: End): void {
     if (this.dead) return;
+    this.#short?.lengthen();
     this.dead = true;
     const call = this.#call;
     this.#call = null;

@@ -36,6 +36,16 @@ export interface Opening {
   readonly trace: Trace;
   readonly request: BodyTap;
   readonly response: BodyTap;
+  /** It has begun already, then and with this id. */
+  readonly begun?: Begun;
+}
+
+export interface Begun {
+  readonly id: string;
+  /** Of the clock's monotonic time. */
+  readonly startMs: number;
+  /** Unix time. */
+  readonly startedAtMs: number;
 }
 
 /** Sealed once, after it was closed. */
@@ -65,9 +75,10 @@ export class Draft implements EndedExchange {
 
   constructor(opening: Opening) {
     this.#opening = opening;
-    this.#startMs = opening.clock.monotonicMs();
-    this.#startedAtMs = opening.clock.wallMs();
-    this.id = opening.predictionId ?? uuidv7(this.#startedAtMs);
+    const { begun, clock } = opening;
+    this.#startMs = begun?.startMs ?? clock.monotonicMs();
+    this.#startedAtMs = begun?.startedAtMs ?? clock.wallMs();
+    this.id = begun?.id ?? opening.predictionId ?? uuidv7(this.#startedAtMs);
     this.idSource = opening.predictionId === null ? "minted" : "client";
   }
 
@@ -198,7 +209,7 @@ export class Draft implements EndedExchange {
 const GRPC_SERVER_ERRORS: ReadonlySet<string> = new Set(["2", "4", "12", "13", "14", "15"]);
 
 /** The outcome of a whole answer: of its HTTP status, or of the gRPC status that its trailers (or its head alone) carry. */
-function outcomeOfAnswer(answer: {
+export function outcomeOfAnswer(answer: {
   readonly status: number | null;
   readonly headers: RawHeaders;
   readonly trailers: RawHeaders;

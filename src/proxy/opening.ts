@@ -1,12 +1,19 @@
 // The beginning of an exchange: what its head says, which way and route it takes, and the draft of what will be sealed.
 
 import type { RawHeaders } from "../facts/exchange.ts";
-import { Draft, type ObservedHead } from "./draft.ts";
+import { Draft, type Begun, type ObservedHead } from "./draft.ts";
 import { carriesPredictions, isGrpc } from "./grpc.ts";
 import type { RelayRequest } from "./client-request.ts";
-import { hostOfTarget, plainRequestHead, readRequestHead, type RequestHead } from "./request-head.ts";
+import {
+  hostOfTarget,
+  plainRequestHead,
+  plainTracing,
+  readRequestHead,
+  type RequestHead,
+} from "./request-head.ts";
 import type { Road, Way } from "./road.ts";
-import { ANY_ROUTE, routeOf, tapsOf, type Route } from "./rules.ts";
+import type { PlainRequest } from "./plain-request.ts";
+import { ANY_ROUTE, routeOf, tapsOf, type Route, type Rules } from "./rules.ts";
 import { BodyTap } from "./tap.ts";
 
 /** A request as it came, in whatever version of HTTP. */
@@ -21,6 +28,7 @@ export interface Incoming {
 }
 
 export interface Opened {
+  readonly rules: Rules;
   readonly route: Route | null;
   readonly head: RequestHead;
   readonly draft: Draft;
@@ -34,7 +42,8 @@ export function openExchange(road: Road, request: RelayRequest): Opened {
   if (plain !== null && road.speaks === "http/1.1" && road.upstreamHost === null) {
     const { scheme, rules } = road;
     const own = request.ownLines(plain.host, scheme);
-    const head = plainRequestHead(plain, { own, traceSampleRatio: rules.snapshot.traceSampleRatio });
+    const tracing = plainTracing(plain, rules.snapshot.traceSampleRatio);
+    const head = plainRequestHead(plain, { own, tracing });
     const start = { method, target, httpVersion, requestHead: plain };
     return opened(road, start, { head, way: road, grpc: false });
   }
@@ -91,5 +100,33 @@ function opened(
     response: new BodyTap(budget, taps.response),
   });
   if (head.framing === "length") draft.expectRequest(head.bodyBytes);
-  return { route, head, draft, way, grpc };
+  return { rules, route, head, draft, way, grpc };
+}
+
+/** An exchange that has begun: what was found then. */
+export interface BegunExchange {
+  readonly begun: Begun;
+  readonly request: PlainRequest;
+  readonly head: RequestHead;
+  readonly rules: Rules;
+  readonly route: Route | null;
+  readonly taps: Rules["taps"];
+}
+
+/** As `openExchange`, of one that has begun already. */
+export function openBegun(road: Road, exchange: BegunExchange): Opened {
+  const { request, head, rules, route, taps, begun } = exchange;
+  const draft = new Draft({
+    clock: road.clock,
+    method: request.method,
+    target: request.target,
+    httpVersion: request.httpVersion,
+    requestHead: request,
+    predictionId: head.predictionId,
+    trace: head.tracing.trace,
+    request: new BodyTap(road.budget, taps.request),
+    response: new BodyTap(road.budget, taps.response),
+    begun,
+  });
+  return { rules, route, head, draft, way: road, grpc: false };
 }

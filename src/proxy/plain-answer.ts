@@ -31,6 +31,8 @@ export class PlainAnswer implements KnownHead<PlainAnswer> {
   /** From the server's `Keep-Alive: timeout`, milliseconds, or null. */
   keepAliveMs: number | null = null;
   hasDate = false;
+  #lasts = false;
+  #opening: string | null = null;
   readonly #filter: HeaderFilter | null;
   #observed: RawHeaders | null = null;
   #filled: Filled | null = null;
@@ -50,6 +52,16 @@ export class PlainAnswer implements KnownHead<PlainAnswer> {
     return linesOf(this.text);
   }
 
+  /** What goes on of it, and what we add, up to the prediction's id. */
+  get opening(): string {
+    if (this.#opening !== null) return this.#opening;
+    const lines = `${this.kept}Via: 1.1 outrider\r\nx-prediction-id: `;
+    const text = `HTTP/1.1 ${this.status} ${this.reason}\r\n${lines}`;
+    if (!this.#lasts) return text;
+    this.#opening = flat(text);
+    return this.#opening;
+  }
+
   get observed(): RawHeaders {
     const known = this.#observed;
     if (known === null) return observedIn(this.text, this.#filter);
@@ -62,6 +74,7 @@ export class PlainAnswer implements KnownHead<PlainAnswer> {
     head.kept = flat(this.kept);
     head.length = this.length;
     head.#observed = this.observed.map(flat);
+    head.#lasts = true;
     return head;
   }
 

@@ -9,6 +9,7 @@ import { observedWith, valueIn, type Filled } from "./head-gaps.ts";
 import type { KnownHead, KnownHeads } from "./known-heads.ts";
 import { PlainReader, isExtended, linesOf, observedIn, type Use } from "./plain-head.ts";
 import { isHost, isPredictionId } from "./request-head.ts";
+import type { ShortPlan } from "./short-plan.ts";
 
 const SPACE = 32;
 const SLASH = 47;
@@ -42,6 +43,10 @@ export class PlainRequest implements KnownHead<PlainRequest> {
   continuesTrace = false;
   /** The line, with its CRLF; "": there is none. */
   tracestate = "";
+  /** It is one that is known, and is there to come again. */
+  lasts = false;
+  /** Of one that lasts; see `planOf`. */
+  plan: ShortPlan | null = null;
 
   readonly #filter: HeaderFilter | null;
   #observed: RawHeaders | null = null;
@@ -75,6 +80,7 @@ export class PlainRequest implements KnownHead<PlainRequest> {
     head.length = this.length;
     head.host = flat(this.host);
     head.#observed = this.observed.map(flat);
+    head.lasts = true;
     return head;
   }
 

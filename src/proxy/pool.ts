@@ -10,6 +10,7 @@ import { ownErrorOfCode } from "./failures.ts";
 import { IdleTimes, LONG_MAX } from "./idle-times.ts";
 import { KnownHeads } from "./known-heads.ts";
 import type { PlainAnswer } from "./plain-answer.ts";
+import type { ShortCall, ShortCalls } from "./short-call.ts";
 import type {
   Upstream,
   UpstreamCall,
@@ -25,13 +26,15 @@ export function createUpstream(options: UpstreamOptions, clock: Clock): Upstream
 }
 
 const SWEEP_MS = 1000;
+const NO_CALLS: readonly Call[] = Object.freeze([]);
 
 /**
  * The connections. Calls wait in line, each has a dial under way or a connection coming free, and the line is served when all that
  * could be read in this turn of the loop has been read: an idle connection that has ended, or on which unasked bytes lie, is known
  * by then. There are never more connections than calls at once, and those the listener bounds.
  */
-class Pool implements Upstream, ConnectionOwner, CallOwner {
+class Pool implements Upstream, ShortCalls, ConnectionOwner, CallOwner {
+  readonly shortCalls: ShortCalls = this;
   readonly clock: ReadingClock;
   readonly responseTimeoutMs: number;
   readonly knownHeads: KnownHeads<PlainAnswer>;
@@ -42,6 +45,8 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
   readonly #dialling = new Map<Connection, Timer | null>();
   #idle: Connection[] = [];
   readonly #line: WaitingLine;
+  /** Those that came since the line was served last. */
+  #shorts: ShortCall[] = [];
   #closed = false;
   #sweeper: Timer | null = null;
   readonly #times: IdleTimes;
@@ -65,6 +70,18 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     return call;
   }
 
+  sendShort(call: ShortCall): void {
+    this.#shorts.push(call);
+    this.#line.serveSoon();
+  }
+
+  goOn({ carrier }: ShortCall, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
+    const call = new Call(this, request, handler);
+    if (carrier === null) this.#line.join(call);
+    else carrier.lengthen(call);
+    return call;
+  }
+
   #serve(): void {
     this.clock.hold();
     try {
@@ -76,7 +93,7 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
 
   #serveAll(): void {
     const now = this.clock.monotonicMs();
-    for (const call of this.#line.takeAll()) {
+    for (const call of this.#line.length === 0 ? NO_CALLS : this.#line.takeAll()) {
       if (call.over) continue;
       if (this.#closed) this.#line.fail(call, "draining", null);
       else {
@@ -85,7 +102,20 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
         else call.begin(connection);
       }
     }
+    if (this.#shorts.length > 0) this.#serveShorts(now);
     while (this.#dialling.size < this.#line.length) this.#open();
+  }
+
+  /** Behind those that have waited. One for which no connection is free waits like any other. */
+  #serveShorts(now: number): void {
+    const shorts = this.#shorts;
+    this.#shorts = [];
+    for (const short of shorts) {
+      if (!short.short) continue;
+      const connection = this.#closed ? null : this.#takeIdle(now);
+      if (connection === null) short.lengthen();
+      else connection.beginShort(short);
+    }
   }
 
   #takeIdle(now: number): Connection | null {
@@ -151,11 +181,13 @@ class Pool implements Upstream, ConnectionOwner, CallOwner {
     else call.begin(connection);
   }
 
+  onFree(connection: Connection): void {
+    this.#times.answered(connection.idleSinceMs, this.#idle.at(-1)?.dead === false);
+    this.#keep(connection);
+  }
+
   onAnswered(connection: Connection, call: Call): void {
-    if (!connection.dead) {
-      this.#times.answered(connection.idleSinceMs, this.#idle.at(-1)?.dead === false);
-      this.#keep(connection);
-    }
+    if (!connection.dead) this.onFree(connection);
     if (call.over) return;
     call.close();
     call.handler.onEnd(call.trailers);

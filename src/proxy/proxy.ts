@@ -11,21 +11,21 @@ import { Acceptor, type Certificate, type ListenAt } from "./accept.ts";
 import type { RelayResponse } from "./client-answer.ts";
 import { ClientConnections, LIMITS } from "./client-connections.ts";
 import type { RelayRequest } from "./client-request.ts";
-import { checkUpstreamTls, parseUpstreamUrl, type UpstreamTls } from "./dial.ts";
+import { checkUpstreamTls, type UpstreamTls } from "./dial.ts";
 import { StreamExchange, type StreamPlace } from "./http2/exchange.ts";
-import { PIECES, type Piece } from "./http2/pieces.ts";
-import { createStreamUpstream } from "./http2/pool.ts";
+import type { Piece } from "./http2/pieces.ts";
 import { Sessions, type StreamLimits } from "./http2/sessions.ts";
-import { createUpstream } from "./pool.ts";
 import { Relay } from "./relay.ts";
 import { AfterTurn, Complaints, Roll, type Road, type Underway, type Way } from "./road.ts";
 import { countsOf, newRecall, type Recalls } from "./recall.ts";
 import { OPENING_SNAPSHOT, compileRules, type RelaySnapshot, type Rules } from "./rules.ts";
+import { shortExchange, type ShortExchange, type ShortRequest } from "./short-exchange.ts";
 import { CopyBudget } from "./tap.ts";
 import { isTunnelRequest } from "./tunnel-request.ts";
 import { Tunnel, type TunnelEnds, type TunnelOptions } from "./upgrade.ts";
-import type { Upstream, UpstreamOptions } from "./upstream.ts";
+import type { Upstream } from "./upstream.ts";
 import { UpstreamCounts } from "./upstream-counts.ts";
+import { waysOf } from "./ways.ts";
 
 export type { RelaySnapshot } from "./rules.ts";
 
@@ -84,6 +84,8 @@ export interface ProxyNeeds {
   readonly deliver: (ended: EndedExchange) => void;
   /** Which header lines exchanges need to carry: others may be left out. Default null: all. */
   readonly observed?: HeaderFilter | null;
+  /** Default true. False: also exchanges that are short go the way of the others from their beginning. */
+  readonly shortExchanges?: boolean;
 }
 
 export interface Proxy extends Part {
@@ -162,15 +164,7 @@ class HttpProxy implements Proxy, Road {
     this.grpc = grpc;
     this.scheme = options.tls == null ? "http" : "https";
     this.complaints = new Complaints(needs.log);
-    this.#connections = new ClientConnections({
-      clock,
-      limits: options.limits,
-      observed: needs.observed ?? null,
-      recall: this.#recalls.request_head,
-      onRequest: (request, response) => this.#onRequest(request, response),
-      onSpoiled: (request, failure) => this.#relayOf(request)?.connectionSpoiled(failure),
-      onOverdue: (request, failure) => this.#relayOf(request)?.giveUp(failure),
-    });
+    this.#connections = this.#clientConnections(options);
     const onClientError = (): void => {
       this.#clientErrors++;
     };
@@ -195,6 +189,19 @@ class HttpProxy implements Proxy, Road {
         },
       },
     );
+  }
+
+  #clientConnections(options: ProxyOptions): ClientConnections {
+    return new ClientConnections({
+      clock: this.clock,
+      limits: options.limits,
+      observed: this.#needs.observed ?? null,
+      recall: this.#recalls.request_head,
+      onShortRequest: (request) => this.#onShortRequest(request),
+      onRequest: (request, response) => this.#onRequest(request, response),
+      onSpoiled: (request, failure) => this.#relayOf(request)?.connectionSpoiled(failure),
+      onOverdue: (request, failure) => this.#relayOf(request)?.giveUp(failure),
+    });
   }
 
   get address(): { host: string; port: number } | null {
@@ -266,6 +273,29 @@ class HttpProxy implements Proxy, Road {
     }
   }
 
+  /** Null: it is an ordinary one. */
+  #onShortRequest(request: ShortRequest): ShortExchange | null {
+    const { shortCalls } = this.upstream;
+    if (shortCalls === null || this.upstreamHost !== null || this.#needs.shortExchanges === false)
+      return null;
+    try {
+      const exchange = shortExchange(this, shortCalls, request);
+      if (exchange === null) return null;
+      this.#seen++;
+      this.#underway.add(exchange);
+      shortCalls.sendShort(exchange);
+      return exchange;
+    } catch (thrown) {
+      this.complaints.say("a request could not be taken up as a short one, by a bug", thrown);
+      return null;
+    }
+  }
+
+  lengthened(which: Underway, as: Underway): void {
+    this.#underway.remove(which);
+    this.#underway.add(as);
+  }
+
   #onRequest(request: RelayRequest, response: RelayResponse): void {
     this.#seen++;
     // HTTP/2 has no such upgrade: there the request goes on as an ordinary one (RFC 9110 §7.8).
@@ -274,7 +304,7 @@ class HttpProxy implements Proxy, Road {
       return;
     }
     try {
-      const relay = new Relay(this, request, response);
+      const relay = new Relay(this, { request, response });
       this.#underway.add(relay);
       relay.begin();
     } catch (thrown) {
@@ -346,35 +376,4 @@ class HttpProxy implements Proxy, Road {
       });
     });
   }
-}
-
-/** Where HTTP requests and gRPC calls go; one way when the model takes both at one address. */
-function waysOf(
-  { upstream, host }: ProxyOptions,
-  options: UpstreamOptions,
-  clock: Clock,
-): { readonly http: Way; readonly grpc: Way } {
-  const wayTo = (url: string, streams: boolean): Way => {
-    const { origin, name } = parseUpstreamUrl(url);
-    const upstreamAuthority = new URL(origin).host;
-    const create = streams ? createStreamUpstream : createUpstream;
-    const upstream = create({ ...options, url }, clock);
-    const [, ...smaller] = PIECES;
-    const byPiece = smaller.map(
-      (piece) => [piece, create({ ...options, url, pieceBytes: piece.bytes }, clock)] as const,
-    );
-    return {
-      upstream,
-      // The largest is what every way reads.
-      byPiece: new Map(byPiece),
-      upstreamName: name,
-      upstreamAuthority,
-      upstreamHost: host === "upstream" ? upstreamAuthority : null,
-      speaks: streams ? "h2" : "http/1.1",
-    };
-  };
-  const http = wayTo(upstream.url, parseUpstreamUrl(upstream.url).h2c);
-  if (upstream.grpcUrl != null) return { http, grpc: wayTo(upstream.grpcUrl, true) };
-  // Over TLS both versions are spoken at one address, by agreement (ALPN).
-  return { http, grpc: upstream.url.startsWith("https:") ? wayTo(upstream.url, true) : http };
 }

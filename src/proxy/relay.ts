@@ -13,10 +13,10 @@ import { Ends } from "./ends.ts";
 import { EXPECT, Expectation } from "./expectation.ts";
 import { describeFailure, problemAnswer, type Failure } from "./failures.ts";
 import type { RelayRequest } from "./client-request.ts";
-import type { RelayResponse } from "./client-answer.ts";
+import type { RelayEnds, RelayResponse } from "./client-answer.ts";
 import { lastHopAnswer } from "./last-hop.ts";
 import type { ClientSide } from "./messages.ts";
-import { openExchange } from "./opening.ts";
+import { openExchange, type Opened } from "./opening.ts";
 import { NO_PATH, spendForward, upstreamTarget, type RequestHead } from "./request-head.ts";
 import type { PlainAnswer } from "./plain-answer.ts";
 import {
@@ -27,11 +27,11 @@ import {
   type WaitingHead,
 } from "./response-head.ts";
 import type { Road, Way } from "./road.ts";
-import { SHORT_BYTES_MAX, type UpstreamHandler } from "./upstream.ts";
+import { SHORT_BYTES_MAX, type UpstreamHandler, type UpstreamRequest } from "./upstream.ts";
 
 export class Relay extends Ends implements ClientSide, UpstreamHandler {
   readonly request: RelayRequest;
-  readonly #response: RelayResponse;
+  protected readonly response: RelayResponse;
   readonly #clues: AnswerClues;
   readonly #head: RequestHead;
   readonly #way: Way;
@@ -45,19 +45,18 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   #lastOnConnection = false;
   #expectation: Expectation | null = null;
 
-  constructor(road: Road, request: RelayRequest, response: RelayResponse) {
-    const opened = openExchange(road, request);
+  constructor(road: Road, { request, response }: RelayEnds, opened: Opened = openExchange(road, request)) {
     super(road, opened);
     this.request = request;
-    this.#response = response;
+    this.response = response;
     this.#way = opened.way;
-    this.#clues = { rules: road.rules, route: opened.route, target: request.url };
+    this.#clues = { rules: opened.rules, route: opened.route, target: request.url };
     this.#head = opened.head;
   }
 
   begin(): void {
     try {
-      this.#response.attach(this);
+      this.response.attach(this);
       this.#begin();
     } catch (thrown) {
       this.bug(thrown);
@@ -84,7 +83,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     }
     this.request.attach(this, head.framing === "length" ? head.bodyBytes : null);
     if (head.expectsContinue)
-      this.#expectation = new Expectation(this.road.clock, () => this.#response.writeContinue());
+      this.#expectation = new Expectation(this.road.clock, () => this.response.writeContinue());
   }
 
   /** `Max-Forwards` is used up: we are whom the request was for. */
@@ -95,8 +94,8 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     this.ownOutcome = "rejected";
     this.state = "over";
     if (this.#lastOnConnection || this.road.draining) lines.push("Connection", "close");
-    this.#response.writeHead(status, reason, lines);
-    this.#response.end(null);
+    this.response.writeHead(status, reason, lines);
+    this.response.end(null);
   }
 
   onRequestData(chunk: Buffer): boolean {
@@ -172,14 +171,17 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   #send(body: Buffer | null | "streamed"): void {
     this.state = "asked";
     this.#collected.take();
+    const text = this.#text;
+    this.#text = null;
+    this.call = this.#way.upstream.send(this.asks(body, text), this);
+  }
+
+  /** What the model is asked. `shortBody`: instead of `body`. */
+  protected asks(body: UpstreamRequest["body"], shortBody: string | null): UpstreamRequest {
     const { method, url } = this.request;
     const { lines, text, framing, acceptsTrailers } = this.#head;
     const target = upstreamTarget(method, url) ?? "/";
-    this.call = this.#way.upstream.send(
-      { method, target, headers: lines, text, framing, body, shortBody: this.#text, acceptsTrailers },
-      this,
-    );
-    this.#text = null;
+    return { method, target, headers: lines, text, framing, body, shortBody, acceptsTrailers };
   }
 
   onBegun(): void {
@@ -188,7 +190,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
 
   get held(): number {
     const call = this.call === null ? 0 : this.call.unsentBytes + this.call.keptBytes + this.call.unreadBytes;
-    const answer = this.#response.unsentBytes + (this.#firstChunk?.length ?? 0);
+    const answer = this.response.unsentBytes + (this.#firstChunk?.length ?? 0);
     return this.#collected.bytes + this.request.socket.readableLength + call + answer;
   }
 
@@ -201,7 +203,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     if (this.state !== "asked" || this.request.httpVersion !== "1.1") return;
     try {
       if (status === 100) this.#expectation?.meet();
-      else this.#response.writeInformation(status, plainLines(headers).flat());
+      else this.response.writeInformation(status, plainLines(headers).flat());
     } catch (thrown) {
       this.road.complaints.say("an interim answer of the upstream could not be passed on", thrown);
     }
@@ -268,7 +270,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
       if (this.#firstChunk === null) this.#writeHead();
       else this.flush();
       this.#write(chunk);
-      return lent && this.#response.unsentBytes > 0;
+      return lent && this.response.unsentBytes > 0;
     } catch (thrown) {
       this.bug(thrown);
       return lent;
@@ -283,7 +285,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   }
 
   #write(chunk: Buffer | string): void {
-    if (this.#response.destroyed || this.#response.write(chunk)) return;
+    if (this.response.destroyed || this.response.write(chunk)) return;
     this.call?.pause();
   }
 
@@ -297,8 +299,8 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
       this.call = null;
       this.draft.responseTrailers = trailers;
       const chunk = this.#takeFirstChunk();
-      if (trailers.length > 0) this.#response.addTrailers(plainLines(trailers));
-      this.#response.end(chunk);
+      if (trailers.length > 0) this.response.addTrailers(plainLines(trailers));
+      this.response.end(chunk);
     } catch (thrown) {
       this.bug(thrown);
     }
@@ -309,7 +311,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     if (this.#waitingHead === null || this.state !== "answering") return;
     try {
       const chunk = this.#takeFirstChunk();
-      if (chunk === null) this.#response.flushHeaders();
+      if (chunk === null) this.response.flushHeaders();
       else this.#write(chunk);
     } catch (thrown) {
       this.bug(thrown);
@@ -331,11 +333,11 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     const { status, reason, lines } = head;
     const ends = this.#lastOnConnection || this.road.draining;
     if (!Array.isArray(lines)) {
-      this.#response.writePlainHead({ status, reason, ends }, lines);
+      this.response.writePlainHead({ status, reason, ends }, lines);
       return;
     }
     if (ends) lines.push("Connection", "close");
-    this.#response.writeHead(status, reason, lines);
+    this.response.writeHead(status, reason, lines);
   }
 
   /** Answered while the client waits: it sends its body or another request now, and nothing tells them apart. */
@@ -351,8 +353,8 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     const { status, lines, body } = problemAnswer(failure, this.draft.id);
     this.draft.status = status;
     if (this.#lastOnConnection || this.road.draining) lines.push("Connection", "close");
-    this.#response.writeHead(status, STATUS_CODES[status] ?? "Error", lines);
-    this.#response.end(Buffer.from(body));
+    this.response.writeHead(status, STATUS_CODES[status] ?? "Error", lines);
+    this.response.end(Buffer.from(body));
   }
 
   /** The connection closes, so that nobody takes the part for the whole. */
@@ -364,7 +366,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   }
 
   protected override get headSent(): boolean {
-    return this.#response.headersSent;
+    return this.response.headersSent;
   }
 
   protected override drop(): void {
@@ -374,7 +376,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
   protected override release(): void {
     this.#expectation?.close();
     this.request.release();
-    this.#response.release();
+    this.response.release();
   }
 
   /** The rest of this connection is not HTTP: the exchange under way may end, and the connection with it. */
@@ -386,7 +388,7 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
 
   onClientClosed(): void {
     try {
-      const finished = this.#response.writableFinished;
+      const finished = this.response.writableFinished;
       if (finished && !this.request.complete) this.request.detach();
       this.clientOver(finished);
     } catch (thrown) {

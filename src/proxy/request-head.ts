@@ -100,13 +100,10 @@ export function readRequestHead(raw: RawHeaders, context: HeadContext): RequestH
 
 /** The same for a plain head. The upstream is asked by the host's name that the client used. */
 export function plainRequestHead(head: PlainRequest, context: PlainContext): RequestHead {
-  const tracing = tracingOf(head) ?? beginTrace(context.traceSampleRatio);
-  const { own } = context;
-  const state = tracing.trace.parentSpanId === null ? "" : head.tracestate;
-  const text = head.extended === null ? head.kept + own.text : extendedText(head, head.extended, own);
+  const { own, tracing } = context;
   return {
     lines: NO_LINES,
-    text: `${text}${state}traceparent: ${tracing.traceparent}\r\n`,
+    text: plainText(head, own) + traceLines(head, tracing),
     framing: head.length > 0 ? "length" : "none",
     acceptsTrailers: false,
     bodyBytes: Math.max(0, head.length),
@@ -117,27 +114,43 @@ export function plainRequestHead(head: PlainRequest, context: PlainContext): Req
   };
 }
 
-function tracingOf({ traceparent, continuesTrace }: PlainRequest): Tracing | null {
-  if (traceparent === null) return null;
-  return continuesTrace ? continueCurrent(traceparent) : continueTrace(traceparent);
+/** Request line and lines for the upstream but those of the trace, each with its CRLF. */
+export function plainText(head: PlainRequest, own: OwnLines): string {
+  return head.extended === null ? head.kept + own.text : extendedText(head, head.extended, own);
+}
+
+/** Those of the trace. */
+export function traceLines({ tracestate }: PlainRequest, { trace, traceparent }: Tracing): string {
+  const line = `traceparent: ${traceparent}\r\n`;
+  return trace.parentSpanId === null || tracestate === "" ? line : tracestate + line;
+}
+
+/** The client's trace, or one that begins here. */
+export function plainTracing({ traceparent, continuesTrace }: PlainRequest, sampleRatio: number): Tracing {
+  if (traceparent === null) return beginTrace(sampleRatio);
+  const continued = continuesTrace ? continueCurrent(traceparent) : continueTrace(traceparent);
+  return continued ?? beginTrace(sampleRatio);
 }
 
 export interface PlainContext {
   readonly own: OwnLines;
-  readonly traceSampleRatio: number;
+  readonly tracing: Tracing;
 }
 
 /** The lines that the relay adds to each request of one client to one host. */
 export interface OwnLines {
   readonly host: string;
+  readonly peer: string;
   readonly lines: readonly { readonly field: number; readonly name: string; readonly value: string }[];
   /** All of them. */
   readonly text: string;
 }
 
+export type ClientPlace = Pick<HeadContext, "peer" | "scheme">;
+
 const NO_LINES: string[] = [];
 
-export function ownLinesOf(host: string, { peer, scheme }: Pick<HeadContext, "peer" | "scheme">): OwnLines {
+export function ownLinesOf(host: string, { peer, scheme }: ClientPlace): OwnLines {
   const flatHost = flat(host);
   const lines = [
     { field: FIELD.via, name: "Via", value: "1.1 outrider" },
@@ -146,7 +159,7 @@ export function ownLinesOf(host: string, { peer, scheme }: Pick<HeadContext, "pe
     { field: FIELD.forwardedHost, name: "X-Forwarded-Host", value: flatHost },
   ];
   const text = flat(lines.map(({ name, value }) => `${name}: ${value}\r\n`).join(""));
-  return { host: flatHost, lines, text };
+  return { host: flatHost, peer, lines, text };
 }
 
 /** Where such a line has come already its list goes on with ours (`append`). */

@@ -43,6 +43,8 @@ export class RequestReader {
   #left = 0;
   #whole = false;
   #chunks: ChunkReader | null = null;
+  /** What `look` found; undefined: it has not looked. */
+  #seen: PlainRequest | null | undefined = undefined;
 
   /** `known`: heads of all connections. */
   constructor(
@@ -83,6 +85,25 @@ export class RequestReader {
     if (length === null) this.#chunks = new ChunkReader();
   }
 
+  /** The head, if these bytes are a whole plain request, none of before and none of the next, after which the connection persists. They are still to be read, or `took`. */
+  look(bytes: Buffer, length: number): PlainRequest | null {
+    if (this.#state !== "head" || this.begun || this.#emptyLines > 0) return null;
+    const head = this.#plain.read(bytes, 0, length);
+    this.#seen = head;
+    if (head === null || head.closes || head.method === "HEAD") return null;
+    return head.text.length + Math.max(0, head.length) === length ? head : null;
+  }
+
+  /** What was looked at is read by nobody else. */
+  took(): void {
+    this.#seen = undefined;
+  }
+
+  /** What was taken was a request, and is whole. */
+  whole(): void {
+    this.#state = "done";
+  }
+
   /** The next bytes are another request. */
   next(): void {
     this.#state = "head";
@@ -115,8 +136,10 @@ export class RequestReader {
     const from = this.#skipEmptyLines(bytes, to);
     if (seen > 0 && bytes.indexOf("\r\n\r\n", Math.max(from, seen - 3), "latin1") < 0)
       return this.#hold(bytes, from, seen);
-    const plain = this.#plain.read(bytes, from, to);
-    if (plain === null) return this.#anyHead(bytes.length === to ? bytes : bytes.subarray(0, to), from, seen);
+    const looked = this.#seen !== undefined && from === 0;
+    const plain = looked ? this.#seen : this.#plain.read(bytes, from, to);
+    this.#seen = undefined;
+    if (plain == null) return this.#anyHead(bytes.length === to ? bytes : bytes.subarray(0, to), from, seen);
     if (seen > 0) this.#held.clear();
     return this.#tell(plain, from + plain.text.length);
   }

@@ -44,6 +44,8 @@ export interface Road extends Way {
   readonly complaints: Complaints;
   readonly afterTurn: AfterTurn;
   readonly draining: boolean;
+  /** An exchange under way goes on as another. */
+  lengthened(which: Underway, as: Underway): void;
   /** Exactly once per exchange. Never throws. */
   ended(which: Underway, ended: EndedExchange): void;
 }

@@ -130,7 +130,8 @@ function findRoute({ routes }: Rules, target: string): Route | null {
   return routes.find((route) => route.matches(path)) ?? null;
 }
 
-const NO_COPY: TapLimits = Object.freeze({ bodyBytesMax: null, totalBytesMax: 0, tailBytes: 0 });
+/** Nothing is copied. */
+export const NO_COPY: TapLimits = Object.freeze({ bodyBytesMax: null, totalBytesMax: 0, tailBytes: 0 });
 const NO_COPIES: Rules["taps"] = Object.freeze({ request: NO_COPY, response: NO_COPY });
 
 /** What is kept of the bodies of this exchange: of some, or of those that carry no predictions, nothing. */

@@ -7,6 +7,7 @@ import type { AnswerHead } from "./answer-reader.ts";
 import type { Failure } from "./failures.ts";
 import type { Framing } from "./request-head.ts";
 import type { Recall } from "./recall.ts";
+import type { ShortCalls } from "./short-call.ts";
 import type { UpstreamCounts } from "./upstream-counts.ts";
 
 export interface UpstreamOptions extends DialOptions {
@@ -96,6 +97,8 @@ export interface UpstreamCall {
 }
 
 export interface Upstream {
+  /** Null: it has no such way. */
+  readonly shortCalls: ShortCalls | null;
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall;
   /** Closes the pool; calls in flight fail. */
   close(): void;

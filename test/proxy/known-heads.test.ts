@@ -8,7 +8,7 @@ import { KnownHeads } from "../../src/proxy/known-heads.ts";
 import { PlainAnswerReader, type PlainAnswer } from "../../src/proxy/plain-answer.ts";
 import { PlainRequestReader, type PlainRequest } from "../../src/proxy/plain-request.ts";
 import { newRecall } from "../../src/proxy/recall.ts";
-import { ownLinesOf, plainRequestHead } from "../../src/proxy/request-head.ts";
+import { ownLinesOf, plainRequestHead, plainTracing } from "../../src/proxy/request-head.ts";
 import { fuzzRun } from "../support/fuzz.ts";
 
 const LIMITS = { headBytesMax: 4096, headLinesMax: 32 };
@@ -54,7 +54,7 @@ const OWN = ownLinesOf("model:80", { peer: "192.0.2.1", scheme: "http" });
 
 /** What goes on to the model, but for the ids that are ours. */
 function goesOn(head: PlainRequest): object {
-  const { text, tracing } = plainRequestHead(head, { own: OWN, traceSampleRatio: 0 });
+  const { text, tracing } = plainRequestHead(head, { own: OWN, tracing: plainTracing(head, 0) });
   const { traceId, parentSpanId, sampled, spanId } = tracing.trace;
   const sent = text?.replace(spanId, "").replace(parentSpanId === null ? traceId : "", "");
   return { sent, traceId: parentSpanId === null ? null : traceId, parentSpanId, sampled };

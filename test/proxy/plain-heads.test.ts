@@ -9,7 +9,7 @@ import { AnswerReader, type AnswerHead } from "../../src/proxy/answer-reader.ts"
 import { KnownHeads } from "../../src/proxy/known-heads.ts";
 import { PlainAnswerReader } from "../../src/proxy/plain-answer.ts";
 import { PlainRequestReader } from "../../src/proxy/plain-request.ts";
-import { ownLinesOf, plainRequestHead, readRequestHead } from "../../src/proxy/request-head.ts";
+import { ownLinesOf, plainRequestHead, plainTracing, readRequestHead } from "../../src/proxy/request-head.ts";
 import { readRequestLine } from "../../src/proxy/request-line.ts";
 import { readResponseHead } from "../../src/proxy/response-head.ts";
 import { OPENING_SNAPSHOT, compileRules } from "../../src/proxy/rules.ts";
@@ -147,7 +147,7 @@ test("a plain request head goes on as it would have, had it been read line by li
       const slow = readRequestHead(read.lines, CONTEXT);
       const fast = plainRequestHead(head, {
         own: ownLinesOf(head.host, CONTEXT),
-        traceSampleRatio: 0,
+        tracing: plainTracing(head, 0),
       });
       const start = `${read.method} ${read.target} HTTP/1.1\r\n`;
       assert.equal(untraced(fast.text ?? ""), untraced(start + textOf(slow.lines)));

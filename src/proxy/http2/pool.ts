@@ -33,6 +33,7 @@ const SWEEP_MS = 5000;
 const STREAM_WINDOW = 65_535;
 
 class StreamPool implements Upstream, ChannelOwner, CarrierOwner, CallOwner {
+  readonly shortCalls = null;
   readonly clock: Clock;
   readonly responseTimeoutMs: number;
   readonly scheme: string;

@@ -1,0 +1,32 @@
+// What is known of a short exchange from its request's head, its client and the rules alone: worked out once for a head that comes again
+// and again.
+
+import { flat } from "../kernel/ascii.ts";
+import type { PlainRequest } from "./plain-request.ts";
+import { plainText, type OwnLines } from "./request-head.ts";
+import { routeOf, versionOf, type Route, type Rules } from "./rules.ts";
+
+export interface ShortPlan {
+  readonly rules: Rules;
+  readonly own: OwnLines;
+  /** Request line and lines for the upstream but those of the trace, each with its CRLF. */
+  readonly text: string;
+  readonly route: Route | null;
+  /** Of the answer. */
+  readonly version: string | null;
+  /** With the CRLF of the line before it. */
+  readonly versionLine: string;
+}
+
+export function planOf(head: PlainRequest, own: OwnLines, rules: Rules): ShortPlan {
+  const known = head.plan;
+  if (known !== null && known.rules === rules && known.own === own) return known;
+  const { target, lasts } = head;
+  const route = routeOf(rules, target);
+  const version = versionOf(rules, { route, target, headerVersion: null });
+  const versionLine = version === null ? "\r\n" : `\r\nx-model-version: ${version}\r\n`;
+  const text = plainText(head, own);
+  const plan = { rules, own, text: lasts ? flat(text) : text, route, version, versionLine };
+  if (lasts) head.plan = plan;
+  return plan;
+}
