@@ -60,8 +60,10 @@ export interface Intake {
 
 /** One example per model and reason is logged; at most so many of them. */
 const EXAMPLES_MAX = 200;
-/** Exchanges in a piece, at least; more where more waits: this share of it, so that a batch is done before the next one comes. */
-const PIECE_MIN = 20;
+/** A piece takes this long, by a clock that is read every few exchanges: each further one begins in cold caches. */
+const PIECE_MS = 2;
+const STEP = 8;
+/** Or longer where more waits: this share of it, so that a batch is done before the next one comes. */
 const PIECE_SHARE = 1 / 4;
 const PAUSE_MS = 3;
 /** With more batches than this we are behind: no pauses, and the traffic process sees that we do not read. */
@@ -103,9 +105,12 @@ class ExchangeIntake implements Intake {
   }
 
   #piece(): void {
-    this.#work(Math.max(PIECE_MIN, Math.ceil(this.#waiting * PIECE_SHARE)));
+    const { clock } = this.#needs;
+    const until = clock.monotonicMs() + PIECE_MS;
+    this.#work(Math.max(STEP, Math.ceil(this.#waiting * PIECE_SHARE)));
+    while (this.#taking.length > 0 && clock.monotonicMs() < until) this.#work(STEP);
     if (this.#taking.length === 0) return;
-    this.#pause = this.#needs.clock.after(PAUSE_MS, () => {
+    this.#pause = clock.after(PAUSE_MS, () => {
       this.#pause = null;
       this.#piece();
     });
