@@ -238,7 +238,8 @@ export async function scriptedOrigin(
   return { ...origin, requests };
 }
 
-function endOfRequest(text: string): number {
+/** Where the first request in `text` ends; -1: it is not whole. */
+export function endOfRequest(text: string): number {
   const head = text.indexOf("\r\n\r\n");
   if (head < 0) return -1;
   const length = Number(/^content-length: *(\d+)/im.exec(text.slice(0, head))?.[1] ?? 0);

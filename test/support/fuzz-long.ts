@@ -10,6 +10,7 @@ const files = [
   "proxy/plain-heads.test.ts",
   "proxy/known-heads.test.ts",
   "proxy/http2-fuzz.test.ts",
+  "proxy/short-exchanges.test.ts",
   "observe/fuzz.test.ts",
 ].map((file) => join(root, file));
 const { status } = spawnSync(
