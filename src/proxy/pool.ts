@@ -45,8 +45,9 @@ class Pool implements Upstream, ShortCalls, ConnectionOwner, CallOwner {
   readonly #dialling = new Map<Connection, Timer | null>();
   #idle: Connection[] = [];
   readonly #line: WaitingLine;
-  /** Those that came since the line was served last. */
+  /** Those that came since the line was served last, and how many stood in line before each. */
   #shorts: ShortCall[] = [];
+  #before: number[] = [];
   #closed = false;
   #sweeper: Timer | null = null;
   readonly #times: IdleTimes;
@@ -72,6 +73,7 @@ class Pool implements Upstream, ShortCalls, ConnectionOwner, CallOwner {
 
   sendShort(call: ShortCall): void {
     this.#shorts.push(call);
+    this.#before.push(this.#line.length);
     this.#line.serveSoon();
   }
 
@@ -93,29 +95,38 @@ class Pool implements Upstream, ShortCalls, ConnectionOwner, CallOwner {
 
   #serveAll(): void {
     const now = this.clock.monotonicMs();
-    for (const call of this.#line.length === 0 ? NO_CALLS : this.#line.takeAll()) {
-      if (call.over) continue;
-      if (this.#closed) this.#line.fail(call, "draining", null);
-      else {
-        const connection = call.needsFresh ? null : this.#takeIdle(now);
-        if (connection === null) this.#line.putBack(call);
-        else call.begin(connection);
-      }
+    const shorts = this.#shorts;
+    const before = this.#before;
+    if (shorts.length > 0) {
+      this.#shorts = [];
+      this.#before = [];
     }
-    if (this.#shorts.length > 0) this.#serveShorts(now);
+    let served = 0;
+    const calls = this.#line.length === 0 ? NO_CALLS : this.#line.takeAll();
+    for (let i = 0; i < calls.length; i++) {
+      for (; (before[served] ?? calls.length) <= i; served++) this.#serveShort(shorts[served], now);
+      this.#serveCall(calls[i], now);
+    }
+    for (; served < shorts.length; served++) this.#serveShort(shorts[served], now);
     while (this.#dialling.size < this.#line.length) this.#open();
   }
 
-  /** Behind those that have waited. One for which no connection is free waits like any other. */
-  #serveShorts(now: number): void {
-    const shorts = this.#shorts;
-    this.#shorts = [];
-    for (const short of shorts) {
-      if (!short.short) continue;
-      const connection = this.#closed ? null : this.#takeIdle(now);
-      if (connection === null) short.lengthen();
-      else connection.beginShort(short);
+  #serveCall(call: Call | undefined, now: number): void {
+    if (call === undefined || call.over) return;
+    if (this.#closed) this.#line.fail(call, "draining", null);
+    else {
+      const connection = call.needsFresh ? null : this.#takeIdle(now);
+      if (connection === null) this.#line.putBack(call);
+      else call.begin(connection);
     }
+  }
+
+  /** One for which no connection is free waits like any other. */
+  #serveShort(short: ShortCall | undefined, now: number): void {
+    if (short === undefined || !short.short) return;
+    const connection = this.#closed ? null : this.#takeIdle(now);
+    if (connection === null) short.lengthen();
+    else connection.beginShort(short);
   }
 
   #takeIdle(now: number): Connection | null {
