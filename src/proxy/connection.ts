@@ -131,7 +131,7 @@ export class Connection implements AnswerSink, Carrier, ShortCarrier, Reader {
   /** False: it is no short call's whole answer. */
   #endShort(call: ShortCall, bytes: Buffer, length: number): boolean {
     const head = this.#reader.look(bytes, length);
-    if (head === null || !call.takes(head, length - head.text.length)) {
+    if (!call.takes(head, length - (head?.text.length ?? 0))) {
       call.lengthen();
       return false;
     }

@@ -33,6 +33,14 @@ export class Lengthened extends Relay {
     this.response.written();
   }
 
+  /** Something went wrong by a bug of ours while the answer was written: the client cannot be told. */
+  failed(body: string, thrown: unknown): void {
+    this.#adopt(body);
+    this.state = "answering";
+    this.response.headersSent = true;
+    this.bug(thrown);
+  }
+
   #adopt(body: string): void {
     this.response.attach(this);
     this.request.receiver = this;

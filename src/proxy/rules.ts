@@ -55,11 +55,13 @@ export interface Rules {
 }
 
 /** What a target alone says. */
-interface Place {
+export interface Place {
   /** Null: it carries no predictions. */
   readonly route: Route | null;
   /** In its path. */
   readonly version: string | null;
+  /** So many requests more are not begun as short exchanges: one of it had to be lengthened for its answer. */
+  notShort: number;
 }
 
 /** Targets remembered; once there are more, all are forgotten. */
@@ -101,7 +103,7 @@ export function routeOf(rules: Rules, target: string): Route | null {
 }
 
 /** Null: it is not one that is remembered. */
-function placeOf(rules: Rules, target: string): Place | null {
+export function placeOf(rules: Rules, target: string): Place | null {
   const { places, recall } = rules;
   const known = places.get(target);
   if (known !== undefined) return known;
@@ -110,7 +112,7 @@ function placeOf(rules: Rules, target: string): Place | null {
   const key = flat(target);
   // Not latin-1: it cannot be kept that way.
   if (key !== target) return null;
-  const place = { route: findRoute(rules, key), version: versionInPath(key) };
+  const place = { route: findRoute(rules, key), version: versionInPath(key), notShort: 0 };
   if (places.size >= PLACES_MAX) {
     recall.evictions += places.size;
     places.clear();

@@ -20,8 +20,8 @@ export interface ShortCall {
   readonly short: boolean;
   /** Has a connection; gives what is to be written on it: head and body, latin-1. */
   begin(carrier: ShortCarrier): string;
-  /** Can it be ended with this answer? False: it is an ordinary one from now on. */
-  takes(head: PlainAnswer, bodyBytes: number): boolean;
+  /** Can it be ended with this answer, the head and what came behind it? `head`: null: no plain one. */
+  takes(head: PlainAnswer | null, bodyBytes: number): head is PlainAnswer;
   /** The whole answer; its connection is free again. Only where it takes that. */
   answer(head: PlainAnswer, body: string): void;
   /** Becomes an ordinary call before this returns, if it is a short one. */

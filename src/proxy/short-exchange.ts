@@ -21,9 +21,12 @@ import { NO_COPY, tapsOf, type Rules } from "./rules.ts";
 import type { ShortCall, ShortCalls, ShortCarrier } from "./short-call.ts";
 import { planOf, type ShortPlan } from "./short-plan.ts";
 import type { Tracing } from "./trace.ts";
+import { SHORT_BYTES_MAX } from "./upstream.ts";
 
 const NO_LINES: RawHeaders = Object.freeze([]);
 const NO_BYTES = new Uint8Array(0);
+/** See `Place.notShort`. */
+const NOT_SHORT = 16;
 
 /** What came from the client: a whole request. */
 export interface ShortRequest {
@@ -38,12 +41,14 @@ export function shortExchange(road: Road, calls: ShortCalls, request: ShortReque
   const { rules } = road;
   const { client, head, body } = request;
   const plan = planOf(head, client.ownLines(head.host, road.scheme), rules);
-  const { route } = plan;
+  const { place, route } = plan;
+  if (place !== null && place.notShort > 0) {
+    place.notShort--;
+    return null;
+  }
   if (route !== null && route.versionHeader !== null) return null;
-  const taps = tapsOf(rules, route);
-  const { bodyBytesMax } = taps.request;
-  if (bodyBytesMax !== null && body.length > bodyBytesMax) return null;
-  return new ShortExchange(road, request, { calls, plan, taps });
+  if (body.length > rules.snapshot.capture.bodyBytesMax) return null;
+  return new ShortExchange(road, request, { calls, plan, taps: tapsOf(rules, route) });
 }
 
 interface Found {
@@ -113,21 +118,25 @@ export class ShortExchange implements Underway, EndedExchange, ShortCall {
     return `${this.#plan.text}${traceLines(this.#head, this.#tracing)}\r\n${this.#body}`;
   }
 
-  takes({ length, closes }: PlainAnswer, bodyBytes: number): boolean {
-    const client = this.#client;
-    if (client === null || closes || length !== bodyBytes || !client.takesShort) return false;
-    const { bodyBytesMax } = this.#taps.response;
-    return bodyBytesMax === null || bodyBytes <= bodyBytesMax;
+  takes(head: PlainAnswer | null, bodyBytes: number): head is PlainAnswer {
+    const { place, rules } = this.#plan;
+    const { bodyBytesMax } = rules.snapshot.capture;
+    if (head === null || head.length !== bodyBytes || bodyBytes > Math.min(bodyBytesMax, SHORT_BYTES_MAX)) {
+      if (place !== null) place.notShort = NOT_SHORT;
+      return false;
+    }
+    return !head.closes && this.#client?.takesShort === true;
   }
 
   answer(head: PlainAnswer, body: string): void {
     const client = this.#client;
     if (client === null) return;
+    this.#client = null;
+    this.carrier = null;
     try {
       this.#answerClient(client, head, body);
     } catch (thrown) {
-      this.#road.complaints.say("a short exchange failed by a bug", thrown);
-      client.socket.destroy();
+      this.#become(client).failed(this.#body, thrown);
     }
   }
 
@@ -139,7 +148,7 @@ export class ShortExchange implements Underway, EndedExchange, ShortCall {
       `${head.opening}${this.id}${versionLine}${date}${client.keepAliveLines}\r\n${body}`,
       "latin1",
     );
-    if (socket.writableLength > 0) {
+    if (socket.writableLength > 0 || socket.destroyed) {
       this.#become(client).goOnAnswered(this.#body, { head, body, version });
       return;
     }
@@ -147,8 +156,6 @@ export class ShortExchange implements Underway, EndedExchange, ShortCall {
     this.#answerBody = body;
     this.#answerKept = this.#keep(this.#taps.response, body);
     this.#answeredMs = this.#road.clock.monotonicMs() - this.#startMs;
-    this.#client = null;
-    this.carrier = null;
     client.shortEnded();
     this.#road.ended(this, this);
   }

@@ -4,13 +4,15 @@
 import { flat } from "../kernel/ascii.ts";
 import type { PlainRequest } from "./plain-request.ts";
 import { plainText, type OwnLines } from "./request-head.ts";
-import { routeOf, versionOf, type Route, type Rules } from "./rules.ts";
+import { placeOf, routeOf, versionOf, type Place, type Route, type Rules } from "./rules.ts";
 
 export interface ShortPlan {
   readonly rules: Rules;
   readonly own: OwnLines;
   /** Request line and lines for the upstream but those of the trace, each with its CRLF. */
   readonly text: string;
+  /** Of its target; null: nothing is remembered of that. */
+  readonly place: Place | null;
   readonly route: Route | null;
   /** Of the answer. */
   readonly version: string | null;
@@ -26,7 +28,8 @@ export function planOf(head: PlainRequest, own: OwnLines, rules: Rules): ShortPl
   const version = versionOf(rules, { route, target, headerVersion: null });
   const versionLine = version === null ? "\r\n" : `\r\nx-model-version: ${version}\r\n`;
   const text = plainText(head, own);
-  const plan = { rules, own, text: lasts ? flat(text) : text, route, version, versionLine };
+  const place = placeOf(rules, target);
+  const plan = { rules, own, text: lasts ? flat(text) : text, place, route, version, versionLine };
   if (lasts) head.plan = plan;
   return plan;
 }
