@@ -117,15 +117,22 @@ function hasWholeHead(body: BodyCopy, head: BodyHead): boolean {
   return body.kept === "truncated" && length !== null && length <= body.bytes.length && !isEncoded(head);
 }
 
+/** As `parseJson`, whose way it need not go. */
+interface Parser {
+  parse(bytes: Buffer): unknown;
+}
+
+const PLAIN: Parser = Object.freeze({ parse: parseJson });
+
 /** The answer as JSON and what follows it, or why there is none. */
-export function readBody(body: BodyCopy, head: BodyHead): Answer | FailureReason {
+export function readBody(body: BodyCopy, head: BodyHead, parser: Parser = PLAIN): Answer | FailureReason {
   const missing = kept(body);
   if (missing !== null && !hasWholeHead(body, head)) return missing;
   if (body.bytes.length === 0) return "no_prediction";
   const bytes = decoded(asBuffer(body.bytes), head);
   if (typeof bytes === "string") return bytes;
   const length = jsonHead(head);
-  const parsed = parseJson(length === null ? bytes : bytes.subarray(0, length));
+  const parsed = parser.parse(length === null ? bytes : bytes.subarray(0, length));
   if (parsed === undefined) return "not_json";
   const tail = length === null ? null : { bytes: bytes.subarray(length), whole: missing === null };
   return { json: parsed, tail };

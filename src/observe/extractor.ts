@@ -5,6 +5,7 @@ import type { ModelSpec } from "../facts/model.ts";
 import type { Prediction } from "../facts/prediction.ts";
 import { pathOf } from "../kernel/glob.ts";
 import { readPath } from "../kernel/jsonpath.ts";
+import { AlikeJson } from "./alike-json.ts";
 import { ID_HEADERS, aliasesOf } from "./aliases.ts";
 import { readBody, readRequest } from "./body.ts";
 import type { BodyHead } from "./body.ts";
@@ -138,6 +139,7 @@ class ExchangeReader implements Extractor {
   readonly #paths = new Paths();
   readonly #redaction: Redaction;
   readonly #bodyBytesMax: number;
+  readonly #alike = new AlikeJson();
 
   constructor(options: ExtractorOptions, needs: ExtractorNeeds) {
     this.#options = options;
@@ -195,7 +197,7 @@ class ExchangeReader implements Extractor {
     const streamed = sight.stream?.answer ?? null;
     if (streamed !== null) return this.#readJson(sight, { json: streamed, tail: null });
     if (STREAMS.has(type)) return this.#missing(sight, "unsupported", type);
-    const answer = readBody(exchange.response, head);
+    const answer = readBody(exchange.response, head, this.#alike);
     if (typeof answer !== "string") return this.#readJson(sight, answer);
     if (answer === "not_captured" && this.#options.sampled === true) return this.#none(sight);
     return this.#missing(
