@@ -11,6 +11,7 @@ import {
   stop,
   time,
   together,
+  until,
   type Step,
   type Story,
 } from "./short-stage.ts";
@@ -232,6 +233,35 @@ export const NAMED: readonly Story[] = [
       ...aftermath(0, 1, 2),
     ],
   },
+  ...[0, 1].map((pick): Story => ({
+    name: `the time for an answer passes when it has come, and another has not (${pick})`,
+    options: { responseTimeoutMs: 50 },
+    steps: [
+      ...warm(0, 1),
+      ...sends(0, POST),
+      ...sends(1, POST),
+      answers(REPLY, pick),
+      together(
+        time(51),
+        until(({ got }) => /HTTP\/1\.1 504 /.test(got(0) + got(1))),
+      ),
+      ...aftermath(0, 1),
+    ],
+  })),
+  ...["60", "3", "1"].map((seconds): Story => ({
+    name: `a model says anew how long it keeps a connection: ${seconds} s`,
+    steps: [
+      ...sends(0, GET),
+      answers(OK),
+      ...sends(0, POST),
+      answers(REPLY.replace("60", seconds)),
+      time(900),
+      ...sends(0, POST),
+      answers(REPLY),
+      time(4100),
+      ...aftermath(0, 1),
+    ],
+  })),
   {
     name: "twenty come in one read, and are answered at once",
     sealedLast: true,
