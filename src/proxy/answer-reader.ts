@@ -103,8 +103,9 @@ export class AnswerReader {
   /** The plain head that these bytes, the first of an answer, begin with, or null. They are still to be read, or `took`. */
   look(bytes: Buffer, length: number): PlainAnswer | null {
     if (this.#state !== "head" || this.begun) return null;
-    this.#seen = this.#plain.read(bytes, 0, length);
-    return this.#seen;
+    const head = this.#plain.read(bytes, 0, length);
+    this.#seen = head;
+    return head !== null && head.text.length < HEAD_BYTES_MAX ? head : null;
   }
 
   /** What was looked at was a whole answer after which the connection persists. */

@@ -156,6 +156,7 @@ export class ClientConnection implements RequestSink {
     this.#short = null;
     this.#request = request;
     this.#response = response;
+    this.#upload.whole();
     this.#reader.whole();
   }
 
@@ -356,9 +357,8 @@ export class ClientConnection implements RequestSink {
     this.#owner.onClosed(this);
   };
 
-  /** Looked at about once a second. */
+  /** Looked at about once a second: what takes so long is no short exchange. */
   check(nowMs: number): void {
-    // Whatever takes so long that it is looked at is no short exchange.
     this.#short?.lengthen();
     const { limits } = this.#owner;
     const unsent = this.socket.writableLength;

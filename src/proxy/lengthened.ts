@@ -15,22 +15,30 @@ export interface WrittenAnswer {
 export class Lengthened extends Relay {
   /** The model has been asked, or will be. `take` gives the call. */
   goOn(body: string, take: (request: UpstreamRequest, handler: UpstreamHandler) => UpstreamCall): void {
-    this.#adopt(body);
-    this.state = "asked";
-    this.call = take(this.asks(null, body === "" ? null : body), this);
+    try {
+      this.#adopt(body);
+      this.state = "asked";
+      this.call = take(this.asks(null, body === "" ? null : body), this);
+    } catch (thrown) {
+      this.bug(thrown);
+    }
   }
 
   /** The model has answered, and the client has not taken all of it. */
   goOnAnswered(body: string, answer: WrittenAnswer): void {
-    this.#adopt(body);
-    this.state = "answering";
-    const { draft } = this;
-    draft.headArrived();
-    draft.status = answer.head.status;
-    draft.responseHead = answer.head;
-    draft.announcedVersion = answer.version;
-    if (answer.body !== "") draft.responseText(answer.body);
-    this.response.written();
+    try {
+      this.#adopt(body);
+      this.state = "answering";
+      const { draft } = this;
+      draft.headArrived();
+      draft.status = answer.head.status;
+      draft.responseHead = answer.head;
+      draft.announcedVersion = answer.version;
+      if (answer.body !== "") draft.responseText(answer.body);
+      this.response.written();
+    } catch (thrown) {
+      this.bug(thrown);
+    }
   }
 
   /** Something went wrong by a bug of ours while the answer was written: the client cannot be told. */

@@ -77,6 +77,7 @@ class Pool implements Upstream, ShortCalls, ConnectionOwner, CallOwner {
     this.#line.serveSoon();
   }
 
+  /** One that waited does so behind those that came since. */
   goOn({ carrier }: ShortCall, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
     const call = new Call(this, request, handler);
     if (carrier === null) this.#line.join(call);
@@ -108,7 +109,7 @@ class Pool implements Upstream, ShortCalls, ConnectionOwner, CallOwner {
       this.#serveCall(calls[i], now);
     }
     for (; served < shorts.length; served++) this.#serveShort(shorts[served], now);
-    while (this.#dialling.size < this.#line.length) this.#open();
+    while (!this.#closed && this.#dialling.size < this.#line.length) this.#open();
   }
 
   #serveCall(call: Call | undefined, now: number): void {

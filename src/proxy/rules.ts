@@ -126,7 +126,8 @@ function pathVersionOf(rules: Rules, target: string): string | null {
   return place === null ? versionInPath(target) : place.version;
 }
 
-function findRoute({ routes }: Rules, target: string): Route | null {
+/** As `routeOf`, of a target of which nothing is remembered. */
+export function findRoute({ routes }: Rules, target: string): Route | null {
   if (routes === null) return ANY_ROUTE;
   const path = pathOf(target);
   return routes.find((route) => route.matches(path)) ?? null;

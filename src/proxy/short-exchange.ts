@@ -77,6 +77,8 @@ export class ShortExchange implements Underway, EndedExchange, ShortCall {
   #answerBody = "";
   #answerKept = false;
   #answeredMs = 0;
+  /** By a bug. */
+  #failed = false;
 
   constructor(road: Road, { client, head, body }: ShortRequest, { calls, plan, taps }: Found) {
     const { clock } = road;
@@ -136,7 +138,7 @@ export class ShortExchange implements Underway, EndedExchange, ShortCall {
     try {
       this.#answerClient(client, head, body);
     } catch (thrown) {
-      this.#become(client).failed(this.#body, thrown);
+      this.#become(client)?.failed(this.#body, thrown);
     }
   }
 
@@ -149,7 +151,7 @@ export class ShortExchange implements Underway, EndedExchange, ShortCall {
       "latin1",
     );
     if (socket.writableLength > 0 || socket.destroyed) {
-      this.#become(client).goOnAnswered(this.#body, { head, body, version });
+      this.#become(client)?.goOnAnswered(this.#body, { head, body, version });
       return;
     }
     this.#answer = head;
@@ -172,23 +174,29 @@ export class ShortExchange implements Underway, EndedExchange, ShortCall {
   #lengthen(): Lengthened | null {
     const client = this.#client;
     if (client === null) return null;
+    const relay = this.#become(client);
+    relay?.goOn(this.#body, (request, handler) => this.#calls.goOn(this, request, handler));
+    return relay;
+  }
+
+  /** In its place, without a call. Null: a bug has ended it. */
+  #become(client: ClientConnection): Lengthened | null {
+    this.#client = null;
     try {
-      const relay = this.#become(client);
-      relay.goOn(this.#body, (request, handler) => this.#calls.goOn(this, request, handler));
-      return relay;
+      return this.#becomeRelay(client);
     } catch (thrown) {
       this.#road.complaints.say("a short exchange could not be lengthened, by a bug", thrown);
+      this.#failed = true;
+      client.shortEnded();
       client.socket.destroy();
+      this.#road.ended(this, this);
       return null;
     }
   }
 
-  /** In its place, without a call. */
-  #become(client: ClientConnection): Lengthened {
-    this.#client = null;
+  #becomeRelay(client: ClientConnection): Lengthened {
     const { id } = this;
     const plan = this.#plan;
-    if (this.#bodyKept) this.#road.budget.give(this.#body.length);
     const request = new RelayRequest(client, this.#head);
     const response = new RelayResponse(client, request);
     const opened = openBegun(this.#road, {
@@ -200,6 +208,7 @@ export class ShortExchange implements Underway, EndedExchange, ShortCall {
       begun: { id, startMs: this.#startMs, startedAtMs: this.#startedAtMs },
     });
     const relay = new Lengthened(this.#road, { request, response }, opened);
+    if (this.#bodyKept) this.#road.budget.give(this.#body.length);
     this.#road.lengthened(this, relay);
     client.lengthened(request, response);
     return relay;
@@ -235,8 +244,10 @@ export class ShortExchange implements Underway, EndedExchange, ShortCall {
         longestGapMs: 0,
       },
       status,
-      outcome: outcomeOfAnswer({ status, headers: responseHeaders, trailers: NO_LINES }),
-      ownError: null,
+      outcome: this.#failed
+        ? "reset"
+        : outcomeOfAnswer({ status, headers: responseHeaders, trailers: NO_LINES }),
+      ownError: this.#failed ? "internal" : null,
       abortedBy: null,
       upgraded: false,
       announcedVersion: this.#plan.version,

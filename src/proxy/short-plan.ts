@@ -4,7 +4,7 @@
 import { flat } from "../kernel/ascii.ts";
 import type { PlainRequest } from "./plain-request.ts";
 import { plainText, type OwnLines } from "./request-head.ts";
-import { placeOf, routeOf, versionOf, type Place, type Route, type Rules } from "./rules.ts";
+import { findRoute, placeOf, versionOf, type Place, type Route, type Rules } from "./rules.ts";
 
 export interface ShortPlan {
   readonly rules: Rules;
@@ -24,11 +24,11 @@ export function planOf(head: PlainRequest, own: OwnLines, rules: Rules): ShortPl
   const known = head.plan;
   if (known !== null && known.rules === rules && known.own === own) return known;
   const { target, lasts } = head;
-  const route = routeOf(rules, target);
+  const place = placeOf(rules, target);
+  const route = place === null ? findRoute(rules, target) : place.route;
   const version = versionOf(rules, { route, target, headerVersion: null });
   const versionLine = version === null ? "\r\n" : `\r\nx-model-version: ${version}\r\n`;
   const text = plainText(head, own);
-  const place = placeOf(rules, target);
   const plan = { rules, own, text: lasts ? flat(text) : text, place, route, version, versionLine };
   if (lasts) head.plan = plan;
   return plan;

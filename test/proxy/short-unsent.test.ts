@@ -4,7 +4,16 @@ import assert from "node:assert/strict";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { Socket } from "node:net";
 import { test, type TestContext } from "node:test";
-import { eventually, get, rawClient, scriptedOrigin, startProxy, type RawClient } from "./support.ts";
+import {
+  OK_KEPT,
+  ageless,
+  eventually,
+  get,
+  rawClient,
+  scriptedOrigin,
+  startProxy,
+  type RawClient,
+} from "./support.ts";
 
 const BODY_BYTES = 15_000;
 const ANSWER = `HTTP/1.1 200 OK\r\nKeep-Alive: timeout=600\r\nContent-Length: ${BODY_BYTES}\r\n\r\n${"y".repeat(BODY_BYTES)}`;
@@ -75,4 +84,29 @@ test("a client that leaves without having taken its answer has ended the exchang
   assert.deepEqual([last?.outcome, last?.abortedBy, last?.status], ["client_abort", "client", 200]);
   assert.ok(exchanges.slice(0, -1).every(({ outcome }) => outcome === "ok"));
   assert.equal(running.proxy.stats().activeRequests, 0);
+});
+
+test("an answer's head that is as long as no head may be is none, whole or not", async (t) => {
+  const opening = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n";
+  const answer = (bytes: number): string => {
+    let text = opening;
+    for (let i = 0; i < 8; i++) text += `X-Long-${i}: ${"v".repeat(8000)}\r\n`;
+    const room = bytes - text.length - "X-Rest: \r\n\r\n".length;
+    return `${text}X-Rest: ${"r".repeat(room)}\r\n\r\n`;
+  };
+  for (const [bytes, status] of [
+    [64 * 1024 - 1, 200],
+    [64 * 1024, 502],
+  ] as const) {
+    const origin = await scriptedOrigin(t, (request) =>
+      request.includes("/first") ? OK_KEPT : answer(bytes),
+    );
+    const { port, delivered } = await startProxy(t, `http://127.0.0.1:${origin.port}`, { clock: ageless });
+    const client = await rawClient(t, port);
+    client.send(get("/first"));
+    await delivered(1);
+    client.send(get("/long"));
+    const [, second] = await delivered(2);
+    assert.equal(second?.status, status, `${bytes} bytes`);
+  }
 });
