@@ -2,7 +2,7 @@
 
 import { isAscii } from "node:buffer";
 import { isList, isObject } from "./json.ts";
-import { scalarsOf, type Path, type Scalar } from "./json-scalars.ts";
+import { NUMBER, scalarsOf, type Path, type Scalar } from "./json-scalars.ts";
 import { parseJson } from "./parse-json.ts";
 
 /** Longer texts are parsed as ever: few values of many are not what differs in them. */
@@ -14,7 +14,7 @@ const SHAPES_MAX = 8;
 const PAUSE_MIN = 8;
 const PAUSE_MAX = 1024;
 
-const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const ONE_NUMBER = new RegExp(`^${NUMBER.source}$`);
 /** Longer ones may be integers that a number cannot hold. */
 const INTEGER_MAX = 15;
 const FRACTION = /[.eE]/;
@@ -124,7 +124,7 @@ function endOfText(bytes: Uint8Array, at: number): number {
 }
 
 function numberIn(digits: string): number | undefined {
-  if (!NUMBER.test(digits) || (digits.length > INTEGER_MAX && !FRACTION.test(digits))) return undefined;
+  if (!ONE_NUMBER.test(digits) || (digits.length > INTEGER_MAX && !FRACTION.test(digits))) return undefined;
   return Number(digits);
 }
 

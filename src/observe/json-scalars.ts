@@ -16,7 +16,8 @@ export interface Scalar {
 const DEPTH_MAX = 32;
 const BLANK = /[ \t\r\n]*/y;
 const TEXT = /"[^"\\\p{Cc}]*"/uy;
-const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+/** RFC 8259 §6. */
+export const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const WORD = /true|false|null/y;
 
 class Scanner {

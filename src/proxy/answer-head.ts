@@ -1,7 +1,7 @@
 // What the relay itself says in an answer's head: the prediction's id, and the version that answers.
 
 import type { Draft } from "./draft.ts";
-import type { PlainAnswer } from "./plain-answer.ts";
+import { BEFORE_ID, type PlainAnswer } from "./plain-answer.ts";
 import type { PlainLines, ResponseHead } from "./response-head.ts";
 import { versionOf, type Route, type Rules } from "./rules.ts";
 
@@ -28,6 +28,11 @@ export function answerLines(head: ResponseHead, draft: Draft, clues: AnswerClues
   return lines;
 }
 
+/** Behind the prediction's id: the end of its line, and that of the version where one is known. */
+export function behindId(version: string | null): string {
+  return version === null ? "\r\n" : `\r\nx-model-version: ${version}\r\n`;
+}
+
 /** The same for a plain head: in it the model says neither an id nor a version. */
 export function plainAnswerLines(
   head: PlainAnswer,
@@ -37,9 +42,8 @@ export function plainAnswerLines(
   const { rules, route, target } = clues;
   const version = versionOf(rules, { route, target, headerVersion: null });
   draft.announcedVersion = version;
-  const versionLine = version === null ? "" : `x-model-version: ${version}\r\n`;
   return {
-    text: `${head.kept}Via: 1.1 outrider\r\nx-prediction-id: ${draft.id}\r\n${versionLine}`,
+    text: head.kept + BEFORE_ID + draft.id + behindId(version),
     hasLength: head.length >= 0,
     hasDate: head.hasDate,
   };

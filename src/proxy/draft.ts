@@ -36,8 +36,8 @@ export interface Opening {
   readonly trace: Trace;
   readonly request: BodyTap;
   readonly response: BodyTap;
-  /** It has begun already, then and with this id. */
-  readonly begun?: Begun;
+  /** It has begun already, then and with this id. Default null. */
+  readonly begun?: Begun | null;
 }
 
 export interface Begun {

@@ -84,11 +84,24 @@ function opened(
   start: Start,
   { head, way, grpc }: { readonly head: RequestHead; readonly way: Way; readonly grpc: boolean },
 ): Opened {
-  const { method, target, httpVersion, requestHead } = start;
-  const { clock, rules, budget } = road;
+  const { rules } = road;
+  const { target } = start;
   const route = grpc && carriesPredictions(target) ? ANY_ROUTE : routeOf(rules, target);
-  const taps = tapsOf(rules, route);
-  const draft = new Draft({
+  const draft = draftOf(road, start, { head, taps: tapsOf(rules, route), begun: null });
+  if (head.framing === "length") draft.expectRequest(head.bodyBytes);
+  return { rules, route, head, draft, way, grpc };
+}
+
+function draftOf(
+  { clock, budget }: Road,
+  { method, target, httpVersion, requestHead }: Start,
+  {
+    head,
+    taps,
+    begun,
+  }: { readonly head: RequestHead; readonly taps: Rules["taps"]; readonly begun: Begun | null },
+): Draft {
+  return new Draft({
     clock,
     method,
     target,
@@ -98,9 +111,8 @@ function opened(
     trace: head.tracing.trace,
     request: new BodyTap(budget, taps.request),
     response: new BodyTap(budget, taps.response),
+    begun,
   });
-  if (head.framing === "length") draft.expectRequest(head.bodyBytes);
-  return { rules, route, head, draft, way, grpc };
 }
 
 /** An exchange that has begun: what was found then. */
@@ -116,17 +128,7 @@ export interface BegunExchange {
 /** As `openExchange`, of one that has begun already. */
 export function openBegun(road: Road, exchange: BegunExchange): Opened {
   const { request, head, rules, route, taps, begun } = exchange;
-  const draft = new Draft({
-    clock: road.clock,
-    method: request.method,
-    target: request.target,
-    httpVersion: request.httpVersion,
-    requestHead: request,
-    predictionId: head.predictionId,
-    trace: head.tracing.trace,
-    request: new BodyTap(road.budget, taps.request),
-    response: new BodyTap(road.budget, taps.response),
-    begun,
-  });
+  const { method, target, httpVersion } = request;
+  const draft = draftOf(road, { method, target, httpVersion, requestHead: request }, { head, taps, begun });
   return { rules, route, head, draft, way: road, grpc: false };
 }

@@ -15,6 +15,8 @@ const SPACE = 32;
 const DELETE = 127;
 const BEFORE_STATUS = Buffer.from("HTTP/1.1 ", "latin1");
 const REASON_AT = BEFORE_STATUS.length + 4;
+/** What we add to a plain answer, up to the prediction's id. */
+export const BEFORE_ID = "Via: 1.1 outrider\r\nx-prediction-id: ";
 
 export class PlainAnswer implements KnownHead<PlainAnswer> {
   readonly plain = true;
@@ -52,11 +54,10 @@ export class PlainAnswer implements KnownHead<PlainAnswer> {
     return linesOf(this.text);
   }
 
-  /** What goes on of it, and what we add, up to the prediction's id. */
+  /** Status line, what goes on of the lines, and `BEFORE_ID`. */
   get opening(): string {
     if (this.#opening !== null) return this.#opening;
-    const lines = `${this.kept}Via: 1.1 outrider\r\nx-prediction-id: `;
-    const text = `HTTP/1.1 ${this.status} ${this.reason}\r\n${lines}`;
+    const text = `HTTP/1.1 ${this.status} ${this.reason}\r\n${this.kept}${BEFORE_ID}`;
     if (!this.#lasts) return text;
     this.#opening = flat(text);
     return this.#opening;

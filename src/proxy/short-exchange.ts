@@ -143,13 +143,10 @@ export class ShortExchange implements Underway, EndedExchange, ShortCall {
   }
 
   #answerClient(client: ClientConnection, head: PlainAnswer, body: string): void {
-    const { versionLine, version } = this.#plan;
+    const { behindId, version } = this.#plan;
     const date = head.hasDate ? "" : `Date: ${client.date()}\r\n`;
     const { socket } = client;
-    socket.write(
-      `${head.opening}${this.id}${versionLine}${date}${client.keepAliveLines}\r\n${body}`,
-      "latin1",
-    );
+    socket.write(`${head.opening}${this.id}${behindId}${date}${client.keepAliveLines}\r\n${body}`, "latin1");
     if (socket.writableLength > 0 || socket.destroyed) {
       this.#become(client)?.goOnAnswered(this.#body, { head, body, version });
       return;

@@ -2,6 +2,7 @@
 // and again.
 
 import { flat } from "../kernel/ascii.ts";
+import { behindId } from "./answer-head.ts";
 import type { PlainRequest } from "./plain-request.ts";
 import { plainText, type OwnLines } from "./request-head.ts";
 import { findRoute, placeOf, versionOf, type Place, type Route, type Rules } from "./rules.ts";
@@ -16,8 +17,8 @@ export interface ShortPlan {
   readonly route: Route | null;
   /** Of the answer. */
   readonly version: string | null;
-  /** With the CRLF of the line before it. */
-  readonly versionLine: string;
+  /** See `behindId`. */
+  readonly behindId: string;
 }
 
 export function planOf(head: PlainRequest, own: OwnLines, rules: Rules): ShortPlan {
@@ -27,9 +28,16 @@ export function planOf(head: PlainRequest, own: OwnLines, rules: Rules): ShortPl
   const place = placeOf(rules, target);
   const route = place === null ? findRoute(rules, target) : place.route;
   const version = versionOf(rules, { route, target, headerVersion: null });
-  const versionLine = version === null ? "\r\n" : `\r\nx-model-version: ${version}\r\n`;
   const text = plainText(head, own);
-  const plan = { rules, own, text: lasts ? flat(text) : text, place, route, version, versionLine };
+  const plan = {
+    rules,
+    own,
+    text: lasts ? flat(text) : text,
+    place,
+    route,
+    version,
+    behindId: behindId(version),
+  };
   if (lasts) head.plan = plan;
   return plan;
 }
