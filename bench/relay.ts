@@ -9,7 +9,7 @@ import { Stage, type Ports } from "./peers/stage.ts";
 import { freePort } from "../test/real/support/process.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const ROUNDS = 5;
+const ROUNDS = 9;
 const SECONDS = 2;
 /** Further rounds of latency alone, of those whose ratio is told: a median of few rounds says little on a machine that others use, too. */
 const LATENCY_ROUNDS = 10;
@@ -19,6 +19,8 @@ export const RATE = 4000;
 /** Before the first round each peer answers so many requests, for so long at most: a compiler that works while it runs is through by then. */
 const WARM_REQUESTS = 120_000;
 const WARM_SECONDS = 20;
+/** Of 100 KB answers, which take a road of their own: as many loads. */
+const WARM_LARGE_LOADS = 4;
 /** Open loop needs room for what is late. */
 const PACED_CONNECTIONS = 64;
 
@@ -184,7 +186,10 @@ export async function benchRelay(say: (line: string) => void): Promise<readonly 
       largeMicros: [],
       errors: 0,
     }));
-    for (const peer of peers) await warm(peer);
+    for (const peer of peers) {
+      await warm(peer);
+      for (let i = 0; i < WARM_LARGE_LOADS; i++) await loaded(peer, { path: "/large" });
+    }
     for (let round = 0; round < ROUNDS + LATENCY_ROUNDS; round++) {
       for (const [i, peer] of peers.entries()) {
         const row = rows[i];

@@ -10,7 +10,15 @@ import { openCompiledCode, COMPILED_CODE } from "./kernel/compiled-code.ts";
 setFlagsFromString("--external-memory-accounted-in-global-limit");
 // While the observer reads stored rows, V8 learns that rows outlive a collection and makes the next ones in the old generation,
 // where each keeps alive what it refers to until all of the heap is marked: over 100 MB of rows that nobody needs.
-if (process.argv[2] === "observer") setFlagsFromString("--no-allocation-site-pretenuring");
+if (process.argv[2] === "observer") {
+  setFlagsFromString("--no-allocation-site-pretenuring");
+} else {
+  // Survivors are few: helpers that are woken for them cost more than they take over (decision 0070).
+  setFlagsFromString("--no-parallel-scavenge");
+}
+// A request passes through many small functions; by default V8 stops in the middle of making one of them (decision 0070).
+setFlagsFromString("--max-inlined-bytecode-size=1000");
+setFlagsFromString("--max-inlined-bytecode-size-cumulative=3000");
 
 // After the flags, which are part of what V8 has compiled, and before all that is to be read so.
 const compiledIn = process.env[COMPILED_CODE];

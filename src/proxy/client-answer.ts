@@ -129,13 +129,19 @@ export class RelayResponse {
     this.#socket.write(head, "latin1");
   }
 
-  /** `chunk`: as text, it is short and latin-1. False: wait for the receiver's `onClientDrained`. */
-  write(chunk: Buffer | string): boolean {
+  /**
+   * `chunk`: as text, it is short and latin-1. `spareBytes`: so many before it in its memory may be overwritten. False: not all of it
+   * could leave, wait for the receiver's `onClientDrained`.
+   */
+  write(chunk: Buffer | string, spareBytes = 0): boolean {
     const framing = this.#framing;
     if (this.ended || framing === "none" || chunk.length === 0) return true;
     const before = this.#head + (framing === "chunked" ? `${chunk.length.toString(16)}\r\n` : "");
     this.#head = "";
-    return this.#send(before, chunk, framing === "chunked" ? "\r\n" : "");
+    const behind = framing === "chunked" ? "\r\n" : "";
+    if (typeof chunk !== "string" && behind === "" && before !== "" && before.length <= spareBytes)
+      return this.#socket.write(withBefore(before, chunk)) || this.unsentBytes === 0;
+    return this.#send(before, chunk, behind) || this.unsentBytes === 0;
   }
 
   addTrailers(lines: readonly (readonly [string, string])[]): void {
@@ -187,6 +193,14 @@ export class RelayResponse {
     this.#receiver = null;
     receiver?.onClientClosed();
   }
+}
+
+/** Latin-1 `before` and `chunk` in one piece: it is written into the memory in front of that. */
+function withBefore(before: string, chunk: Buffer): Buffer {
+  const { length } = before;
+  const all = Buffer.from(chunk.buffer, chunk.byteOffset - length, length + chunk.length);
+  all.write(before, 0, length, "latin1");
+  return all;
 }
 
 function statusLine(status: number, reason: string): string {

@@ -150,7 +150,9 @@ export class Connection implements AnswerSink, Carrier, ShortCarrier, Reader {
   write(call: Call, chunk: Buffer): boolean {
     if (this.#call !== call || this.dead) return true;
     const { framing, ahead } = call.request;
-    const more = framing === "length" ? this.#socket.write(chunk) : this.#writeChunk(chunk);
+    const liked = framing === "length" ? this.#socket.write(chunk) : this.#writeChunk(chunk);
+    // A long chunk is more than a stream likes to hold, also when all of it has left.
+    const more = liked || this.#socket.writableLength === 0;
     if (!more || ahead === undefined || this.#socket.writableLength <= ahead.aheadBytes) return more;
     if (!this.#full) this.#socket.write(NO_BYTES, this.#onSent);
     this.#full = true;
@@ -196,7 +198,7 @@ export class Connection implements AnswerSink, Carrier, ShortCarrier, Reader {
   }
 
   resume(call: Call): void {
-    if (this.#call === call) this.#resume();
+    if (this.#call === call && this.#paused) this.#resume();
   }
 
   #resume(): void {

@@ -267,9 +267,11 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
         this.#firstChunk = chunk;
         return false;
       }
+      // Of what was read before it into the block that is lent, nothing has been passed on.
+      const first = this.#waitingHead !== null && this.#firstChunk === null;
       if (this.#firstChunk === null) this.#writeHead();
       else this.flush();
-      this.#write(chunk);
+      this.#write(chunk, lent && first ? chunk.byteOffset : 0);
       return lent && this.response.unsentBytes > 0;
     } catch (thrown) {
       this.bug(thrown);
@@ -284,9 +286,8 @@ export class Relay extends Ends implements ClientSide, UpstreamHandler {
     this.#firstChunk = body;
   }
 
-  #write(chunk: Buffer | string): void {
-    if (this.response.destroyed || this.response.write(chunk)) return;
-    this.call?.pause();
+  #write(chunk: Buffer | string, spareBytes = 0): void {
+    if (!this.response.destroyed && !this.response.write(chunk, spareBytes)) this.call?.pause();
   }
 
   onClientDrained(): void {

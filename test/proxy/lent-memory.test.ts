@@ -88,6 +88,31 @@ test("answers of all sizes, at once, to quick and slow clients: every byte is it
   await eventually(() => seen() === 240);
 });
 
+test("heads of any length before long answers on one connection: each comes whole, with the bytes behind it", async (t) => {
+  const lengths = [1, 500, 900, 1000, 1100, 3000, 12_000, 10];
+  const origin = await httpOrigin(t, (request, response) => {
+    const [, seed = 0] = (request.url ?? "").split("/").map(Number);
+    const length = lengths[seed % lengths.length] ?? 0;
+    response.writeHead(200, { "Content-Length": 150_000, "x-long": `<${"y".repeat(length)}>` });
+    response.end(patternOf(seed, 150_000));
+  });
+  const { port, wrong } = await lendingProxy(t, origin.url);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  for (let seed = 0; seed < 4 * lengths.length; seed++) {
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      httpRequest({ port, host: "127.0.0.1", agent, path: `/${seed}/150000` }, resolve)
+        .on("error", reject)
+        .end();
+    });
+    const came = await collect(answer, seed % 3 === 0);
+    assert.equal(answer.headers["x-long"], `<${"y".repeat(lengths[seed % lengths.length] ?? 0)}>`);
+    assert.ok(came.equals(patternOf(seed, 150_000)), `answer ${seed}`);
+    assert.match(String(answer.headers["x-prediction-id"]), /^[0-9a-f-]{36}$/);
+  }
+  assert.deepEqual(wrong, []);
+});
+
 /** In pieces shorter than a read: a few of them may wait for a slow client before the model is made to wait. */
 async function trickle(response: ServerResponse, body: Buffer): Promise<void> {
   for (let at = 0; at < body.length && !response.destroyed;) {
