@@ -140,8 +140,8 @@ export class RelayResponse {
     this.#head = "";
     const behind = framing === "chunked" ? "\r\n" : "";
     if (typeof chunk !== "string" && behind === "" && before !== "" && before.length <= spareBytes)
-      return this.#socket.write(withBefore(before, chunk)) || this.unsentBytes === 0;
-    return this.#send(before, chunk, behind) || this.unsentBytes === 0;
+      return this.#socket.write(withBefore(before, chunk));
+    return this.#send(before, chunk, behind);
   }
 
   addTrailers(lines: readonly (readonly [string, string])[]): void {
@@ -176,7 +176,8 @@ export class RelayResponse {
     let more = socket.write(chunk);
     if (behind !== "") more = socket.write(behind, "latin1");
     socket.uncork();
-    return more;
+    // What is put together is also said to be too much when all of it has left.
+    return more || socket.writableLength === 0;
   }
 
   /** All of it was written by somebody else. */

@@ -7,7 +7,7 @@
 
 import { Socket, type SocketConstructorOpts } from "node:net";
 import type { ReadingClock } from "../kernel/clock.ts";
-import { READ_BYTES, UNSENT_BYTES_MAX } from "./read-blocks.ts";
+import { READ_BYTES } from "./read-blocks.ts";
 
 /** A read of so much goes on in the memory it was read into, a shorter one is copied out of it. */
 const LONG_BYTES = READ_BYTES / 2;
@@ -71,7 +71,6 @@ export class ClientReads {
       onread: { buffer, callback },
     };
     Reflect.set(options, "handle", handle);
-    Reflect.set(options, "writableHighWaterMark", UNSENT_BYTES_MAX);
     Reflect.set(accepted, HANDLE, null);
     const socket = new Socket(options);
     if (Reflect.get(socket, HANDLE) !== handle) {

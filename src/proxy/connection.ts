@@ -150,9 +150,7 @@ export class Connection implements AnswerSink, Carrier, ShortCarrier, Reader {
   write(call: Call, chunk: Buffer): boolean {
     if (this.#call !== call || this.dead) return true;
     const { framing, ahead } = call.request;
-    const liked = framing === "length" ? this.#socket.write(chunk) : this.#writeChunk(chunk);
-    // A long chunk is more than a stream likes to hold, also when all of it has left.
-    const more = liked || this.#socket.writableLength === 0;
+    const more = framing === "length" ? this.#socket.write(chunk) : this.#writeChunk(chunk);
     if (!more || ahead === undefined || this.#socket.writableLength <= ahead.aheadBytes) return more;
     if (!this.#full) this.#socket.write(NO_BYTES, this.#onSent);
     this.#full = true;
@@ -167,7 +165,8 @@ export class Connection implements AnswerSink, Carrier, ShortCarrier, Reader {
     socket.write(chunk);
     const more = socket.write("\r\n", "latin1");
     socket.uncork();
-    return more;
+    // What is put together is also said to be too much when all of it has left.
+    return more || socket.writableLength === 0;
   }
 
   /** All that was written when the call had too much ahead has left. */

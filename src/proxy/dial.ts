@@ -3,7 +3,7 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, type TLSSocket } from "node:tls";
 import type { ReadingClock } from "../kernel/clock.ts";
-import { ReadBlocks, Reading, UNSENT_BYTES_MAX } from "./read-blocks.ts";
+import { ReadBlocks, Reading } from "./read-blocks.ts";
 import { TurnShare } from "./turn-share.ts";
 
 /** PEM texts; `servername` is the name that the model's certificate is checked for, where it is not the host's. */
@@ -55,12 +55,7 @@ export interface Reader {
 export type Dial = (reader: Reader) => Dialled;
 
 /** A model that vanished without a word while a call waits is noticed by the system's probes. */
-const SOCKET_OPTIONS = Object.freeze({
-  noDelay: true,
-  keepAlive: true,
-  keepAliveInitialDelay: 60_000,
-  writableHighWaterMark: UNSENT_BYTES_MAX,
-});
+const SOCKET_OPTIONS = Object.freeze({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 });
 
 /** Where `unix:/path`, `http://…`, `h2c://…` or `https://…` connects to. */
 export function parseUpstreamUrl(url: string): {

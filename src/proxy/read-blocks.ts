@@ -3,11 +3,6 @@
 
 /** Bytes of one read at most, unless smaller ones are asked for. */
 export const READ_BYTES = 64 * 1024;
-/**
- * Written to a socket and not taken by the system: from here on the other side is not read. More than one read and the head before it:
- * what leaves at once is not waited for.
- */
-export const UNSENT_BYTES_MAX = READ_BYTES + 4 * 1024;
 /** Room in front of what is read into a block: the head that we send fits in there, so that it leaves with the body's beginning in one piece. */
 const BEFORE_BYTES = 1024;
 /** Connections that hold a block of their own; the others' long answers are copied. */
