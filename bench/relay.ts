@@ -9,7 +9,7 @@ import { Stage, type Ports } from "./peers/stage.ts";
 import { freePort } from "../test/real/support/process.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const ROUNDS = 9;
+const ROUNDS = 7;
 const SECONDS = 2;
 /** Further rounds of latency alone, of those whose ratio is told: a median of few rounds says little on a machine that others use, too. */
 const LATENCY_ROUNDS = 10;
