@@ -10,6 +10,7 @@ import type { RelayRequest } from "./client-request.ts";
 import type { PlainLines } from "./response-head.ts";
 import { STATUS_CODES } from "../kernel/http.ts";
 import { SHORT_BYTES_MAX } from "./upstream.ts";
+import { writeTogether } from "./write-together.ts";
 
 type Framing = "length" | "chunked" | "none" | "until-close";
 
@@ -17,6 +18,13 @@ type Framing = "length" | "chunked" | "none" | "until-close";
 export interface RelayEnds {
   readonly request: RelayRequest;
   readonly response: RelayResponse;
+}
+
+/** What is written around a chunk, latin-1. `spareBytes`: so many before the chunk in its memory may be overwritten. */
+interface Around {
+  readonly before: string;
+  readonly behind: string;
+  readonly spareBytes: number;
 }
 
 export class RelayResponse {
@@ -130,18 +138,15 @@ export class RelayResponse {
   }
 
   /**
-   * `chunk`: as text, it is short and latin-1. `spareBytes`: so many before it in its memory may be overwritten. False: not all of it
-   * could leave, wait for the receiver's `onClientDrained`.
+   * `chunk`: as text, it is short and latin-1. `spareBytes`: see `Around`. False: not all of it could leave, wait for the receiver's
+   * `onClientDrained`.
    */
   write(chunk: Buffer | string, spareBytes = 0): boolean {
     const framing = this.#framing;
     if (this.ended || framing === "none" || chunk.length === 0) return true;
     const before = this.#head + (framing === "chunked" ? `${chunk.length.toString(16)}\r\n` : "");
     this.#head = "";
-    const behind = framing === "chunked" ? "\r\n" : "";
-    if (typeof chunk !== "string" && behind === "" && before !== "" && before.length <= spareBytes)
-      return this.#socket.write(withBefore(before, chunk));
-    return this.#send(before, chunk, behind);
+    return this.#send({ before, behind: framing === "chunked" ? "\r\n" : "", spareBytes }, chunk);
   }
 
   addTrailers(lines: readonly (readonly [string, string])[]): void {
@@ -160,24 +165,18 @@ export class RelayResponse {
       behind = `${body === null ? "" : "\r\n"}0\r\n${this.#trailers}\r\n`;
     }
     this.ended = true;
-    if (body !== null) this.#send(before, body, behind);
+    if (body !== null) this.#send({ before, behind, spareBytes: 0 }, body);
     else if (before !== "" || behind !== "") this.#socket.write(before + behind, "latin1");
     this.#connection.onAnswerEnded(this);
   }
 
-  #send(before: string, chunk: Buffer | string, behind: string): boolean {
+  #send({ before, behind, spareBytes }: Around, chunk: Buffer | string): boolean {
     const socket = this.#socket;
     if (typeof chunk === "string") return socket.write(before + chunk + behind, "latin1");
     if (chunk.length <= SHORT_BYTES_MAX)
       return socket.write(before + chunk.toString("latin1") + behind, "latin1");
-    if (before === "" && behind === "") return socket.write(chunk);
-    socket.cork();
-    if (before !== "") socket.write(before, "latin1");
-    let more = socket.write(chunk);
-    if (behind !== "") more = socket.write(behind, "latin1");
-    socket.uncork();
-    // What is put together is also said to be too much when all of it has left.
-    return more || socket.writableLength === 0;
+    if (behind !== "" || before.length > spareBytes) return writeTogether(socket, [before, chunk, behind]);
+    return socket.write(before === "" ? chunk : withBefore(before, chunk));
   }
 
   /** All of it was written by somebody else. */

@@ -16,6 +16,7 @@ import type { Reading } from "./read-blocks.ts";
 import { chunkHead, lastChunk, requestText } from "./request-text.ts";
 import type { ShortCall, ShortCarrier } from "./short-call.ts";
 import { SHORT_BYTES_MAX } from "./upstream.ts";
+import { writeTogether } from "./write-together.ts";
 
 /** What ended a connection, and what it means for the call it carried. */
 export type End =
@@ -105,12 +106,7 @@ export class Connection implements AnswerSink, Carrier, ShortCarrier, Reader {
     if (request.shortBody != null) socket.write(head + request.shortBody, "latin1");
     else if (body === null || body === "streamed") socket.write(head, "latin1");
     else if (body.length <= SHORT_BYTES_MAX) socket.write(head + body.toString("latin1"), "latin1");
-    else {
-      socket.cork();
-      socket.write(head, "latin1");
-      socket.write(body);
-      socket.uncork();
-    }
+    else writeTogether(socket, [head, body]);
     if (this.#requestSent) this.#awaitHead();
   }
 
@@ -159,14 +155,7 @@ export class Connection implements AnswerSink, Carrier, ShortCarrier, Reader {
 
   #writeChunk(chunk: Buffer): boolean {
     if (chunk.length === 0) return true;
-    const socket = this.#socket;
-    socket.cork();
-    socket.write(chunkHead(chunk.length), "latin1");
-    socket.write(chunk);
-    const more = socket.write("\r\n", "latin1");
-    socket.uncork();
-    // What is put together is also said to be too much when all of it has left.
-    return more || socket.writableLength === 0;
+    return writeTogether(this.#socket, [chunkHead(chunk.length), chunk, "\r\n"]);
   }
 
   /** All that was written when the call had too much ahead has left. */
